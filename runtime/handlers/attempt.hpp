@@ -1,0 +1,70 @@
+#pragma once
+
+#include "runtime/async/types.hpp"
+#include "storage/model/error.hpp"
+#include "storage/model/execution.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace rowlock::runtime {
+
+// Why an attempt was asked to stop. The runtime decides what becomes of it: TIMEOUT, CANCELLED, handed back, or nothing at all.
+enum class stop_reason : std::uint8_t { none, timeout, cancelled, handed_back, lease_lost };
+
+enum class log_stream : std::uint8_t { out = 1, err = 2, system = 3 };
+
+struct checkpoint_data {
+    std::string bytes;
+    std::string stage{};
+};
+
+struct artifact {
+    std::string name;                                // path below the run's directory
+    std::string sha256;                              // hex
+    std::int64_t size_bytes = 0;
+};
+
+// Where an attempt's side records go. Each function that is a coroutine returns when the record is durable.
+struct attempt_records {
+    std::function<awaitable<void>(log_stream, std::string)> log;
+    std::function<awaitable<result<int>>(checkpoint_data)> checkpoint;          // its number
+    std::function<awaitable<result<std::optional<checkpoint_data>>>()> last_checkpoint;   // the run's last good one
+    std::function<awaitable<result<void>>(artifact)> record_artifact;           // error already_ended: it was recorded before, with other contents
+    std::function<void()> heartbeat;                                            // kept sparingly
+    std::function<void(double)> progress;                                       // 0..1, kept sparingly
+};
+
+// One attempt while it runs, as its handler sees it. Lives on one core, longer than the handler's coroutine.
+class attempt {
+public:
+    attempt(assignment work, deadline until, attempt_records records) : work_(std::move(work)), until_(until), records_(std::move(records)) {}
+
+    attempt(const attempt&) = delete;
+    attempt& operator=(const attempt&) = delete;
+
+    const assignment& work() const { return work_; }
+    // When the runtime will ask for a stop with reason `timeout`; no_deadline where the job has none. Handlers only pass it on.
+    deadline until() const { return until_; }
+    const attempt_records& records() const { return records_; }
+
+    stop_reason stopped() const { return stopped_; }
+
+    // What a handler does when it is asked to stop: called at once on this core, at most once, or immediately if the
+    // request has come already. It must not block; the handler then returns within its grace. Replaces an earlier one; {} forgets it.
+    void on_stop(std::function<void()> act);
+
+    // From this core. The first reason stands, except that lease_lost overrides: nothing of the outcome will be kept.
+    void request_stop(stop_reason why);
+
+private:
+    assignment work_;
+    deadline until_;
+    attempt_records records_;
+    stop_reason stopped_ = stop_reason::none;
+    std::function<void()> on_stop_;
+};
+
+}

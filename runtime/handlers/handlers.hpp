@@ -1,0 +1,48 @@
+#pragma once
+
+#include "runtime/handlers/attempt.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rowlock::runtime {
+
+class process_runner;
+class http_caller;
+
+struct process_options {
+    bool enabled = false;
+    std::vector<std::string> allowed_programs{};     // names or absolute paths; "*" = any
+    std::filesystem::path run_root;                  // run directories: run_root/RUN_ID; made on demand
+    milliseconds grace{10'000};                      // where the definition has none
+};
+
+struct http_options {
+    bool allow_private_addresses = false;
+    int max_idle_connections = 64;                   // kept alive per core
+    milliseconds grace{0};
+};
+
+// What runs the work of one core. Made, used and destroyed on that core.
+class handlers {
+public:
+    handlers(io_executor executor, const process_options& process, const http_options& http);
+    ~handlers();
+
+    // Does the work of one attempt and says what came of it. Never throws for what the work does: that is an outcome. A stop
+    // request ends it within its grace; the status it returns then does not count, its `termination` does.
+    awaitable<outcome> perform(attempt& a);
+
+private:
+    std::unique_ptr<process_runner> process_;
+    std::unique_ptr<http_caller> http_;
+    io_executor executor_;
+};
+
+// The outcome of work that needs no waiting (noop, fail): such executions need no coroutine. Pure.
+std::optional<outcome> outcome_at_once(const assignment& work);
+
+}

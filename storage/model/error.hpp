@@ -1,0 +1,67 @@
+#pragma once
+
+#include <boost/assert/source_location.hpp>
+#include <boost/system/result.hpp>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rowlock {
+
+// Everything that can be expected to go wrong. The name on the wire and the HTTP status of each are in api/problem.cpp, the
+// sentence in error.cpp.
+enum class errc {
+    malformed_json,        // not JSON, not an object, broken UTF-8
+    malformed_http,
+    invalid_request,       // well-formed, but fields are refused: see `fields`
+    not_found,
+    job_not_found,
+    job_version_not_found,
+    job_disabled,
+    idempotency_key_reused,
+    already_ended,
+    not_retryable,
+    version_conflict,      // If-Match does not hold
+    unauthenticated,
+    forbidden,
+    method_not_allowed,
+    body_too_large,
+    headers_too_large,
+    unsupported_media_type,
+    request_timeout,
+    rate_limited,          // the caller's own limit: 429
+    queue_full,            // EXECUTOR_QUEUE_CAPACITY: 429
+    overloaded,            // the server's own bounds: 503
+    database_unavailable,  // 503
+    stopping,              // 503
+    lease_lost,            // this instance has been declared dead
+    internal,
+};
+
+// One refused field. `field` is a path as in executions[17].job_id; `value` is JSON text of what was given ("" = it is missing).
+struct field_error {
+    std::string field;
+    std::string value;
+    std::string message;
+    bool operator==(const field_error&) const = default;
+};
+
+// An expected failure. `detail` says what was wrong, with the value, and what to do.
+struct error {
+    errc code = errc::internal;
+    std::string detail;
+    std::vector<field_error> fields{};
+    std::optional<std::chrono::seconds> retry_after{};
+};
+
+std::string_view sentence(errc code);
+
+template <class T>
+using result = boost::system::result<T, error>;
+
+// What result<T>::value() throws when there is none: a defect in the program, not in its input.
+[[noreturn]] void throw_exception_from_error(const error& e, const boost::source_location& where);
+
+}
