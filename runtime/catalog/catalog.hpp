@@ -1,0 +1,55 @@
+#pragma once
+
+#include "runtime/async/database.hpp"
+#include "storage/job_store.hpp"
+#include "storage/model/job.hpp"
+
+#include <map>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+
+namespace rowlock::runtime {
+
+// The definitions in use, in memory: submissions are checked and executions are run without asking the database. Follows
+// changes made elsewhere within a second (see tick.hpp), and its own at once. Any thread.
+class catalog {
+public:
+    catalog(database& db, definition_defaults defaults) : db_(db), defaults_(std::move(defaults)) {}
+
+    // The current version, or the given one (version > 0). Asks the database for what is not in memory. Errors: job_not_found,
+    // job_version_not_found, database_unavailable.
+    awaitable<result<job_version_ptr>> find(tenant_key tenant, std::string job_id, int version = 0);
+    // What is in memory; nullptr where the database has to be asked. For hot paths, before find().
+    job_version_ptr cached(tenant_key tenant, std::string_view job_id) const;
+    job_version_ptr cached(job_key job, int version) const;
+    // The version that an execution was submitted with.
+    awaitable<result<job_version_ptr>> load(job_key job, int version);
+
+    awaitable<result<storage::put_job>> put(principal who, job_definition definition, std::optional<bool> enabled, std::string reason,
+                                            std::string if_match, bool dry_run);
+    awaitable<result<storage::job_document>> set_enabled(principal who, std::string job_id, bool enabled);
+
+    const definition_defaults& defaults() const { return defaults_; }
+
+    // Forgets what is known of these jobs, or of all; the next use asks the database.
+    void forget(const std::vector<job_key>& jobs);
+    void forget_all();
+
+private:
+    struct name_hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    };
+    using by_name = std::unordered_map<std::string, job_version_ptr, name_hash, std::equal_to<>>;
+
+    void remember(const job_version_ptr& version);
+
+    database& db_;
+    definition_defaults defaults_;
+    mutable std::shared_mutex mutex_;
+    std::unordered_map<tenant_key, by_name> current_;
+    std::map<std::pair<job_key, int>, job_version_ptr> versions_;
+};
+
+}

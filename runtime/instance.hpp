@@ -1,0 +1,75 @@
+#pragma once
+
+#include "runtime/async/core.hpp"
+#include "runtime/async/database.hpp"
+#include "runtime/catalog/catalog.hpp"
+#include "runtime/execute/run_watch.hpp"
+#include "runtime/execute/submit.hpp"
+#include "runtime/handlers/handlers.hpp"
+#include "runtime/observe/counters.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace rowlock::runtime {
+
+struct instance_options {
+    std::string database_url;
+    int parallelism = 20;
+    int general_sessions = 4;
+    std::chrono::seconds lease{30};
+    std::chrono::milliseconds poll{1000};
+    std::chrono::seconds grace{30};
+    std::chrono::seconds priority_age{1};
+    std::chrono::hours key_ttl{24};
+    std::size_t max_queued_submissions = 100'000;
+    std::int64_t queue_capacity = 0;                 // 0 = unbounded
+    int partition_days_ahead = 3;
+    bool sole_instance = false;                      // nobody else uses this database: earlier instances are dead
+    std::string address;                             // where it listens, for people
+    process_options process;
+    http_options http;
+    definition_defaults defaults;
+};
+
+// One Rowlock instance: everything between the API and PostgreSQL. Keeps nothing that it could not lose.
+class instance {
+public:
+    // `cores` outlives it and is started by the caller.
+    instance(core_group& cores, instance_options options);
+    ~instance();
+
+    // Connects, joins the cluster, starts the services. Errors: database_unavailable, internal (not migrated).
+    result<void> start();
+    // Stops claiming, waits for running work up to the grace, hands the rest back, leaves. Blocks; from a thread that is no core.
+    // `hurry` turns true when the caller wants the wait to end now.
+    void stop(const std::atomic<bool>& hurry);
+
+    // Committed when it returns a value. Resumes the caller on its core.
+    awaitable<submit_answer> submit(submit_request request);
+    // A cancel of one execution. Queued: it has ended CANCELLED when this returns. Running: its owner has been asked to.
+    // Errors: not_found, already_ended.
+    awaitable<result<void>> cancel(principal who, execution_id id, std::string reason);
+
+    catalog& jobs();
+    database& db();
+    run_watch& runs();
+    const counters& figures() const;
+    instance_id id() const;
+
+    // For /readyz: the database was reached within the last seconds, the lease holds, not stopping. Otherwise why not.
+    struct readiness {
+        bool ready = false;
+        std::string why;
+    };
+    readiness ready() const;
+    bool stopping() const;
+
+private:
+    struct parts;
+    std::unique_ptr<parts> parts_;
+};
+
+}

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace rowlock::runtime {
+
+// What an instance counts of itself. Written from any thread with relaxed order, read by /metrics.
+struct counters {
+    using count = std::atomic<std::uint64_t>;
+
+    count submitted{0};                 // executions committed
+    count submit_batches{0};            // group commits
+    count replayed{0};                  // answered from an idempotency key
+    count claimed{0};                   // executions claimed from the queue
+    count claims{0};                    // claim statements that got something
+    count started_eagerly{0};           // executions that were never queued
+    count settle_batches{0};
+    std::array<count, 10> ended{};      // by execution_status
+    count lost{0};                      // outcomes that came too late: somebody else owned the execution
+    count taken_over{0};                // executions of dead instances ended by this one
+    count handed_back{0};
+    count retries{0};                   // next attempts made
+    count leases_lost{0};
+    count statements{0};                // of the queue and its services
+    count database_errors{0};
+    std::atomic<std::int64_t> running{0};
+    std::atomic<std::int64_t> waiting_for_commit{0};
+    // Sums in microseconds, for averages: queued -> started, started -> returned.
+    count queue_wait_us{0};
+    count run_us{0};
+};
+
+}
