@@ -1,0 +1,146 @@
+-- Tenants, definitions, lanes, limits, instances, tokens.
+
+create table tenants (
+    tenant_key int generated always as identity primary key,
+    tenant_id  text not null unique check (tenant_id ~ '^[a-z0-9][a-z0-9._-]{0,127}$'),
+    created_at timestamptz not null default clock());
+insert into tenants (tenant_id) values ('default');
+
+create function tenant_of(p_tenant_id text) returns int language plpgsql as $$
+declare
+    k int;
+begin
+    select tenant_key into k from tenants where tenant_id = p_tenant_id;
+    if k is null then
+        insert into tenants (tenant_id) values (p_tenant_id) on conflict do nothing returning tenant_key into k;
+        if k is null then select tenant_key into k from tenants where tenant_id = p_tenant_id; end if;
+    end if;
+    return k;
+end $$;
+
+create table jobs (
+    job_key         int generated always as identity primary key,
+    tenant_key      int not null references tenants,
+    job_id          text not null check (job_id ~ '^[a-z0-9][a-z0-9._-]{0,127}$'),
+    current_version int not null default 0,
+    enabled         boolean not null default true,
+    created_at      timestamptz not null default clock(),
+    changed_seq     bigint not null default 0,          -- from job_changes: what the caches of the instances follow
+    unique (tenant_key, job_id));
+
+create sequence job_changes;
+-- The caches read this by its end, many times a minute.
+create index jobs_changed on jobs (changed_seq);
+
+create table job_versions (
+    job_key      int not null references jobs,
+    version      int not null check (version > 0),
+    definition   json not null,                         -- as it is shown: normalised, without defaults
+    max_attempts smallint not null check (max_attempts between 1 and 1000),
+    idempotent   boolean not null default false,
+    author       text not null,
+    reason       text not null default '',
+    created_at   timestamptz not null default clock(),
+    primary key (job_key, version));
+create trigger job_versions_append_only before update or delete on job_versions for each row execute function refuse_change();
+create trigger job_versions_no_truncate before truncate on job_versions execute function refuse_change();
+
+-- A lane is where executions that are admitted alike wait: today one a job. Written only when configured, never a hot row.
+create table lanes (
+    lane_id    int generated always as identity primary key,
+    tenant_key int not null references tenants,
+    job_key    int not null references jobs,
+    paused     boolean not null default false,
+    weight     smallint not null default 1 check (weight > 0),
+    limit_ids  int[],                                   -- ascending; null = nothing limits this lane
+    unique (tenant_key, job_key));
+
+-- A limit exists only where one is configured: unlimited lanes touch no shared row at all.
+create table limits (
+    limit_id    int generated always as identity primary key,
+    scope       text not null check (scope in ('global', 'tenant', 'job', 'job_type', 'pool', 'lane')),
+    key         text not null,
+    max_running int not null check (max_running >= 0),
+    in_use      int not null default 0 check (in_use >= 0),
+    unique (scope, key)) with (fillfactor = 20);        -- room for HOT versions of the hottest rows there are
+
+-- The backstop: whoever takes a slot too many is refused. (max_running may be lowered below what runs: that only waits.)
+create function refuse_slot() returns trigger language plpgsql as $$
+begin
+    raise exception 'limit % allows % running, % asked', old.limit_id, new.max_running, new.in_use using errcode = 'check_violation';
+end $$;
+create trigger limits_never_exceeded before update on limits for each row
+    when (new.in_use > old.in_use and new.in_use > new.max_running) execute function refuse_slot();
+
+-- One row an incarnation: an instance that lost its lease comes back under a new id, so an id needs no epoch.
+create table instances (
+    instance_id int generated always as identity primary key,
+    state       text not null default 'ALIVE' check (state in ('ALIVE', 'DEAD', 'GONE')),
+    lease_until timestamptz not null,
+    started_at  timestamptz not null default clock(),
+    ended_at    timestamptz,
+    hostname    text not null default '',
+    pid         int not null default 0,
+    version     text not null default '',
+    address     text not null default '',
+    parallelism int not null default 0) with (fillfactor = 50);
+create index instances_live on instances (instance_id) where state <> 'GONE';
+
+-- Bearer tokens. The database keeps the SHA-256 of 256 random bits: nothing that could be used, and nothing worth guessing.
+create table tokens (
+    token_id      uuid primary key,
+    secret_sha256 bytea not null check (octet_length(secret_sha256) = 32),
+    role          text not null check (role in ('viewer', 'operator', 'editor', 'approver', 'admin', 'worker')),
+    tenant_key    int references tenants,               -- null: all tenants
+    name          text not null default '',
+    author        text not null,
+    created_at    timestamptz not null default clock(),
+    revoked_at    timestamptz,
+    revoked_by    text);
+
+-- Makes the job if it is new, and a version if the definition differs from the current one. p_enabled null keeps what is.
+-- p_if_match: null, 0 = must exist, or the current version that must hold; else RL412. dry run: the caller rolls back.
+create function put_job_1(p_tenant int, p_job_id text, p_definition json, p_max_attempts smallint, p_idempotent boolean, p_enabled boolean,
+                          p_author text, p_reason text, p_if_match int, out job_key int, out version int, out created boolean, out changed boolean)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+    j jobs; was json;
+begin
+    insert into jobs (tenant_key, job_id) select p_tenant, p_job_id where p_if_match is null
+    on conflict (tenant_key, job_id) do nothing;
+    created := found;
+    select * into j from jobs where tenant_key = p_tenant and job_id = p_job_id for no key update;
+    if j.job_key is null or (p_if_match > 0 and p_if_match <> j.current_version) then
+        raise exception 'the version is %', coalesce(j.current_version, 0) using errcode = 'RL412';
+    end if;
+    job_key := j.job_key;
+    select v.definition into was from job_versions v where v.job_key = j.job_key and v.version = j.current_version;
+    changed := was is null or was::jsonb <> p_definition::jsonb;
+    version := j.current_version + case when changed then 1 else 0 end;
+    if changed then
+        insert into job_versions (job_key, version, definition, max_attempts, idempotent, author, reason)
+        values (j.job_key, version, p_definition, p_max_attempts, p_idempotent, p_author, p_reason);
+    end if;
+    if changed or p_enabled <> j.enabled then
+        update jobs set current_version = version, enabled = coalesce(p_enabled, j.enabled), changed_seq = nextval('rowlock.job_changes')
+        where jobs.job_key = j.job_key;
+    end if;
+    if created then perform lane_of(p_tenant, j.job_key); end if;
+end $$;
+
+-- The lane of a tenant's job, made with the job.
+create function lane_of(p_tenant int, p_job int) returns int language plpgsql as $$
+declare
+    id int;
+begin
+    select lane_id into id from lanes where tenant_key = p_tenant and job_key = p_job;
+    if id is null then
+        perform pg_advisory_xact_lock_shared(1919906155, 2);   -- no limit is being set meanwhile, so the new lane misses none
+        insert into lanes (tenant_key, job_key) values (p_tenant, p_job) on conflict do nothing returning lane_id into id;
+        if id is null then
+            select lane_id into id from lanes where tenant_key = p_tenant and job_key = p_job;
+        end if;
+    end if;
+    return id;
+end $$;

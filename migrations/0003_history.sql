@@ -1,0 +1,152 @@
+-- History: executions, results and what belongs to them. Only ever inserted into.
+
+create table executions (
+    execution_id        uuid not null,
+    run_id              uuid not null,
+    parent_execution_id uuid,
+    replay_of           uuid,
+    lane_id             int not null,
+    tenant_key          int not null,
+    job_key             int not null,
+    job_version         int not null,
+    attempt_number      smallint not null check (attempt_number > 0),
+    lost_count          smallint not null default 0,    -- earlier attempts of the run that ended LEASE_LOST
+    priority            smallint not null check (priority between -1000 and 1000),
+    trigger_type        smallint not null check (trigger_type between 1 and 6),
+    submitted_at        timestamptz not null,
+    scheduled_time      timestamptz,
+    trigger_id          text,
+    parameters          json,                           -- null: {}
+    correlation_id      text,
+    tags                jsonb,                          -- null: {}
+    submitter           text,
+    trace_parent        text,
+    plan_run_id         uuid,
+    node_id             text,
+    ordering_key        text,
+    contract_ref        text,
+    approval_ref        text,
+    primary key (execution_id)) partition by range (execution_id);
+-- What was this job's history? (GET /v1/executions?job_id=)
+create index executions_by_job on executions (job_key, execution_id);
+-- These cost nothing where they are not used.
+create index executions_by_correlation on executions (correlation_id, execution_id) where correlation_id is not null;
+create index executions_by_tags on executions using gin (tags jsonb_path_ops) where tags is not null;
+
+-- Status codes: 5 COMPLETED, 6 FAILED, 7 TIMEOUT, 8 CANCELLED, 9 SKIPPED. The primary key is the backstop of "each ends exactly once".
+create table results (
+    execution_id      uuid not null,
+    status            smallint not null check (status between 5 and 9),
+    instance_id       int,                              -- null: ended by no instance (cancelled or expired while queued)
+    fence             int not null,
+    started_at        timestamptz,
+    returned_at       timestamptz,                      -- the work came back; from here to completed_at it was COMPLETING
+    completed_at      timestamptz not null,
+    exit_code         int,
+    error_code        text,
+    error_message     text,
+    records_processed bigint,
+    records_failed    bigint,
+    metrics           json,
+    outputs           json,
+    termination       text check (termination in ('GRACEFUL', 'FORCED')),
+    next_execution_id uuid,                             -- the next attempt, made in the same transaction
+    actor             text,                             -- who ended it, where that was not its owner
+    check (started_at <= completed_at),
+    primary key (execution_id)) partition by range (execution_id);
+-- Failures are few and asked for most.
+create index results_unsuccessful on results (status, execution_id) where status <> 5;
+
+create trigger executions_append_only before update or delete on executions for each row execute function refuse_change();
+create trigger results_append_only before update or delete on results for each row execute function refuse_change();
+create trigger executions_no_truncate before truncate on executions execute function refuse_change();
+create trigger results_no_truncate before truncate on results execute function refuse_change();
+
+-- Both tables get the same partition, a day each, made ahead of time. Made apart and then attached: that waits for no reader,
+-- and no reader waits for it. Returns how many were made.
+create function make_partitions(p_days_ahead int) returns int language plpgsql
+    security definer set search_path = rowlock, pg_temp as $$
+declare
+    t text; part text; day date; n int := 0;
+begin
+    perform pg_advisory_xact_lock(1919906155, 3);
+    for day in select d::date from generate_series((clock() at time zone 'UTC')::date - 1, (clock() at time zone 'UTC')::date + p_days_ahead, interval '1 day') d loop
+        foreach t in array array['executions', 'results'] loop
+            part := t || '_' || to_char(day, 'YYYYMMDD');
+            continue when to_regclass('rowlock.' || part) is not null;
+            execute format('create table rowlock.%I (like rowlock.%I including defaults including constraints)', part, t);
+            execute format('alter table rowlock.%I attach partition rowlock.%I for values from (%L) to (%L)', t, part,
+                           first_id_at(day::timestamp at time zone 'UTC'), first_id_at((day + 1)::timestamp at time zone 'UTC'));
+            -- Row triggers come with the parent, a TRUNCATE trigger does not.
+            execute format('create trigger no_truncate before truncate on rowlock.%I execute function rowlock.refuse_change()', part);
+            n := n + 1;
+        end loop;
+    end loop;
+    return n;
+end $$;
+
+-- Submissions that carried a key. `hash`: two hashes of the request as jsonb, so what is equal as JSON is equal here, and SQL and
+-- HTTP agree without agreeing on a text form.
+create table idempotency_keys (
+    tenant_key    int not null,
+    key           text not null,
+    hash          bigint not null,
+    hash2         bigint not null,
+    execution_id  uuid not null,
+    execution_ids uuid[],                               -- of a whole batch, in its order
+    expires_at    timestamptz not null,
+    primary key (tenant_key, key));
+create index idempotency_keys_expiring on idempotency_keys (expires_at);
+
+-- What a job wrote to stdout (1) and stderr (2), and what the runtime says about it (3).
+create table logs (
+    execution_id uuid not null,
+    part         int not null,
+    stream       smallint not null check (stream between 1 and 3),
+    at           timestamptz not null default clock(),
+    body         bytea not null,
+    primary key (execution_id, part));
+
+create table checkpoints (
+    execution_id      uuid not null,
+    run_id            uuid not null,
+    checkpoint_number int not null,                     -- counts through the run
+    stage             text,
+    sha256            bytea not null,
+    body              bytea not null,
+    created_time      timestamptz not null default clock(),
+    primary key (run_id, checkpoint_number));
+create index checkpoints_by_execution on checkpoints (execution_id, checkpoint_number);
+create trigger checkpoints_append_only before update or delete on checkpoints for each row execute function refuse_change();
+create trigger checkpoints_no_truncate before truncate on checkpoints execute function refuse_change();
+
+-- Files that a run has declared finished: hashed, read-only, never overwritten (S1).
+create table artifacts (
+    run_id       uuid not null,
+    name         text not null,
+    execution_id uuid not null,
+    sha256       text not null,
+    size_bytes   bigint not null,
+    created_time timestamptz not null default clock(),
+    primary key (run_id, name));
+create trigger artifacts_append_only before update or delete on artifacts for each row execute function refuse_change();
+create trigger artifacts_no_truncate before truncate on artifacts execute function refuse_change();
+
+-- What long-running executions report, kept sparingly and thrown away when they end.
+create table live_notes (
+    execution_id uuid primary key,
+    heartbeat_at timestamptz,
+    progress     real check (progress between 0 and 1)) with (fillfactor = 50);
+
+-- Changes of state out of the ordinary: the ordinary ones are columns. Takeovers, hand-backs, requests to cancel.
+create table events (
+    execution_id uuid not null,
+    at           timestamptz not null default clock(),
+    from_status  smallint not null,
+    to_status    smallint not null,
+    actor        text not null,
+    fence        int,
+    reason       text not null);
+create index events_by_execution on events (execution_id);
+create trigger events_append_only before update or delete on events for each row execute function refuse_change();
+create trigger events_no_truncate before truncate on events execute function refuse_change();
