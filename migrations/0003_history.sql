@@ -139,7 +139,7 @@ create table live_notes (
     progress     real check (progress between 0 and 1)) with (fillfactor = 50);
 
 -- Changes of state out of the ordinary: the ordinary ones are columns. Takeovers, hand-backs, requests to cancel.
-create table events (
+create table extra_transitions (
     execution_id uuid not null,
     at           timestamptz not null default clock(),
     from_status  smallint not null,
@@ -147,6 +147,6 @@ create table events (
     actor        text not null,
     fence        int,
     reason       text not null);
-create index events_by_execution on events (execution_id);
-create trigger events_append_only before update or delete on events for each row execute function refuse_change();
-create trigger events_no_truncate before truncate on events execute function refuse_change();
+create index extra_transitions_by_execution on extra_transitions (execution_id);
+create trigger extra_transitions_append_only before update or delete on extra_transitions for each row execute function refuse_change();
+create trigger extra_transitions_no_truncate before truncate on extra_transitions execute function refuse_change();

@@ -1,0 +1,303 @@
+-- The queue: extents, and the functions that submit and claim. The rules are at the head of 0001.
+
+create table extents (
+    lo          uuid primary key,
+    hi          uuid not null,
+    lane_id     int not null,
+    rank        timestamptz not null,
+    eligible_at timestamptz not null,
+    expires_at  timestamptz not null default 'infinity',
+    priority    smallint not null,
+    ready       boolean not null,                       -- false: eligible later; `promote` makes it true
+    owner       int,
+    fence       int not null default 0,
+    remaining   int not null check (remaining > 0),
+    claimed_at  timestamptz,                            -- its executions started then: claimed means started
+    limit_ids   int[],                                  -- the slots that it holds while owned
+    check (lo <= hi), check (ready or owner is null), check (owner is not null or limit_ids is null),
+    check ((owner is null) = (claimed_at is null))
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+-- What may be claimed, lane by lane. Delayed work is not in it: with priorities a delayed extent ranks before what is due.
+create index extents_queued on extents (lane_id, rank) where owner is null and ready;
+-- What will become eligible.
+create index extents_pending on extents (eligible_at) where not ready;
+-- What an instance owns: takeover. Small, as it holds running extents only.
+create index extents_owned on extents (owner) where owner is not null;
+
+-- A cancel of something that runs. The owner reads these; settle, hand_back and takeover honour them.
+create table cancel_requests (
+    execution_id uuid primary key,
+    owner        int not null,
+    actor        text not null,
+    reason       text not null,
+    requested_at timestamptz not null default clock());
+create index cancel_requests_by_owner on cancel_requests (owner);
+
+create type piece as (lo uuid, hi uuid, n int);
+
+-- What is left of lo..hi without the given ids (which lie in it).
+create function pieces(p_lo uuid, p_hi uuid, p_without uuid[]) returns setof piece language sql immutable as $$
+    select with_ordinal(p_lo, f), with_ordinal(p_lo, t), t - f + 1
+    from (select coalesce(lag(o) over w + 1, ordinal_of(p_lo)) as f, o - 1 as t
+          from (select ordinal_of(id) as o from unnest(p_without) id union all select ordinal_of(p_hi) + 1) x
+          window w as (order by o)) y
+    where f <= t $$;
+
+-- Gives slots of limits back: limit ids[i] gets ns[i].
+create function give_back(p_ids int[], p_ns int[]) returns void language plpgsql as $$
+begin
+    if cardinality(p_ids) > 0 then
+        perform 1 from limits l where l.limit_id = any (p_ids) order by l.limit_id for no key update;
+        update limits l set in_use = l.in_use - g.n
+        from (select id, sum(c)::int as n from unnest(p_ids, p_ns) u (id, c) group by id) g where l.limit_id = g.id;
+    end if;
+end $$;
+
+-- Grants as many of the wanted executions, lane by lane in the order given, as the budget and every limit of the lane
+-- allow, and takes the slots. whole: a lane gets all that it wants or nothing.
+create function take_slots(p_lane int[], p_want int[], p_budget int, p_whole boolean) returns int[] language plpgsql as $$
+declare
+    keys int[]; free int[]; was int[]; lane_keys int[]; got int[] := p_want; n int; key int;
+begin
+    keys := array(select distinct id from lanes l, unnest(l.limit_ids) id
+                  where l.lane_id = any (p_lane) and l.limit_ids is not null order by id);
+    if cardinality(keys) > 0 then
+        select array_agg(limit_id), array_agg(greatest(max_running - in_use, 0)) into keys, free
+        from (select limit_id, max_running, in_use from limits where limit_id = any (keys) order by limit_id for no key update) locked;
+        was := free;
+    end if;
+    for i in 1 .. cardinality(p_lane) loop
+        n := least(p_want[i], p_budget);
+        if n > 0 and was is not null then
+            select limit_ids into lane_keys from lanes where lane_id = p_lane[i];
+            foreach key in array coalesce(lane_keys, '{}') loop
+                n := least(n, free[array_position(keys, key)]);
+            end loop;
+        end if;
+        if p_whole and n < p_want[i] then n := 0; end if;
+        if n > 0 and was is not null then
+            foreach key in array coalesce(lane_keys, '{}') loop
+                free[array_position(keys, key)] := free[array_position(keys, key)] - n;
+            end loop;
+        end if;
+        p_budget := p_budget - n;
+        got[i] := n;
+    end loop;
+    if was is not null then
+        update limits l set in_use = l.in_use + u.was - u.free
+        from unnest(keys, was, free) u (id, was, free) where l.limit_id = u.id and u.was > u.free;
+    end if;
+    return got;
+end $$;
+
+-- Admission rules (pause, limits) are read under a shared advisory lock and changed under the exclusive one. So a pause
+-- that has returned holds: no claim that read the rules before it is still under way. Nothing is written for it.
+create function read_rules(p_instance int) returns void language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock_shared(1919906155, 1);
+    -- KEY SHARE lets the lease be renewed, but keeps declare_dead (FOR UPDATE) away until this commit: an instance that
+    -- has been declared dead can never be found to own an extent that nobody takes over.
+    perform 1 from instances i where i.instance_id = p_instance and i.state = 'ALIVE' and i.lease_until > clock() for key share;
+    if not found then
+        raise exception 'instance % has no lease', p_instance using errcode = 'RL001';
+    end if;
+end $$;
+
+-- Takes the keys of a group commit, ascending. A key that is in use gives a row: kind 'r' with the execution(s) it names where the
+-- request is the same, kind 'c' where it is another. A unit (what one client sent) with a 'c' gets none of its keys.
+create function take_keys_1(p_ttl interval, p_tenant int[], p_key text[], p_request text[], p_unit int[], p_execution uuid[], p_executions text[])
+returns table (kind text, k int, execution_id uuid, execution_ids uuid[]) language plpgsql as $$
+#variable_conflict use_column
+declare
+    h bigint[]; h2 bigint[]; taken int[]; bad int[];
+begin
+    select array_agg(jsonb_hash_extended(r.request, 0) order by r.k), array_agg(jsonb_hash_extended(r.request, 1) order by r.k) into h, h2
+    from (select u.request::jsonb as request, u.k from unnest(p_request) with ordinality u (request, k)) r;
+    with made as (
+        insert into idempotency_keys as i (tenant_key, key, hash, hash2, execution_id, execution_ids, expires_at)
+        select u.tenant, u.key, u.h, u.h2, u.execution, u.executions::uuid[], clock() + p_ttl
+        from unnest(p_tenant, p_key, h, h2, p_execution, p_executions) u (tenant, key, h, h2, execution, executions)
+        order by u.tenant, u.key
+        on conflict (tenant_key, key) do update
+        set hash = excluded.hash, hash2 = excluded.hash2, execution_id = excluded.execution_id,
+            execution_ids = excluded.execution_ids, expires_at = excluded.expires_at
+        where i.expires_at <= clock()
+        returning i.tenant_key, i.key)
+    select array_agg(u.k::int) into taken
+    from unnest(p_tenant, p_key) with ordinality u (tenant, key, k) join made m on m.tenant_key = u.tenant and m.key = u.key;
+    if cardinality(taken) = cardinality(p_key) then return; end if;
+    -- The rows in the way were locked by the conflict, so they are still there.
+    select array_agg(distinct p_unit[u.k]) into bad
+    from unnest(p_tenant, p_key, h, h2) with ordinality u (tenant, key, h, h2, k)
+    join idempotency_keys i on i.tenant_key = u.tenant and i.key = u.key
+    where u.k <> all (coalesce(taken, '{}')) and (i.hash, i.hash2) is distinct from (u.h, u.h2);
+    return query
+        select case when (i.hash, i.hash2) is not distinct from (u.h, u.h2) then 'r' else 'c' end, u.k::int, i.execution_id, i.execution_ids
+        from unnest(p_tenant, p_key, h, h2) with ordinality u (tenant, key, h, h2, k)
+        join idempotency_keys i on i.tenant_key = u.tenant and i.key = u.key
+        where u.k <> all (coalesce(taken, '{}'));
+    delete from idempotency_keys i using unnest(p_tenant, p_key) with ordinality u (tenant, key, k)
+    where i.tenant_key = u.tenant and i.key = u.key and u.k = any (taken) and p_unit[u.k] = any (bad);
+end $$;
+
+-- A group commit of submissions. p_extent[i] is the number (from 1) of the extent that execution i lies in, p_unit[i] the client
+-- request that it came with (only where there are keys). Shorter arrays stand for nulls.
+-- p_owner: null, or the instance that wants to start them at once, with p_slots free. It gets an extent where the lane is not
+-- paused, nothing of that rank or better waits in the lane, and the limits allow the whole extent; else the extent is queued.
+-- Returns kind 'o': extent k belongs to p_owner, under fence 1; 'r' and 'c' as take_keys_1 does.
+create function submit_1(
+    p_owner int, p_slots int, p_age real, p_key_ttl interval,
+    p_id uuid[], p_extent int[], p_unit int[], p_parameters json[], p_correlation text[], p_tags json[], p_trace text[],
+    p_lo uuid[], p_hi uuid[], p_n int[], p_tenant int[], p_lane int[], p_job int[], p_version int[], p_priority smallint[],
+    p_trigger smallint[], p_eligible timestamptz[], p_submitter text[],         -- eligible: null = now
+    p_key_tenant int[], p_key text[], p_key_request text[], p_key_unit int[], p_key_execution uuid[], p_key_executions text[])
+returns table (kind text, k int, execution_id uuid, execution_ids uuid[]) language plpgsql as $$
+#variable_conflict use_column
+declare
+    want int[]; got int[]; limited boolean; keys record; left_out uuid[]; bad int[]; whole int[];
+begin
+    if cardinality(p_key) > 0 then
+        for keys in select * from take_keys_1(p_key_ttl, p_key_tenant, p_key, p_key_request, p_key_unit, p_key_execution, p_key_executions) loop
+            kind := keys.kind; k := keys.k; execution_id := keys.execution_id; execution_ids := keys.execution_ids;
+            return next;
+            if keys.kind = 'c' then
+                bad := bad || p_key_unit[keys.k];
+            elsif p_key_executions[keys.k] is not null then
+                whole := whole || p_key_unit[keys.k];
+            else
+                left_out := left_out || p_key_execution[keys.k];
+            end if;
+        end loop;
+        if bad is not null or whole is not null then
+            left_out := left_out || array(select u.id from unnest(p_id, p_unit) u (id, unit) where u.unit = any (bad || whole));
+        end if;
+    end if;
+    if p_owner is not null and left_out is null then
+        perform read_rules(p_owner);
+        select array_agg(case when u.before < p_slots and not l.paused and u.eligible is null and not exists (
+                     select 1 from extents s where s.owner is null and s.ready and s.lane_id = u.lane_id
+                     and s.rank <= rank_of(clock(), u.priority, p_age)) then u.n else 0 end order by u.k), bool_or(l.limit_ids is not null)
+        into want, limited
+        from (select x.*, sum(x.n) over (order by x.k) - 1 as before
+              from unnest(p_lane, p_n, p_priority, p_eligible) with ordinality x (lane_id, n, priority, eligible, k)) u join lanes l using (lane_id);
+    end if;
+    insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at,
+                            scheduled_time, parameters, correlation_id, tags, submitter, trace_parent)
+    select u.id, u.id, p_lane[u.extent], p_tenant[u.extent], p_job[u.extent], p_version[u.extent], 1, p_priority[u.extent], p_trigger[u.extent], clock(),
+           p_eligible[u.extent], u.parameters, u.correlation, u.tags::jsonb, p_submitter[u.extent], u.trace
+    from unnest(p_id, p_extent, p_parameters, p_correlation, p_tags, p_trace) u (id, extent, parameters, correlation, tags, trace)
+    where left_out is null or u.id <> all (left_out);
+    if left_out is not null then
+        -- Somebody's key was used before: the extents are cut around what is left out, and queued.
+        insert into extents (lo, hi, lane_id, rank, eligible_at, priority, ready, remaining)
+        select p.lo, p.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), greatest(u.eligible, clock()), u.priority,
+               coalesce(u.eligible <= clock(), true), p.n
+        from unnest(p_lo, p_hi, p_lane, p_priority, p_eligible) u (lo, hi, lane_id, priority, eligible)
+        cross join lateral pieces(u.lo, u.hi, array(select x from unnest(left_out) x where x between u.lo and u.hi)) p;
+        return;
+    end if;
+    -- The limits last: their rows are the hottest.
+    got := case when limited then take_slots(p_lane, want, 2147483647, true) else want end;
+    return query
+    with made as (
+        insert into extents as s (lo, hi, lane_id, rank, eligible_at, priority, ready, owner, fence, remaining, claimed_at, limit_ids)
+        select u.lo, u.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), greatest(u.eligible, clock()),
+               u.priority, coalesce(u.eligible <= clock(), true), case when got[u.k] > 0 then p_owner end, case when got[u.k] > 0 then 1 else 0 end, u.n,
+               case when got[u.k] > 0 then clock() end,
+               case when limited and got[u.k] > 0 then (select l.limit_ids from lanes l where l.lane_id = u.lane_id) end
+        from unnest(p_lo, p_hi, p_n, p_lane, p_priority, p_eligible) with ordinality u (lo, hi, n, lane_id, priority, eligible, k)
+        returning s.lo, s.owner)
+    select 'o', u.k::int, m.lo, null::uuid[] from made m join unnest(p_lo) with ordinality u (lo, k) on u.lo = m.lo where m.owner is not null;
+end $$;
+
+-- Which lanes have something to claim, from p_after on, at most p_lanes of them: one index probe a lane, however much
+-- waits in it. Paused lanes come too (the cursor must pass them).
+create function scan_lanes(p_after int, p_lanes int) returns table (lane_id int, head_rank timestamptz, paused boolean, weight smallint)
+language sql stable as $$
+    with recursive walk as (
+        (select s.lane_id, s.rank, 1 as k from extents s where s.owner is null and s.ready and s.lane_id > p_after
+         order by s.lane_id, s.rank limit 1)
+        union all
+        select n.lane_id, n.rank, w.k + 1
+        from walk w cross join lateral (
+            select s.lane_id, s.rank from extents s where s.owner is null and s.ready and s.lane_id > w.lane_id
+            order by s.lane_id, s.rank limit 1) n
+        where w.k < p_lanes)
+    select w.lane_id, w.rank, l.paused, l.weight from walk w join lanes l using (lane_id) $$;
+
+-- Claims at most p_budget executions: the lanes in the order given, at most p_quota of each, extents by rank. The last extent
+-- of a lane is split if it is larger than what is wanted. p_from: -infinity, or a rank before which the caller lately
+-- found nothing in that lane; it spares the index entries that a long transaction elsewhere keeps from being removed,
+-- and has to go back to -infinity every few seconds, for extents that were handed back or committed late.
+create function claim_1(p_instance int, p_lane int[], p_quota int[], p_from timestamptz[], p_budget int)
+returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz) language plpgsql as $$
+#variable_conflict use_column
+declare
+    c_i int[]; c_lo uuid[]; c_n int[]; want int[]; got int[]; limited boolean;
+begin
+    perform read_rules(p_instance);
+    -- The first extent of a lane, unlocked, tells how many extents it takes to fill the quota. A lane that is paused or at a
+    -- limit is left out by its own row, whatever waits in it. SKIP LOCKED, so claims never wait for an extent.
+    select array_agg(c.i), array_agg(c.lo), array_agg(c.remaining), bool_or(c.limited) into c_i, c_lo, c_n, limited
+    from (select w.i, s.lo, s.remaining, w.limited
+          from (select u.i, u.lane_id, u.from_rank, l.limit_ids is not null as limited,
+                       (least(u.quota, p_budget) + h.remaining - 1) / h.remaining as extents,
+                       sum(least(u.quota, h.remaining)) over (order by u.i) - least(u.quota, h.remaining) as before
+                from unnest(p_lane, p_quota, p_from) with ordinality u (lane_id, quota, from_rank, i)
+                join lanes l on l.lane_id = u.lane_id and not l.paused
+                     and (l.limit_ids is null or not exists (
+                          select 1 from limits m where m.limit_id = any (l.limit_ids) and m.in_use >= m.max_running))
+                cross join lateral (select s.remaining from extents s
+                     where s.owner is null and s.ready and s.lane_id = u.lane_id and s.rank >= u.from_rank
+                     order by s.rank limit 1) h) w
+          cross join lateral (select s.lo, s.remaining, s.rank from extents s
+               where s.owner is null and s.ready and s.lane_id = w.lane_id and s.rank >= w.from_rank and s.expires_at > clock()
+               order by s.rank limit w.extents for no key update skip locked) s
+          where w.before < p_budget
+          order by w.i, s.rank) c;
+    if c_i is null then return; end if;
+    want := array(select least(q.quota, coalesce(t.n, 0))::int from unnest(p_quota) with ordinality q (quota, i)
+                  left join (select i, sum(n) as n from unnest(c_i, c_n) c (i, n) group by i) t using (i) order by i);
+    if limited or (select sum(w) from unnest(want) w) > p_budget then
+        got := take_slots(p_lane, want, p_budget, false);
+    else
+        got := want;
+    end if;
+    return query
+    with c as (
+        select c.lo, c.n, got[c.i] - (sum(c.n) over (partition by c.i order by c.k) - c.n) as room
+        from unnest(c_lo, c_n, c_i) with ordinality c (lo, n, i, k)),
+    take as materialized (select lo, n, least(n, room)::int as m from c where room > 0),
+    rest as (
+        insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, fence, remaining)
+        select with_ordinal(s.lo, ordinal_of(s.lo) + t.m), s.hi, s.lane_id, s.rank, s.eligible_at, s.expires_at, s.priority, true, s.fence, t.n - t.m
+        from take t join extents s on s.lo = t.lo where t.m < t.n)
+    update extents s
+    set owner = p_instance, fence = s.fence + 1, remaining = t.m, claimed_at = clock(),
+        hi = case when t.m < t.n then with_ordinal(s.lo, ordinal_of(s.lo) + t.m - 1) else s.hi end,
+        limit_ids = case when limited then (select l.limit_ids from lanes l where l.lane_id = s.lane_id) end
+    from take t where s.lo = t.lo
+    returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at;
+end $$;
+
+-- Looks which lanes have work, from the caller's cursor on, and claims from them in the order of their best ranks: one statement
+-- for an instance that has free slots and was told, or guesses, that there is work.
+create function claim_next_1(p_instance int, p_after int, p_lanes int, p_budget int)
+returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz) language plpgsql as $$
+#variable_conflict use_column
+declare
+    ids int[];
+begin
+    ids := array(select s.lane_id from scan_lanes(p_after, p_lanes) s where not s.paused order by s.head_rank);
+    if cardinality(ids) > 0 then
+        return query select * from claim_1(p_instance, ids, array_fill(p_budget, array[cardinality(ids)]),
+                                           array_fill('-infinity'::timestamptz, array[cardinality(ids)]), p_budget);
+    end if;
+end $$;
+
+-- Makes due what was eligible later. Run by every instance with its tick.
+create function promote_1(p_extents int) returns int language sql volatile as $$
+    with due as (select lo from extents where not ready and eligible_at <= clock() order by eligible_at limit p_extents for no key update skip locked),
+    made as (update extents s set ready = true from due where s.lo = due.lo returning 1)
+    select count(*)::int from made $$;

@@ -1,0 +1,190 @@
+-- The end of work: settle, hand back, cancel, and what happens to the work of an instance that is gone.
+
+-- A group commit of ends. p_extent[i] is the number (from 1) of the extent (p_lo, p_fence) of execution i. Any part of an extent, in any
+-- order. p_age_us: how long ago the work returned. p_next, p_next_ms: the id of the next attempt and its delay, or null. p_clean:
+-- executions that left live notes or cancel requests behind. Shorter arrays stand for nulls.
+-- Returns the extents that were lost: their executions belong to somebody else now, and nothing was changed for them.
+-- p_again: this settle may have been committed before (the connection broke at the commit): what has a result is passed
+-- over. Without it a second result is a primary key error, which aborts the batch.
+create function settle_1(
+    p_instance int, p_age real, p_again boolean, p_lo uuid[], p_fence int[],
+    p_id uuid[], p_extent int[], p_status smallint[], p_age_us int[], p_exit int[], p_error text[], p_message text[],
+    p_processed bigint[], p_failed bigint[], p_metrics json[], p_outputs json[], p_termination text[], p_actor text[],
+    p_next uuid[], p_next_ms int[], p_clean uuid[])
+returns setof uuid language plpgsql as $$
+declare
+    x record; n_extents int := cardinality(p_lo);
+    hi uuid[] := array_fill(null::uuid, array[n_extents]); left_ int[] := array_fill(0, array[n_extents]);
+    claimed timestamptz[] := array_fill(null::timestamptz, array[n_extents]);
+    held int := 0; d_extent int[]; d_n int[]; expected bigint; done bigint; partly boolean; limited boolean := false; limit_ids_ int[]; limit_n int[];
+begin
+    -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
+    -- `is not distinct from` keeps the planner off extents_owned: all that the instance owns, once for each extent, is quadratic.
+    for x in
+        select u.k, s.hi, s.remaining, s.claimed_at, s.limit_ids is not null as limited
+        from unnest(p_lo, p_fence) with ordinality u (lo, fence, k) join extents s on s.lo = u.lo
+        where s.owner is not distinct from p_instance and s.fence = u.fence order by s.lo for no key update of s
+    loop
+        hi[x.k] := x.hi; left_[x.k] := x.remaining; claimed[x.k] := x.claimed_at; held := held + 1; limited := limited or x.limited;
+    end loop;
+    if held < n_extents then
+        return query select u.lo from unnest(p_lo, left_) u (lo, n) where u.n = 0;
+        if held = 0 then return; end if;
+    end if;
+    if held < n_extents or p_again then
+        p_extent := array(select case when left_[u.extent] > 0 and not (p_again and exists (
+                            select 1 from results r where r.execution_id = u.id)) then u.extent else 0 end
+                        from unnest(p_id, p_extent) with ordinality u (id, extent, k) order by u.k);
+    end if;
+    if cardinality(p_next) > 0 then
+        -- An accepted cancel ends the run, not the attempt.
+        p_next := array(select case when u.extent > 0 and not exists (select 1 from cancel_requests c where c.execution_id = u.id) then u.next end
+                        from unnest(p_id, p_extent, p_next) with ordinality u (id, extent, next, k) order by u.k);
+    end if;
+    select array_agg(extent), array_agg(n), sum(n), bool_or(n < left_[extent]) into d_extent, d_n, expected, partly
+    from (select u.extent, count(*)::int as n from unnest(p_extent) u (extent) where u.extent > 0 group by u.extent) g;
+    if d_extent is null then return; end if;
+
+    insert into results (execution_id, status, instance_id, fence, started_at, returned_at, completed_at, exit_code, error_code, error_message,
+                         records_processed, records_failed, metrics, outputs, termination, actor, next_execution_id)
+    select u.id, u.status, p_instance, p_fence[u.extent], claimed[u.extent],
+           greatest(claimed[u.extent], clock() - u.age_us * interval '1 microsecond'), greatest(claimed[u.extent], clock()),
+           u.exit_code, u.error, u.message, u.processed, u.failed, u.metrics, u.outputs, u.termination, u.actor, u.next
+    from unnest(p_id, p_extent, p_status, p_age_us, p_exit, p_error, p_message, p_processed, p_failed, p_metrics, p_outputs, p_termination, p_actor, p_next)
+         u (id, extent, status, age_us, exit_code, error, message, processed, failed, metrics, outputs, termination, actor, next)
+    where u.extent > 0 and u.id between p_lo[u.extent] and hi[u.extent];
+    get diagnostics done = row_count;
+    if done <> expected then
+        raise exception 'settle names an execution outside its extent' using errcode = 'RL002';
+    end if;
+
+    if cardinality(p_next) > 0 then
+        perform next_attempts_1(p_age, p_id, p_next, p_next_ms, 0::smallint);
+    end if;
+    if cardinality(p_clean) > 0 then
+        delete from live_notes n where n.execution_id = any (p_clean);
+        delete from cancel_requests c where c.execution_id = any (p_clean);
+    end if;
+
+    if limited then
+        select array_agg(id), array_agg(n) into limit_ids_, limit_n
+        from unnest(d_extent, d_n) u (extent, n) join extents s on s.lo = p_lo[u.extent], unnest(s.limit_ids) id;
+    end if;
+    delete from extents s using unnest(d_extent, d_n) u (extent, n) where s.lo = p_lo[u.extent] and left_[u.extent] = u.n;
+    if partly then
+        update extents s set remaining = s.remaining - u.n from unnest(d_extent, d_n) u (extent, n)
+        where s.lo = p_lo[u.extent] and left_[u.extent] <> u.n;
+    end if;
+    if limited then
+        perform give_back(limit_ids_, limit_n);
+    end if;
+end $$;
+
+-- The next attempts of executions that have just ended: a row and a place in the queue each. p_next[i] null: none for p_id[i].
+create function next_attempts_1(p_age real, p_id uuid[], p_next uuid[], p_delay_ms int[], p_lost smallint) returns void language plpgsql as $$
+begin
+    insert into executions (execution_id, run_id, parent_execution_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, lost_count,
+                            priority, trigger_type, submitted_at, scheduled_time, trigger_id, parameters, correlation_id, tags, submitter, trace_parent,
+                            plan_run_id, node_id, ordering_key, contract_ref, approval_ref)
+    select u.next, e.run_id, e.run_id, e.replay_of, e.lane_id, e.tenant_key, e.job_key, e.job_version, e.attempt_number + 1, e.lost_count + p_lost,
+           e.priority, 5, clock(), case when u.delay_ms > 0 then clock() + u.delay_ms * interval '1 millisecond' end, e.trigger_id, e.parameters,
+           e.correlation_id, e.tags, e.submitter, e.trace_parent, e.plan_run_id, e.node_id, e.ordering_key, e.contract_ref, e.approval_ref
+    from unnest(p_id, p_next, p_delay_ms) u (id, next, delay_ms)
+    cross join lateral (select * from executions e where e.execution_id = u.id) e where u.next is not null;
+    insert into extents (lo, hi, lane_id, rank, eligible_at, priority, ready, remaining)
+    select u.next, u.next, e.lane_id, rank_of(e.at, e.priority, p_age), e.at, e.priority, e.at <= clock(), 1
+    from unnest(p_next, p_delay_ms) u (next, delay_ms)
+    cross join lateral (select e.lane_id, e.priority, clock() + u.delay_ms * interval '1 millisecond' as at
+                        from executions e where e.execution_id = u.next) e where u.next is not null;
+end $$;
+
+-- A stopping instance gives its unfinished work back: the same attempts, queued again in their old place. What was asked
+-- to be cancelled is ended here, since from now on nobody would obey the request. Returns how many were handed back.
+create function hand_back_1(p_instance int, p_lo uuid[], p_fence int[], p_reason text) returns int language plpgsql as $$
+declare
+    x record; gone uuid[]; cancelled uuid[]; ids int[] := '{}'; ns int[] := '{}'; total int := 0;
+begin
+    for x in
+        select s.* from unnest(p_lo, p_fence) u (lo, fence) join extents s on s.lo = u.lo
+        where s.owner is not distinct from p_instance and s.fence = u.fence order by s.lo for no key update of s
+    loop
+        gone := array(select r.execution_id from results r where r.execution_id between x.lo and x.hi);
+        cancelled := array(select c.execution_id from cancel_requests c where c.execution_id between x.lo and x.hi and c.execution_id <> all (gone));
+        insert into results (execution_id, status, instance_id, fence, started_at, returned_at, completed_at, error_code, error_message, actor)
+        select c.execution_id, 8, p_instance, x.fence, x.claimed_at, greatest(x.claimed_at, clock()), greatest(x.claimed_at, clock()), 'CANCELLED', c.reason, c.actor
+        from cancel_requests c where c.execution_id = any (cancelled);
+        delete from extents d where d.lo = x.lo;
+        insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, fence, remaining)
+        select p.lo, p.hi, x.lane_id, x.rank, x.eligible_at, x.expires_at, x.priority, true, x.fence, p.n
+        from pieces(x.lo, x.hi, gone || cancelled) p;
+        insert into extra_transitions (execution_id, at, from_status, to_status, actor, fence, reason)
+        select e.execution_id, t.at, t.from_status, t.to_status, 'instance:' || p_instance, x.fence, t.reason
+        from executions e cross join (values (x.claimed_at, 2, 3, 'claimed'), (clock(), 3, 2, p_reason)) t (at, from_status, to_status, reason)
+        where e.execution_id between x.lo and x.hi and e.execution_id <> all (gone || cancelled);
+        delete from live_notes n where n.execution_id between x.lo and x.hi;
+        delete from cancel_requests c where c.execution_id between x.lo and x.hi;
+        ids := ids || x.limit_ids;
+        ns := ns || array_fill(x.remaining, array[cardinality(coalesce(x.limit_ids, '{}'))]);
+        total := total + x.remaining - cardinality(cancelled);
+    end loop;
+    perform give_back(ids, ns);
+    return total;
+end $$;
+
+-- Cuts these executions out of the extents they wait in. For each: was it cut (it is the caller's now, and in no extent: the
+-- caller gives it a result or an extent in the same transaction), or is it owned (then its extent is locked until the commit)?
+-- What has ended, or never was, is left out.
+create function cut(p_id uuid[]) returns table (execution_id uuid, is_cut boolean, extent extents) language plpgsql as $$
+declare
+    s extents; id uuid; part uuid[]; ids uuid[] := array(select distinct u.id from unnest(p_id) u (id) order by 1); i int := 1; tries int;
+begin
+    while i <= cardinality(ids) loop
+        id := ids[i]; tries := 0;
+        loop
+            -- Waiting here may end at another row than was meant: while we waited, the extent was split, settled or cut. Each
+            -- look takes a new snapshot, so looking again is enough. Ascending lo, as everybody.
+            select * into s from extents x where x.lo <= id order by x.lo desc limit 1 for no key update;
+            exit when found and s.hi >= id;
+            exit when exists (select 1 from results r where r.execution_id = id) or not exists (select 1 from executions e where e.execution_id = id);
+            tries := tries + 1;
+            if tries > 100 then raise exception 'execution % is in no extent', id using errcode = 'RL003'; end if;
+        end loop;
+        if s.lo is null or s.hi < id then i := i + 1; continue; end if;
+        part := '{}';
+        while i <= cardinality(ids) and ids[i] <= s.hi loop
+            part := part || ids[i]; i := i + 1;
+        end loop;
+        if s.owner is null then
+            delete from extents d where d.lo = s.lo;
+            insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, fence, remaining)
+            select p.lo, p.hi, s.lane_id, s.rank, s.eligible_at, s.expires_at, s.priority, s.ready, s.fence, p.n from pieces(s.lo, s.hi, part) p;
+        end if;
+        return query select u.u, s.owner is null, s from unnest(part) u
+            where s.owner is null or not exists (select 1 from results r where r.execution_id = u.u);
+    end loop;
+end $$;
+
+-- Queued or pending: ended as CANCELLED. Running: asked for, and the owner obeys. Each gives a row: with status 8, or null =
+-- requested (again and again is harmless). What has ended, or is another tenant's, gives none.
+create function cancel_1(p_tenant int, p_id uuid[], p_actor text, p_reason text)
+returns table (execution_id uuid, status smallint, owner int) language plpgsql as $$
+#variable_conflict use_column
+declare
+    cut_ uuid[]; fences int[]; owned uuid[]; owners int[];
+begin
+    select array_agg(e.execution_id) into p_id from executions e where e.execution_id = any (p_id) and (p_tenant is null or e.tenant_key = p_tenant);
+    if p_id is null then return; end if;
+    select array_agg(c.execution_id) filter (where is_cut), array_agg((c.extent).fence) filter (where is_cut),
+           array_agg(c.execution_id) filter (where not is_cut), array_agg((c.extent).owner) filter (where not is_cut)
+    into cut_, fences, owned, owners from cut(p_id) c;
+    insert into results (execution_id, status, fence, completed_at, error_code, error_message, actor)
+    select u.id, 8, u.fence, clock(), 'CANCELLED', p_reason, p_actor from unnest(cut_, fences) u (id, fence);
+    with asked as (
+        insert into cancel_requests as c (execution_id, owner, actor, reason)
+        select u.id, u.owner, p_actor, p_reason from unnest(owned, owners) u (id, owner) order by u.id
+        on conflict do nothing returning c.execution_id)
+    insert into extra_transitions (execution_id, from_status, to_status, actor, reason)
+    select a.execution_id, 3, 3, p_actor, 'cancel requested' || coalesce(': ' || nullif(p_reason, ''), '') from asked a;
+    return query select u.id, 8::smallint, null::int from unnest(cut_) u (id)
+        union all select u.id, null, u.owner from unnest(owned, owners) u (id, owner);
+end $$;

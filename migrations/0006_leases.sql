@@ -1,0 +1,134 @@
+-- Instances: leases, the tick, and the takeover of what a dead one owned.
+
+create function join_cluster_1(p_ttl interval, p_hostname text, p_pid int, p_version text, p_address text, p_parallelism int) returns int language sql volatile as $$
+    insert into instances (lease_until, hostname, pid, version, address, parallelism)
+    values (clock() + p_ttl, p_hostname, p_pid, p_version, p_address, p_parallelism) returning instance_id $$;
+
+-- A clean leave: the instance owns nothing any more.
+create function leave_cluster_1(p_instance int) returns boolean language sql volatile as $$
+    with gone as (
+        update instances i set state = 'GONE', ended_at = clock() where i.instance_id = p_instance and i.state = 'ALIVE'
+        and not exists (select 1 from extents s where s.owner = i.instance_id) returning 1)
+    select exists (select 1 from gone) $$;
+
+-- SKIP LOCKED: an instance with a claim under way is left for the next round; takeover never waits for the dead.
+-- p_sole: the only instance of the database says so; whatever else is there died with an earlier server.
+create function declare_dead_1(p_instance int, p_sole boolean) returns int language sql volatile as $$
+    with dead as (
+        update instances set state = 'DEAD', ended_at = clock()
+        where instance_id in (select instance_id from instances
+                              where state = 'ALIVE' and instance_id <> p_instance and (p_sole or lease_until < clock())
+                              order by instance_id limit 16 for update skip locked)
+        returning 1)
+    select count(*)::int from dead $$;
+
+-- Ends at most p_budget executions of dead instances as lost and makes their next attempts, eligible at once. Each call is whole in
+-- itself: a crash between two leaves a shorter queue of the same work. Any number of instances may call it at once. Returns how
+-- many it ended; 0 and no extent of a dead instance left: that instance is gone.
+-- A run goes on while its attempts last; that of an `idempotent` job through up to 20 losses, which do not count as attempts.
+create function takeover_1(p_instance int, p_age real, p_budget int) returns int language plpgsql as $$
+declare
+    x record; ids uuid[]; all_id uuid[] := '{}'; all_fence int[] := '{}'; all_owner int[] := '{}'; all_started timestamptz[] := '{}';
+    keys int[] := '{}'; ns int[] := '{}'; n int; total int := 0; b record;
+begin
+    for x in
+        select s.* from instances i join extents s on s.owner = i.instance_id where i.state = 'DEAD'
+        order by s.lo limit 200 for no key update of s skip locked
+    loop
+        exit when total >= p_budget;
+        ids := array(select e.execution_id from executions e where e.execution_id between x.lo and x.hi
+                     and not exists (select 1 from results r where r.execution_id = e.execution_id)
+                     order by e.execution_id limit p_budget - total);
+        n := cardinality(ids);
+        if n = x.remaining then
+            delete from extents d where d.lo = x.lo;
+        else
+            -- From here on the old owner's settles are lost, although the extent is still in its name.
+            update extents d set fence = d.fence + 1, remaining = d.remaining - n where d.lo = x.lo;
+        end if;
+        all_id := all_id || ids; all_fence := all_fence || array_fill(x.fence + 1, array[n]); all_owner := all_owner || array_fill(x.owner, array[n]);
+        all_started := all_started || array_fill(x.claimed_at, array[n]);
+        keys := keys || x.limit_ids; ns := ns || array_fill(n, array[cardinality(coalesce(x.limit_ids, '{}'))]);
+        total := total + n;
+    end loop;
+    if total > 0 then
+        select * into b from next_block();
+        with ended as materialized (
+            select e.*, u.fence, u.owner, u.started, c.execution_id is not null as cancelled, c.actor as cancelled_by, c.reason as cancel_reason,
+                   case when a.again then execution_id_of(b.ms, b.block,
+                        (row_number() over (partition by a.again order by e.lane_id, e.priority, e.execution_id))::int - 1) end as next
+            from unnest(all_id, all_fence, all_owner, all_started) u (id, fence, owner, started)
+            cross join lateral (select * from executions e where e.execution_id = u.id) e
+            join job_versions j on j.job_key = e.job_key and j.version = e.job_version
+            left join cancel_requests c on c.execution_id = u.id
+            cross join lateral (select c.execution_id is null and case when j.idempotent then e.lost_count < 20 else e.attempt_number < j.max_attempts end as again) a),
+        r as (
+            insert into results (execution_id, status, instance_id, fence, started_at, completed_at, error_code, error_message, next_execution_id, actor)
+            select execution_id, case when cancelled then 8 else 6 end, owner, fence, started, greatest(started, clock()),
+                   case when cancelled then 'CANCELLED' else 'LEASE_LOST' end,
+                   case when cancelled then cancel_reason else 'instance ' || owner || ' was lost while this ran' end, next,
+                   case when cancelled then cancelled_by else 'takeover by instance:' || p_instance end
+            from ended),
+        e as (
+            insert into executions (execution_id, run_id, parent_execution_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, lost_count,
+                                    priority, trigger_type, submitted_at, trigger_id, parameters, correlation_id, tags, submitter, trace_parent,
+                                    plan_run_id, node_id, ordering_key, contract_ref, approval_ref)
+            select next, run_id, run_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number + 1, lost_count + 1, priority, 5, clock(),
+                   trigger_id, parameters, correlation_id, tags, submitter, trace_parent, plan_run_id, node_id, ordering_key, contract_ref, approval_ref
+            from ended where next is not null)
+        -- What was lost together is retried together: one extent a lane and priority, not one an execution.
+        insert into extents (lo, hi, lane_id, rank, eligible_at, priority, ready, remaining)
+        select min(next::text)::uuid, max(next::text)::uuid, lane_id, rank_of(clock(), priority, p_age), clock(), priority, true, count(*)
+        from ended where next is not null group by lane_id, priority;
+        delete from live_notes where execution_id = any (all_id);
+        delete from cancel_requests where execution_id = any (all_id);
+        perform give_back(keys, ns);
+    else
+        update instances i set state = 'GONE' where i.state = 'DEAD' and not exists (select 1 from extents s where s.owner = i.instance_id);
+    end if;
+    return total;
+end $$;
+
+-- What an instance asks once a second: it makes due work ready, and learns what there is to do.
+--   now            the database's clock
+--   next_eligible  when the next delayed extent becomes due
+--   queued         is there anything that could be claimed?
+--   changes        grows whenever a definition changes
+--   cancels        requests to cancel what this instance runs
+--   dead           instances declared dead (now or before) whose work is still to be taken over
+create function tick_1(p_instance int, p_may_declare boolean, out now timestamptz, out next_eligible timestamptz, out queued boolean, out changes bigint,
+                       out cancels int, out dead int)
+language plpgsql as $$
+begin
+    perform promote_1(1000);
+    now := clock();
+    next_eligible := (select s.eligible_at from extents s where not s.ready order by s.eligible_at limit 1);
+    queued := exists (select 1 from extents s where s.owner is null and s.ready);
+    changes := coalesce((select max(j.changed_seq) from jobs j), 0);
+    cancels := (select count(*) from cancel_requests c where c.owner = p_instance);
+    if p_may_declare and exists (select 1 from instances i where i.state = 'ALIVE' and i.lease_until < clock() and i.instance_id <> p_instance) then
+        perform declare_dead_1(p_instance, false);
+    end if;
+    dead := (select count(*) from instances i where i.state = 'DEAD');
+end $$;
+
+-- Drops what nobody needs any more: expired keys, requests to cancel what has ended, instances that went long ago. Bounded; returns
+-- how much, so that the caller can go on.
+create function sweep_1(p_rows int) returns int language plpgsql as $$
+declare
+    n int; total int := 0;
+begin
+    delete from idempotency_keys k using (
+        select tenant_key, key from idempotency_keys where expires_at <= clock() order by expires_at limit p_rows for update skip locked) old
+    where k.tenant_key = old.tenant_key and k.key = old.key;
+    get diagnostics n = row_count; total := total + n;
+    delete from cancel_requests c using (
+        select q.execution_id from cancel_requests q join results r using (execution_id) limit p_rows for update of q skip locked) old
+    where c.execution_id = old.execution_id;
+    get diagnostics n = row_count; total := total + n;
+    delete from live_notes l using (
+        select q.execution_id from live_notes q join results r using (execution_id) limit p_rows for update of q skip locked) old
+    where l.execution_id = old.execution_id;
+    get diagnostics n = row_count; total := total + n;
+    return total;
+end $$;

@@ -1,0 +1,149 @@
+-- What users read: stable views and the JSON of the API, and the invariants.
+
+-- The attempts of a run, by number. Each result names the next attempt, so no index on run_id is needed.
+create function attempts_of(p_run uuid) returns table (execution_id uuid, attempt_number smallint) language sql stable as $$
+    with recursive chain as (
+        select e.execution_id, e.attempt_number from executions e where e.execution_id = p_run
+        union all
+        select e.execution_id, e.attempt_number from chain c
+        join results r on r.execution_id = c.execution_id
+        join executions e on e.execution_id = r.next_execution_id)
+    select execution_id, attempt_number from chain $$;
+
+create view v_executions as
+select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
+       j.job_id, e.job_version, t.tenant_id,
+       status_name(coalesce(r.status, case when not s.ready then 1 when s.owner is null then 2 else 3 end::smallint)) as status,
+       trigger_type_name(e.trigger_type) as trigger_type, e.trigger_id,
+       coalesce(e.parameters::jsonb, '{}') as parameters,
+       encode(sha256(convert_to(e.job_key || ':' || e.job_version || ':' || coalesce(e.parameters::jsonb, '{}')::text, 'UTF8')), 'hex') as fingerprint,
+       e.priority, coalesce(e.tags, '{}') as tags, e.scheduled_time,
+       case when not s.ready then null when r.started_at is null and r.completed_at < e.scheduled_time then null
+            else greatest(e.submitted_at, e.scheduled_time) end as queued_time,
+       coalesce(r.started_at, s.claimed_at) as started_time, r.completed_at as completed_time,
+       e.attempt_number,
+       (select max(c.checkpoint_number) from checkpoints c where c.execution_id = e.execution_id) as checkpoint,
+       e.correlation_id, e.submitter, e.submitted_at as submitted_time,
+       coalesce(r.instance_id, s.owner) as instance_id, coalesce(r.fence, s.fence) as fence,
+       result_status_name(r.status) as result_status, r.exit_code, r.error_code, r.error_message, r.records_processed, r.records_failed,
+       extract(epoch from coalesce(r.returned_at, r.completed_at) - r.started_at)::float8 as duration_seconds,
+       r.metrics::jsonb as metrics, r.outputs::jsonb as outputs, r.termination, r.returned_at as returned_time,
+       r.next_execution_id,
+       (select n.progress from live_notes n where n.execution_id = e.execution_id) as progress,
+       (select n.heartbeat_at from live_notes n where n.execution_id = e.execution_id) as heartbeat_time,
+       case when r.execution_id is not null or s.owner is not null then null
+            when not s.ready then jsonb_build_object('rule', case e.trigger_type when 5 then 'backoff' else 'schedule' end,
+                                                     'detail', 'eligible at ' || rfc3339(s.eligible_at), 'eligible_at', rfc3339(s.eligible_at))
+            when l.paused then jsonb_build_object('rule', 'paused', 'detail', 'the job is paused')
+            else jsonb_build_object('rule', 'capacity', 'detail', 'waits for a free slot of an instance') end as waiting_on,
+       e.trace_parent, e.plan_run_id, e.node_id, e.ordering_key, e.contract_ref, e.approval_ref
+from executions e
+join jobs j on j.job_key = e.job_key
+join tenants t on t.tenant_key = e.tenant_key
+left join lanes l on l.lane_id = e.lane_id
+left join results r on r.execution_id = e.execution_id
+left join lateral (select x.* from (select x.* from extents x where x.lo <= e.execution_id order by x.lo desc limit 1) x
+                   where r.execution_id is null and x.hi >= e.execution_id) s on true;
+
+create view v_runs as
+select f.run_id, last.job_id, last.tenant_id, last.status, last.attempt_number as attempts, last.execution_id as last_execution_id,
+       f.submitted_at as submitted_time, last.completed_time
+from executions f
+cross join lateral (select a.execution_id from attempts_of(f.execution_id) a order by a.attempt_number desc limit 1) a
+join lateral (select * from v_executions v where v.execution_id = a.execution_id) last on true
+where f.attempt_number = 1;
+
+create view v_transitions as
+select e.execution_id, x.at, status_name(x.from_status::smallint) as from_status, status_name(x.to_status::smallint) as to_status, x.actor, x.fence, x.reason, x.step
+from executions e
+left join results r on r.execution_id = e.execution_id
+left join lateral (select x.* from (select x.* from extents x where x.lo <= e.execution_id order by x.lo desc limit 1) x
+                   where r.execution_id is null and x.hi >= e.execution_id) s on true
+cross join lateral (
+    select e.scheduled_time > e.submitted_at as delayed, coalesce(r.started_at, s.claimed_at) as started,
+           e.scheduled_time > e.submitted_at and (not coalesce(s.ready, true) or (r.started_at is null and r.completed_at < e.scheduled_time)) as still_pending) h
+cross join lateral (
+    select e.submitted_at as at, null::int as from_status, case when h.delayed then 1 else 2 end as to_status, coalesce(e.submitter, 'local') as actor, null::int as fence,
+           case when e.attempt_number > 1 then 'attempt ' || e.attempt_number else 'submitted' end as reason, 1 as step
+    union all select e.scheduled_time, 1, 2, 'clock', null, 'eligible', 2 where h.delayed and not h.still_pending
+    union all select h.started, 2, 3, 'instance:' || coalesce(r.instance_id, s.owner), coalesce(r.fence, s.fence), 'claimed', 4 where h.started is not null
+    union all select r.returned_at, 3, 4, 'instance:' || r.instance_id, r.fence, 'returned', 5 where r.status = 5
+    union all select r.completed_at, case when r.status = 5 then 4 when r.started_at is not null then 3 when h.still_pending then 1 else 2 end, r.status::int,
+                     coalesce(r.actor, 'instance:' || r.instance_id), r.fence, coalesce(r.error_code || coalesce(': ' || r.error_message, ''), 'completed'), 6
+              where r.execution_id is not null
+    union all select t.at, t.from_status, t.to_status, t.actor, t.fence, t.reason, 3 from extra_transitions t where t.execution_id = e.execution_id) x;
+
+create view v_checkpoints as
+select c.execution_id, c.run_id, c.checkpoint_number, octet_length(c.body) as size_bytes, encode(c.sha256, 'hex') as sha256, c.stage, c.created_time
+from checkpoints c;
+
+create view v_queue as
+select s.lo as first_execution_id, s.hi as last_execution_id, s.remaining as executions, t.tenant_id, j.job_id,
+       status_name(case when not s.ready then 1 when s.owner is null then 2 else 3 end::smallint) as status,
+       s.priority, s.eligible_at as eligible_time, s.owner as instance_id, s.fence, s.claimed_at as claimed_time
+from extents s join lanes l on l.lane_id = s.lane_id join jobs j on j.job_key = l.job_key join tenants t on t.tenant_key = l.tenant_key;
+
+create view v_jobs as
+select j.job_id, t.tenant_id, j.current_version as version, j.enabled, j.created_at as created_time, v.author, v.reason, v.created_at as changed_time,
+       v.definition::jsonb as definition
+from jobs j join tenants t on t.tenant_key = j.tenant_key join job_versions v on v.job_key = j.job_key and v.version = j.current_version;
+
+create view v_job_versions as
+select j.job_id, t.tenant_id, v.version, v.author, v.reason, v.created_at as created_time, v.definition::jsonb as definition
+from job_versions v join jobs j on j.job_key = v.job_key join tenants t on t.tenant_key = j.tenant_key;
+
+create view v_limits as
+select scope as kind, key, max_running, in_use from limits;
+
+-- The execution as the API shows it: one place for its shape.
+create function execution_json_1(v v_executions) returns json language sql stable as $$
+    select json_build_object(
+        'execution_id', v.execution_id, 'run_id', v.run_id, 'parent_execution_id', v.parent_execution_id, 'replay_of', v.replay_of,
+        'job_id', v.job_id, 'job_version', v.job_version, 'tenant_id', v.tenant_id, 'status', v.status,
+        'trigger_type', v.trigger_type, 'trigger_id', v.trigger_id, 'parameters', v.parameters, 'fingerprint', v.fingerprint,
+        'priority', v.priority, 'tags', v.tags, 'scheduled_time', rfc3339(v.scheduled_time), 'queued_time', rfc3339(v.queued_time),
+        'started_time', rfc3339(v.started_time), 'completed_time', rfc3339(v.completed_time), 'submitted_time', rfc3339(v.submitted_time),
+        'attempt_number', v.attempt_number, 'checkpoint', v.checkpoint, 'correlation_id', v.correlation_id, 'submitter', coalesce(v.submitter, 'local'),
+        'instance_id', v.instance_id, 'fence', v.fence, 'progress', v.progress, 'heartbeat_time', rfc3339(v.heartbeat_time),
+        'waiting_on', v.waiting_on, 'trace_parent', v.trace_parent, 'contract_ref', v.contract_ref, 'approval_ref', v.approval_ref,
+        'result', case when v.result_status is not null then json_build_object(
+            'status', v.result_status, 'exit_code', v.exit_code, 'error_code', v.error_code, 'error_message', v.error_message,
+            'records_processed', v.records_processed, 'records_failed', v.records_failed, 'duration_seconds', v.duration_seconds,
+            'metrics', coalesce(v.metrics, '{}'), 'outputs', coalesce(v.outputs, '{}'), 'termination', v.termination) end) $$;
+
+-- A job as the API shows it: its definition, and what the registry knows of it.
+create function job_json_1(p_job_id text, p_tenant_id text, p_version int, p_enabled boolean, p_created timestamptz, p_changed timestamptz, p_author text,
+                           p_reason text, p_definition json) returns jsonb language sql stable as $$
+    select p_definition::jsonb || jsonb_build_object('job_id', p_job_id, 'tenant_id', p_tenant_id, 'version', p_version, 'enabled', p_enabled,
+        'created_time', rfc3339(p_created), 'changed_time', rfc3339(p_changed), 'author', p_author, 'reason', p_reason) $$;
+
+-- What must hold in any snapshot. No row: all is well. Reads everything: for tests and the doctor, not for the hot path.
+create function violations() returns table (rule text, detail text) language sql stable as $$
+    with live as materialized (
+        select e.execution_id, e.run_id, e.attempt_number, s.lo, s.owner from executions e
+        cross join lateral (select s.lo, s.hi, s.owner from extents s where s.lo <= e.execution_id order by s.lo desc limit 1) s
+        where s.hi >= e.execution_id),
+    open_ as materialized (select l.*, r.execution_id is null as unfinished from live l left join results r using (execution_id))
+    select 'neither a result nor an extent', e.execution_id::text from executions e
+        left join results r using (execution_id) left join live l using (execution_id) where r.execution_id is null and l.lo is null
+    union all select 'a result and a queued extent', execution_id::text from open_ where owner is null and not unfinished
+    union all select 'extents overlap', s.lo::text from (select lo, lag(hi) over (order by lo) as before from extents) s where s.before >= s.lo
+    union all select 'remaining is wrong', s.lo::text || ' says ' || s.remaining || ', is ' || coalesce(o.n, 0)
+        from extents s left join (select lo, count(*) filter (where unfinished) as n from open_ group by lo) o using (lo) where s.remaining <> coalesce(o.n, 0)
+    union all select 'a queued extent is not whole', lo::text from extents where owner is null and remaining <> ordinal_of(hi) - ordinal_of(lo) + 1
+    union all select 'a result of nothing', r.execution_id::text from results r left join executions e using (execution_id) where e.execution_id is null
+    union all select 'limit ' || l.limit_id || ' is miscounted', l.in_use || ' instead of ' || coalesce(h.n, 0)
+        from limits l left join (select id, sum(remaining) as n from extents, unnest(limit_ids) id where owner is not null group by id) h on h.id = l.limit_id
+        where l.in_use <> coalesce(h.n, 0)
+    union all select 'a limit is exceeded', limit_id::text || ': ' || in_use || ' of ' || max_running from limits where in_use > max_running
+    union all select 'attempts have gaps', run_id::text || ': ' || string_agg(attempt_number::text, ',' order by attempt_number) from executions
+        group by run_id having count(*) <> max(attempt_number) or count(distinct attempt_number) <> count(*) or min(attempt_number) <> 1
+    union all select 'two attempts at once', run_id::text from open_ where unfinished group by run_id having count(*) > 1
+    union all select 'a next attempt that is not there', r.execution_id::text from results r left join executions e on e.execution_id = r.next_execution_id
+        where r.next_execution_id is not null and e.execution_id is null
+    union all select 'owned by nobody', s.lo::text from extents s left join instances i on i.instance_id = s.owner
+        where s.owner is not null and (i.state is null or i.state = 'GONE')
+    union all select 'a key names no execution', k.tenant_key || ' ' || k.key from idempotency_keys k left join executions e using (execution_id)
+        where e.execution_id is null
+    union all select 'a key names another tenant''s execution', k.tenant_key || ' ' || k.key from idempotency_keys k join executions e using (execution_id)
+        where e.tenant_key <> k.tenant_key $$;

@@ -1,0 +1,108 @@
+-- Who may do what, and what each column means.
+
+do $$
+begin
+    if has_role('rowlock_app') then
+        grant usage on schema rowlock to rowlock_app;
+        -- No UPDATE, DELETE or TRUNCATE on history.
+        grant select, insert on executions, results, job_versions, checkpoints, artifacts, extra_transitions to rowlock_app;
+        grant select, insert, update, delete on extents, limits, cancel_requests, idempotency_keys, live_notes to rowlock_app;
+        grant select, insert on logs to rowlock_app;
+        grant select, insert, update on jobs, lanes, instances, tenants, tokens to rowlock_app;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_queue, v_jobs, v_job_versions, v_limits to rowlock_app;
+        grant usage on all sequences in schema rowlock to rowlock_app;
+        grant execute on all functions in schema rowlock to rowlock_app;
+    end if;
+    if has_role('rowlock_auditor') then
+        grant usage on schema rowlock to rowlock_auditor;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_queue, v_jobs, v_job_versions, v_limits to rowlock_auditor;
+    end if;
+end $$;
+revoke execute on all functions in schema rowlock from public;
+-- The views call these in the reader's name.
+do $$
+begin
+    if has_role('rowlock_auditor') then
+        grant execute on function attempts_of(uuid), status_name(smallint), trigger_type_name(smallint), result_status_name(smallint), rfc3339(timestamptz) to rowlock_auditor;
+    end if;
+end $$;
+
+comment on view v_executions is 'Every execution (one attempt at a job), queued, running or ended, as GET /v1/executions/{id} shows it; the members of `result` are columns of their own.';
+comment on view v_runs is 'Every run: an execution and its retries. Its status is that of its last attempt.';
+comment on view v_transitions is 'Every change of state of every execution: when, from what to what, by whom, and why. Order by at, step.';
+comment on view v_checkpoints is 'The checkpoints that executions have saved; the bytes are served by the API.';
+comment on view v_queue is 'What waits and what runs: one row for each contiguous group of executions that are admitted alike.';
+comment on view v_jobs is 'The jobs with their current definitions.';
+comment on view v_job_versions is 'Every version of every definition: by whom, when and why.';
+comment on view v_limits is 'Limits on what runs at once, with what is in use.';
+
+do $$
+declare
+    c record;
+begin
+    for c in select * from (values
+        ('execution_id', 'The attempt, a UUIDv7: ordered by time of submission.'),
+        ('run_id', 'The run: the execution_id of its first attempt.'),
+        ('parent_execution_id', 'For a retry, the first attempt of its run; else null.'),
+        ('replay_of', 'The execution that this run repeats, if it is a replay.'),
+        ('job_id', 'The job.'),
+        ('job_version', 'The version of the definition that it was submitted with, and keeps.'),
+        ('version', 'The version of the definition, from 1.'),
+        ('tenant_id', 'The tenant that it belongs to.'),
+        ('status', 'PENDING, QUEUED, RUNNING, COMPLETED, FAILED, TIMEOUT, CANCELLED or SKIPPED.'),
+        ('trigger_type', 'What made it: SCHEDULED, MANUAL, DEPENDENCY, EVENT, RETRY or REPLAY.'),
+        ('trigger_id', 'The schedule or trigger that made it, if one did.'),
+        ('parameters', 'The defaults of the definition with what was submitted merged in.'),
+        ('fingerprint', 'SHA-256 of job, version and parameters: equal for equal inputs.'),
+        ('priority', 'Higher goes first; -1000 to 1000.'),
+        ('tags', 'Labels given at submission.'),
+        ('scheduled_time', 'When it was asked to become eligible; null: at once.'),
+        ('queued_time', 'When it became eligible; null while it is PENDING.'),
+        ('started_time', 'When it was claimed by the instance that ran it.'),
+        ('returned_time', 'When the work came back; from then to completed_time it was COMPLETING.'),
+        ('completed_time', 'When its end was made durable.'),
+        ('submitted_time', 'When its submission was committed.'),
+        ('attempt_number', 'Counts the attempts of the run, from 1.'),
+        ('attempts', 'How many attempts the run has so far.'),
+        ('last_execution_id', 'The last attempt of the run.'),
+        ('checkpoint', 'The number of the last checkpoint that it saved.'),
+        ('correlation_id', 'What the submitter wants it found by.'),
+        ('submitter', 'Who submitted it; null: a local caller without a token.'),
+        ('instance_id', 'The instance that runs or ran it.'),
+        ('fence', 'The number of the claim: a completion under an older one changes nothing.'),
+        ('result_status', 'SUCCESS, FAILED, TIMEOUT, CANCELLED or SKIPPED once it has ended.'),
+        ('exit_code', 'Of the process, if it was one and exited.'),
+        ('error_code', 'Stable code of what went wrong.'),
+        ('error_message', 'What went wrong, for people.'),
+        ('records_processed', 'As the job reported.'),
+        ('records_failed', 'As the job reported.'),
+        ('duration_seconds', 'From started_time to returned_time.'),
+        ('metrics', 'Figures that the job reported.'),
+        ('outputs', 'What the job gives to those downstream.'),
+        ('termination', 'GRACEFUL or FORCED, if it was stopped.'),
+        ('next_execution_id', 'The next attempt of the run, made in the same transaction.'),
+        ('progress', '0 to 1, as a running job last reported.'),
+        ('heartbeat_time', 'When a running job last gave a sign of life.'),
+        ('waiting_on', 'The rule that holds it back, with figures; null if nothing does.'),
+        ('trace_parent', 'W3C trace context of the submission.'),
+        ('plan_run_id', 'The plan run that it is a node of.'),
+        ('node_id', 'The node of the plan.'),
+        ('ordering_key', 'Executions with the same key run in order.'),
+        ('contract_ref', 'The contract that it was run under.'),
+        ('approval_ref', 'The approval that it was run under.'),
+        ('at', 'When.'), ('from_status', 'Null for the first.'), ('to_status', 'The state it went to.'), ('actor', 'Who did it.'),
+        ('reason', 'Why.'), ('step', 'Orders what happened at the same moment.'),
+        ('checkpoint_number', 'Counts the checkpoints of the run, from 1.'), ('size_bytes', 'Its size.'), ('sha256', 'Of its bytes, in hex.'),
+        ('stage', 'What the job called this point.'), ('created_time', 'When it was made.'),
+        ('first_execution_id', 'The group begins with it.'), ('last_execution_id', 'The group ends with it; of a run: its last attempt.'),
+        ('executions', 'How many of the group have not ended.'), ('eligible_time', 'From when on it may run.'), ('claimed_time', 'When its instance claimed it.'),
+        ('enabled', 'May it be submitted?'), ('author', 'Who made this version.'), ('changed_time', 'When the current version was made.'),
+        ('definition', 'As it was given, normalised.'),
+        ('kind', 'What the limit is on: global, tenant, job, job_type, pool or lane.'), ('key', 'Which one.'), ('max_running', 'At most so many run at once.'),
+        ('in_use', 'So many run now.')) x (name, meaning)
+    loop
+        execute (select coalesce(string_agg(format('comment on column rowlock.%I.%I is %L', v.relname, c.name, c.meaning), '; '), 'select 1')
+                 from pg_class v join pg_namespace n on n.oid = v.relnamespace join pg_attribute a on a.attrelid = v.oid
+                 where n.nspname = 'rowlock' and v.relkind = 'v' and a.attname = c.name);
+    end loop;
+end $$;

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "storage/model/execution.hpp"
+
+#include <boost/assert/source_location.hpp>
+#include <boost/system/result.hpp>
+#include <string>
+
+namespace rowlock::runtime {
+
+// Why an attempt cannot succeed: what becomes of `error_code` and `error_message` of its outcome.
+struct failure {
+    std::string code;
+    std::string message;
+};
+
+// What the making of an attempt may come to: a value, or the failure that the attempt ends with.
+template <class T>
+using attempted = boost::system::result<T, failure>;
+
+outcome failed(failure why);
+
+// A definition that cannot be carried out as it stands: INVALID_CONFIG.
+failure invalid_config(std::string message);
+// What the operator does not allow: PERMISSION_DENIED.
+failure permission_denied(std::string message);
+
+// What attempted<T>::value() throws when there is none: a defect in the program, not in its input.
+[[noreturn]] void throw_exception_from_error(const failure& why, const boost::source_location& where);
+
+}

@@ -1,0 +1,169 @@
+#include "storage/model/job_definition_parts.hpp"
+#include "storage/model/json_text.hpp"
+
+#include <array>
+#include <boost/json/array.hpp>
+#include <boost/json/string.hpp>
+#include <fmt/format.h>
+
+namespace rowlock {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::size_t longest_document = 1 << 20;
+
+// Members of an answer about a job. They are taken so that what GET gave can be edited and put back; none of them is part of the document.
+constexpr std::array<std::string_view, 5> answer_fields{"created_time", "author", "warnings", "fingerprint", "current_version"};
+
+std::string refusal_of_tag(std::string_view key, std::string_view)
+{
+    if (auto why = refusal_of(key, {1, 256}); !why.empty()) return "has a key that " + why;
+    return {};
+}
+
+// In the body optional where the route names it.
+std::string read_job_id(json_fields& fields, std::string_view path_id)
+{
+    const auto given = fields.find("job_id");
+    auto id = fields.slug("job_id");
+    if (path_id.empty()) {
+        if (!given) fields.require("job_id");
+        return id.value_or("");
+    }
+    if (!is_slug(path_id)) {
+        const json::value shown(json::string_view(path_id.data(), path_id.size()));
+        fields.errors().add("job_id", &shown, "of the path must be 1 to 128 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit");
+    } else if (id && *id != path_id) {
+        fields.refuse(given, fmt::format("must be equal to the job_id of the path, {}, or be left out", path_id));
+    }
+    fields.accept("job_id", json::string_view(path_id.data(), path_id.size()));
+    return std::string(path_id);
+}
+
+void read_description(json_fields& fields)
+{
+    constexpr std::array<std::string_view, 4> types{"tool", "validator", "test", "job"};
+    constexpr std::array<std::string_view, 4> lifecycles{"experimental", "canary", "stable", "deprecated"};
+    fields.text("name", {1, 256});
+    fields.text("description", {0, 10'000});
+    fields.text("job_type", {1, 128});
+    fields.choice("type", types);
+    fields.choice("lifecycle", lifecycles);
+    fields.texts("stage", {0, 64, {1, 128}});
+    fields.texts("pipeline_modules", {0, 64, {1, 128}});
+    fields.text_map("tags", 64, {0, 256}, refusal_of_tag);
+    fields.text("source_connector", {1, 256});
+    fields.text("target_connector", {1, 256});
+    fields.text("asset", {1, 1024});
+}
+
+// A data set is its name, or an object that says more about it.
+void read_data_sets(json_fields& fields, std::string_view name)
+{
+    constexpr std::size_t most = 256;
+    constexpr text_bounds name_bounds{1, 1024};
+    const auto given = fields.find(name);
+    if (!given) return;
+    const auto* list = given.value->if_array();
+    if (!list || list->size() > most) {
+        fields.refuse(given, fmt::format("must be an array of at most {} data sets", most));
+        return;
+    }
+    json::array accepted;
+    for (std::size_t i = 0; i < list->size(); ++i) {
+        const auto& item = (*list)[i];
+        const std::string path = path_of(fields.path_of_member(name), i);
+        if (const auto* text = item.if_string()) {
+            if (auto why = refusal_of({text->data(), text->size()}, name_bounds); !why.empty()) fields.errors().add(path, &item, std::move(why));
+            accepted.push_back(item);
+        } else if (const auto* object = item.if_object()) {
+            json::object kept;
+            json_fields members(*object, path, fields.errors(), kept);
+            if (!members.has("name")) members.require("name");
+            members.text("name", name_bounds);
+            members.text("namespace", name_bounds);
+            members.text("uri", {1, 8192});
+            members.text("description", {0, 10'000});
+            members.refuse_rest();
+            accepted.push_back(std::move(kept));
+        } else {
+            fields.errors().add(path, &item, "must be the name of a data set, or an object with a name");
+        }
+    }
+    fields.accept(name, std::move(accepted));
+}
+
+std::optional<int> read_resources(json_fields& fields)
+{
+    std::optional<int> priority;
+    fields.object("resources", [&priority](json_fields& resources) {
+        constexpr std::int64_t plenty = 1'000'000'000;
+        resources.number("cpu_cores", 0, 100'000);
+        resources.integer("memory_mb", 0, plenty);
+        resources.integer("disk_mb", 0, plenty);
+        resources.integer("network_bandwidth_mbps", 0, plenty);
+        resources.slug("resource_pool");
+        if (const auto p = resources.integer("priority", -1000, 1000)) priority = static_cast<int>(*p);
+    });
+    return priority;
+}
+
+// What a request or an answer says beside the definition. It is checked, but makes no new version.
+void read_beside_the_document(json_fields& fields)
+{
+    json::object& document = fields.accepted();
+    fields.text("reason", {0, 10'000});
+    fields.boolean("enabled");
+    fields.integer("version", 1, std::numeric_limits<std::int32_t>::max());
+    fields.slug("tenant_id");
+    for (const auto name : {"reason", "enabled", "version", "tenant_id"}) document.stable_erase(name);
+    for (const auto name : answer_fields) fields.drop(name);
+}
+
+void refuse_nul(const json::object& body, field_errors& errors)
+{
+    for (auto& path : find_every_nul(body, field_errors::most)) {
+        errors.add(std::move(path), nullptr, "must not contain U+0000: the database cannot keep it");
+    }
+}
+
+job_definition read_definition(const json::object& body, std::string_view path_id, const definition_defaults& defaults, field_errors& errors)
+{
+    job_definition made;
+    json_fields fields(body, "", errors, made.document);
+    made.job_id = read_job_id(fields, path_id);
+    read_description(fields);
+    if (auto handler = definition::read_handler(fields)) made.handler = std::move(*handler);
+    if (auto parameters = fields.free_object("parameters")) made.parameters = std::move(*parameters);
+    read_data_sets(fields, "inputs");
+    read_data_sets(fields, "outputs");
+    made.priority = read_resources(fields);
+    made.retry = definition::read_retry_policy(fields, defaults.retry);
+    made.timeout = fields.seconds("timeout_seconds", milliseconds{1}, definition::longest_duration);
+    constexpr std::array<std::string_view, 1> timeout_actions{"TERMINATE"};
+    definition::read_choice(fields, "definition", "timeout_action", timeout_actions);
+    made.idempotent = fields.boolean("idempotent").value_or(false);
+    read_beside_the_document(fields);
+    definition::refuse_later_fields(fields, "definition");
+    fields.refuse_rest();
+    return made;
+}
+
+}
+
+result<job_definition> parse_job_definition(const json::object& body, std::string_view path_id, const definition_defaults& defaults)
+{
+    field_errors errors;
+    refuse_nul(body, errors);
+    job_definition made = definition::has_lifted_fields(body) ? read_definition(definition::with_lifted_fields(body, errors), path_id, defaults, errors)
+                                                              : read_definition(body, path_id, defaults, errors);
+    std::string text;
+    append_text(text, made.document);
+    if (text.size() > longest_document) errors.add("", nullptr, fmt::format("is {} bytes long; a definition has at most {}", text.size(), longest_document));
+    if (errors.empty()) return made;
+    return std::move(errors).take(made.job_id.empty() ? std::string("The definition") : fmt::format("The definition of job {}", made.job_id));
+}
+
+}
