@@ -54,7 +54,11 @@ void session::connect()
     // connect_timeout and keepalives bound how long a vanished host is waited for; what the URL says itself goes first.
     setenv("PGCONNECT_TIMEOUT", "5", 0);
     auto fresh = std::make_unique<pqxx::connection>(options_.url);
+    // libpqxx 6 would reconnect silently, and with it a commit in doubt would go unnoticed.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
     fresh->inhibit_reactivation(true);
+#pragma clang diagnostic pop
     auto quiet = std::make_unique<silence>(*fresh);
     {
         pqxx::nontransaction tx(*fresh);

@@ -1,0 +1,287 @@
+#include "storage/queue_store.hpp"
+
+#include "storage/rows.hpp"
+
+namespace rowlock::storage {
+
+namespace {
+
+// Calls f, and turns the SQLSTATE of a lost lease into its exception.
+template <class F>
+auto with_lease(F f)
+{
+    try {
+        return f();
+    } catch (const pqxx::sql_error& e) {
+        if (sqlstate_of(e) == "RL001") throw lease_lost_error(e.what());
+        throw;
+    }
+}
+
+// What no row of a batch has is sent as an empty array, which stands for nulls.
+pqxx::binarystring column(array& values, bool used)
+{
+    if (!used) values.clear();
+    return values.parameter();
+}
+
+float seconds(std::chrono::seconds s)
+{
+    return static_cast<float>(s.count());
+}
+
+}
+
+void submit_batch::clear()
+{
+    for (array* a : {&id, &extent, &unit, &parameters, &correlation, &tags, &trace, &lo, &hi, &n, &tenant, &lane, &job, &version, &priority, &trigger,
+                     &eligible, &submitter, &key_tenant, &key, &key_request, &key_unit, &key_execution, &key_executions}) {
+        a->clear();
+    }
+}
+
+constexpr statement submit_statement{"submit", R"sql(
+    select kind, k, execution_id, execution_ids::text from submit_1(nullif($1::int, 0), $2, $3, $4::int * interval '1 hour',
+        $5::uuid[], $6::int[], $7::int[], $8::json[], $9::text[], $10::json[], $11::text[],
+        $12::uuid[], $13::uuid[], $14::int[], $15::int[], $16::int[], $17::int[], $18::int[], $19::int2[], $20::int2[], $21::timestamptz[], $22::text[],
+        $23::int[], $24::text[], $25::text[], $26::int[], $27::uuid[], $28::text[]))sql"};
+
+submit_reply submit(session& s, instance_id owner, int slots, std::chrono::seconds priority_age, std::chrono::hours key_ttl, submit_batch& b)
+{
+    const auto rows = with_lease([&] {
+        return s.exec(submit_statement, owner.value, slots, seconds(priority_age), static_cast<int>(key_ttl.count()), b.id.parameter(), b.extent.parameter(),
+                      b.unit.parameter(), b.parameters.parameter(), b.correlation.parameter(), b.tags.parameter(), b.trace.parameter(), b.lo.parameter(),
+                      b.hi.parameter(), b.n.parameter(), b.tenant.parameter(), b.lane.parameter(), b.job.parameter(), b.version.parameter(),
+                      b.priority.parameter(), b.trigger.parameter(), b.eligible.parameter(), b.submitter.parameter(), b.key_tenant.parameter(),
+                      b.key.parameter(), b.key_request.parameter(), b.key_unit.parameter(), b.key_execution.parameter(), b.key_executions.parameter());
+    });
+    submit_reply reply;
+    for (const auto& row : rows) {
+        const std::string_view kind = row[0].c_str();
+        const int k = row[1].as<int>();
+        if (kind == "o") {
+            reply.owned.push_back(k);
+        } else {
+            reply.keys.push_back({k, kind == "r", id_of(row[2]), ids_of(row[3])});
+        }
+    }
+    return reply;
+}
+
+constexpr statement is_submitted_statement{"is_submitted", "select 1 from executions where execution_id = $1"};
+
+bool is_submitted(session& s, execution_id id)
+{
+    return !s.exec(is_submitted_statement, id.str()).empty();
+}
+
+constexpr statement owned_of_statement{"owned_of", "select s.lo from unnest($2::uuid[]) u (lo) join extents s on s.lo = u.lo where s.owner is not distinct from $1"};
+
+std::vector<execution_id> owned_of(session& s, instance_id owner, array& lo)
+{
+    std::vector<execution_id> owned;
+    for (const auto& row : s.exec(owned_of_statement, owner.value, lo.parameter())) owned.push_back(id_of(row[0]));
+    return owned;
+}
+
+constexpr statement replayed_statement{"replayed", R"sql(
+    select v.execution_id, v.run_id, v.job_id, v.job_version, v.status
+    from unnest($1::uuid[]) u (id) cross join lateral (select * from v_executions v where v.execution_id = u.id) v)sql"};
+
+std::vector<replayed_execution> read_replayed(session& s, array& ids)
+{
+    std::vector<replayed_execution> found;
+    for (const auto& row : s.exec(replayed_statement, ids.parameter())) {
+        found.push_back({id_of(row[0]), id_of(row[1]), row[2].c_str(), row[3].as<int>(), *parse_execution_status(row[4].c_str())});
+    }
+    return found;
+}
+
+constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at from claim_next_1($1, $2, $3, $4)"};
+
+std::vector<claimed_extent> claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget)
+{
+    return with_lease([&] {
+        std::vector<claimed_extent> claimed;
+        for (const auto& row : s.exec(claim_statement, owner.value, after_lane.value, lanes, budget)) {
+            claimed.push_back({id_of(row[0]), id_of(row[1]), {row[2].as<int>()}, {row[3].as<int>()}, row[4].as<int>(), time_of(row[5])});
+        }
+        return claimed;
+    });
+}
+
+// A statement of its own: a large answer to a slow reader then holds no lock.
+constexpr statement read_executions_statement{"read_executions", R"sql(
+    select u.k, e.execution_id, e.run_id, e.job_key, e.job_version, e.attempt_number, e.lost_count, e.priority, e.parameters, e.correlation_id, e.trace_parent
+    from unnest($1::uuid[], $2::uuid[]) with ordinality u (lo, hi, k)
+    cross join lateral (select * from executions e where e.execution_id between u.lo and u.hi) e)sql"};
+
+std::vector<claimed_execution> read_executions(session& s, const std::vector<claimed_extent>& extents)
+{
+    array lo(array::element::uuid);
+    array hi(array::element::uuid);
+    std::size_t n = 0;
+    for (const auto& x : extents) {
+        lo.add(x.lo);
+        hi.add(x.hi);
+        n += static_cast<std::size_t>(x.remaining);
+    }
+    std::vector<claimed_execution> read;
+    read.reserve(n);
+    for (const auto& row : s.exec(read_executions_statement, lo.parameter(), hi.parameter())) {
+        read.push_back({row[0].as<int>() - 1, id_of(row[1]), id_of(row[2]), {row[3].as<int>()}, row[4].as<int>(), row[5].as<int>(), row[6].as<int>(),
+                        row[7].as<int>(), row[8].is_null() ? "{}" : row[8].c_str(), row[9].c_str(), row[10].c_str()});
+    }
+    return read;
+}
+
+void settle_batch::clear()
+{
+    for (array* a : {&lo, &fence, &id, &extent, &status, &age_us, &exit_code, &error_code, &error_message, &records_processed, &records_failed, &metrics,
+                     &outputs, &termination, &actor, &next, &next_ms, &clean}) {
+        a->clear();
+    }
+    any_details = false;
+    any_next = false;
+}
+
+constexpr statement settle_statement{"settle", R"sql(
+    select settle_1 from settle_1($1, $2, $3, $4::uuid[], $5::int[],
+        $6::uuid[], $7::int[], $8::int2[], $9::int[], $10::int[], $11::text[], $12::text[], $13::int8[], $14::int8[], $15::json[], $16::json[], $17::text[],
+        $18::text[], $19::uuid[], $20::int[], $21::uuid[]))sql"};
+
+std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::seconds priority_age, bool again, settle_batch& b)
+{
+    const bool details = b.any_details;
+    const auto rows = s.exec(settle_statement, owner.value, seconds(priority_age), again, b.lo.parameter(), b.fence.parameter(), b.id.parameter(),
+                             b.extent.parameter(), b.status.parameter(), b.age_us.parameter(), column(b.exit_code, details), column(b.error_code, details),
+                             column(b.error_message, details), column(b.records_processed, details), column(b.records_failed, details),
+                             column(b.metrics, details), column(b.outputs, details), column(b.termination, details), column(b.actor, details),
+                             column(b.next, b.any_next), column(b.next_ms, b.any_next), b.clean.parameter());
+    std::vector<execution_id> lost;
+    for (const auto& row : rows) lost.push_back(id_of(row[0]));
+    return lost;
+}
+
+constexpr statement hand_back_statement{"hand_back", "select hand_back_1($1, $2::uuid[], $3::int[], $4)"};
+
+int hand_back(session& s, instance_id owner, array& lo, array& fences, const std::string& reason)
+{
+    return s.exec(hand_back_statement, owner.value, lo.parameter(), fences.parameter(), reason)[0][0].as<int>();
+}
+
+// Read after every broken connection: a claim whose answer was lost has left extents that their owner does not know of.
+constexpr statement owned_extents_statement{"owned_extents", "select lo, hi, fence, remaining from extents where owner = $1 order by lo"};
+
+std::vector<owned_extent> owned_extents(session& s, instance_id owner)
+{
+    std::vector<owned_extent> owned;
+    for (const auto& row : s.exec(owned_extents_statement, owner.value)) {
+        owned.push_back({id_of(row[0]), id_of(row[1]), {row[2].as<int>()}, row[3].as<int>()});
+    }
+    return owned;
+}
+
+constexpr statement cancel_statement{"cancel", "select status, owner from cancel_1($1, array[$2::uuid], $3, $4)"};
+
+cancel_answer cancel(session& s, tenant_key tenant, execution_id id, const std::string& actor, const std::string& reason)
+{
+    const auto rows = s.exec(cancel_statement, tenant.value, id.str(), actor, reason);
+    if (rows.empty()) return {};
+    return {true, !rows[0][0].is_null(), {rows[0][1].is_null() ? 0 : rows[0][1].as<int>()}};
+}
+
+constexpr statement cancel_requests_statement{"cancel_requests", "select execution_id, actor, reason from cancel_requests where owner = $1 limit 10000"};
+
+std::vector<cancel_request> cancel_requests(session& s, instance_id owner)
+{
+    std::vector<cancel_request> requests;
+    for (const auto& row : s.exec(cancel_requests_statement, owner.value)) requests.push_back({id_of(row[0]), row[1].c_str(), row[2].c_str()});
+    return requests;
+}
+
+constexpr statement join_statement{"join_cluster", "select join_cluster_1($1::int * interval '1 second', $2, $3, $4, $5, $6)"};
+
+instance_id join_cluster(session& s, const instance_row& row)
+{
+    return {s.exec(join_statement, static_cast<int>(row.lease.count()), row.hostname, row.pid, row.version, row.address, row.parallelism)[0][0].as<int>()};
+}
+
+// One row renews everything that the instance owns.
+constexpr statement renew_statement{"renew_lease", R"sql(
+    update instances set lease_until = clock() + $2::int * interval '1 second' where instance_id = $1 and state = 'ALIVE' returning 1)sql"};
+
+bool renew_lease(session& s, instance_id id, std::chrono::seconds lease)
+{
+    return !s.exec(renew_statement, id.value, static_cast<int>(lease.count())).empty();
+}
+
+constexpr statement leave_statement{"leave_cluster", "select leave_cluster_1($1)"};
+
+bool leave_cluster(session& s, instance_id id)
+{
+    return s.exec(leave_statement, id.value)[0][0].as<bool>();
+}
+
+constexpr statement declare_dead_statement{"declare_dead", "select declare_dead_1($1, $2)"};
+
+int declare_dead(session& s, instance_id self, bool sole)
+{
+    return s.exec(declare_dead_statement, self.value, sole)[0][0].as<int>();
+}
+
+constexpr statement takeover_statement{"takeover", "select takeover_1($1, $2, $3)"};
+
+int takeover(session& s, instance_id self, std::chrono::seconds priority_age, int budget)
+{
+    return s.exec(takeover_statement, self.value, seconds(priority_age), budget)[0][0].as<int>();
+}
+
+constexpr statement tick_statement{"tick", R"sql(
+    select now, extract(epoch from next_eligible - now) * 1000000, queued, changes, cancels, dead from tick_1($1, $2))sql"};
+
+tick_answer tick(session& s, instance_id self, bool may_declare_dead)
+{
+    const auto rows = s.exec(tick_statement, self.value, may_declare_dead);
+    const auto row = rows[0];
+    tick_answer answer;
+    answer.now = time_of(row[0]);
+    if (!row[1].is_null()) answer.next_eligible_in = std::chrono::microseconds{static_cast<std::int64_t>(row[1].as<double>())};
+    answer.queued = row[2].as<bool>();
+    answer.changes = row[3].as<std::int64_t>();
+    answer.cancels = row[4].as<int>();
+    answer.dead = row[5].as<int>();
+    return answer;
+}
+
+constexpr statement changed_jobs_statement{"changed_jobs", "select job_key from jobs where changed_seq > $1"};
+
+std::vector<job_key> changed_jobs(session& s, std::int64_t since)
+{
+    std::vector<job_key> changed;
+    for (const auto& row : s.exec(changed_jobs_statement, since)) changed.push_back({row[0].as<int>()});
+    return changed;
+}
+
+constexpr statement sweep_statement{"sweep", "select sweep_1($1)"};
+
+int sweep(session& s, int rows)
+{
+    return s.exec(sweep_statement, rows)[0][0].as<int>();
+}
+
+constexpr statement make_partitions_statement{"make_partitions", "select make_partitions($1)"};
+
+int make_partitions(session& s, int days_ahead)
+{
+    return s.exec(make_partitions_statement, days_ahead)[0][0].as<int>();
+}
+
+constexpr statement notify_statement{"notify", "select pg_notify($1, $2)"};
+
+void notify(session& s, const std::string& channel, const std::string& payload)
+{
+    s.exec(notify_statement, channel, payload);
+}
+
+}

@@ -1,0 +1,171 @@
+#pragma once
+
+#include "storage/array.hpp"
+#include "storage/model/execution.hpp"
+#include "storage/session.hpp"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rowlock::storage {
+
+// The statements of the queue, one function each. Every one is a single statement and so a single transaction. Their meaning, and
+// the rules that keep them right together, stand in the migrations 0001 and 0004 to 0006.
+
+// ---- submission
+
+// The columns of one group commit. Kept and cleared from batch to batch.
+struct submit_batch {
+    using e = array::element;
+    // by execution
+    array id{e::uuid}, extent{e::int4}, unit{e::int4}, parameters{e::json}, correlation{e::text}, tags{e::json}, trace{e::text};
+    // by extent
+    array lo{e::uuid}, hi{e::uuid}, n{e::int4}, tenant{e::int4}, lane{e::int4}, job{e::int4}, version{e::int4}, priority{e::int2}, trigger{e::int2},
+        eligible{e::timestamptz}, submitter{e::text};
+    // by key
+    array key_tenant{e::int4}, key{e::text}, key_request{e::text}, key_unit{e::int4}, key_execution{e::uuid}, key_executions{e::text};
+
+    void clear();
+};
+
+struct submit_reply {
+    std::vector<int> owned;              // numbers (from 1) of the extents that the submitter now owns, under fence 1
+    struct key_in_use {
+        int key;                         // number (from 1)
+        bool same_request;
+        execution_id execution;
+        std::vector<execution_id> executions;   // of a whole batch; else empty
+    };
+    std::vector<key_in_use> keys;
+};
+
+// `owner`: 0 = start nothing. `slots`: how many executions the owner could start.
+submit_reply submit(session& s, instance_id owner, int slots, std::chrono::seconds priority_age, std::chrono::hours key_ttl, submit_batch& batch);
+
+// After a commit in doubt: is the batch that held this execution there?
+bool is_submitted(session& s, execution_id id);
+// Of these extents, which does the instance own? (lo)
+std::vector<execution_id> owned_of(session& s, instance_id owner, array& lo);
+
+// The ids that a replayed key names, as they are now: job_id, version, status.
+struct replayed_execution {
+    execution_id id;
+    execution_id run_id;
+    std::string job_id;
+    int job_version;
+    execution_status status;
+};
+std::vector<replayed_execution> read_replayed(session& s, array& ids);
+
+// ---- claiming
+
+struct claimed_extent {
+    execution_id lo;
+    execution_id hi;
+    lane_id lane;
+    rowlock::fence fence;
+    int remaining;
+    timestamp claimed_at;
+};
+// At most `budget` executions, from the lanes after `after_lane`, at most `lanes` of them. Throws lease_lost_error.
+std::vector<claimed_extent> claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget);
+
+struct claimed_execution {
+    int extent;                          // index into what was claimed
+    execution_id id;
+    execution_id run_id;
+    job_key job;
+    int job_version;
+    int attempt_number;
+    int lost_count;
+    int priority;
+    std::string parameters;
+    std::string correlation_id;
+    std::string trace_parent;
+};
+std::vector<claimed_execution> read_executions(session& s, const std::vector<claimed_extent>& extents);
+
+// ---- ends
+
+struct settle_batch {
+    using e = array::element;
+    array lo{e::uuid}, fence{e::int4};
+    array id{e::uuid}, extent{e::int4}, status{e::int2}, age_us{e::int4}, exit_code{e::int4}, error_code{e::text}, error_message{e::text},
+        records_processed{e::int8}, records_failed{e::int8}, metrics{e::json}, outputs{e::json}, termination{e::text}, actor{e::text};
+    array next{e::uuid}, next_ms{e::int4};
+    array clean{e::uuid};
+    bool any_details = false;            // any of exit_code .. actor is not null
+    bool any_next = false;
+
+    void clear();
+};
+// The extents that were lost. `again`: this batch may have been committed before.
+std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::seconds priority_age, bool again, settle_batch& batch);
+
+int hand_back(session& s, instance_id owner, array& lo, array& fences, const std::string& reason);
+
+struct owned_extent {
+    execution_id lo;
+    execution_id hi;
+    rowlock::fence fence;
+    int remaining;
+};
+std::vector<owned_extent> owned_extents(session& s, instance_id owner);
+
+// ---- cancelling
+
+struct cancel_answer {
+    bool found = false;                  // it was live, and the tenant's
+    bool ended = false;                  // it has ended CANCELLED by this
+    instance_id owner{};                 // who has been asked, where it runs
+};
+cancel_answer cancel(session& s, tenant_key tenant, execution_id id, const std::string& actor, const std::string& reason);
+struct cancel_request {
+    execution_id id;
+    std::string actor;
+    std::string reason;
+};
+std::vector<cancel_request> cancel_requests(session& s, instance_id owner);
+
+// ---- the life of an instance
+
+// The instance has been declared dead, or its lease has run out: it owns nothing, and must join anew.
+class lease_lost_error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+struct instance_row {
+    std::chrono::seconds lease{30};
+    std::string hostname;
+    int pid = 0;
+    std::string version;
+    std::string address;
+    int parallelism = 0;
+};
+instance_id join_cluster(session& s, const instance_row& row);
+bool renew_lease(session& s, instance_id id, std::chrono::seconds lease);      // false: it has been declared dead
+bool leave_cluster(session& s, instance_id id);                                 // false: it still owns something
+int declare_dead(session& s, instance_id self, bool sole);
+int takeover(session& s, instance_id self, std::chrono::seconds priority_age, int budget);
+
+struct tick_answer {
+    timestamp now{};
+    std::optional<std::chrono::microseconds> next_eligible_in{};
+    bool queued = false;
+    std::int64_t changes = 0;
+    int cancels = 0;
+    int dead = 0;
+};
+tick_answer tick(session& s, instance_id self, bool may_declare_dead);
+// The jobs that have changed since.
+std::vector<job_key> changed_jobs(session& s, std::int64_t since);
+int sweep(session& s, int rows);
+int make_partitions(session& s, int days_ahead);
+
+// NOTIFY on the channel of all instances. Never within another transaction.
+void notify(session& s, const std::string& channel, const std::string& payload);
+
+}

@@ -1,0 +1,39 @@
+#include "storage/rows.hpp"
+
+#include <stdexcept>
+#include <string>
+
+namespace rowlock::storage {
+
+execution_id id_of(const pqxx::field& f)
+{
+    const auto id = execution_id::parse({f.c_str(), f.size()});
+    if (!id) throw std::logic_error(std::string("not a uuid: ") + f.c_str());
+    return *id;
+}
+
+std::vector<execution_id> ids_of(const pqxx::field& array)
+{
+    std::vector<execution_id> ids;
+    if (array.is_null()) return ids;
+    // {uuid,uuid,...}: a uuid is never quoted.
+    const std::string_view text{array.c_str(), array.size()};
+    for (std::size_t at = 1; at + 36 < text.size(); at += 37) {
+        const auto id = execution_id::parse(text.substr(at, 36));
+        if (!id) throw std::logic_error("not an array of uuids");
+        ids.push_back(*id);
+    }
+    return ids;
+}
+
+timestamp time_of(const pqxx::field& f)
+{
+    // 2026-01-31 09:30:00.123456+00, as the session's settings have it.
+    std::string text = f.c_str();
+    if (text.size() > 3 && text.compare(text.size() - 3, 3, "+00") == 0) text.replace(text.size() - 3, 3, "Z");
+    const auto at = parse_rfc3339(text);
+    if (!at) throw std::logic_error("not a time: " + text);
+    return *at;
+}
+
+}

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "storage/model/ids.hpp"
+#include "storage/model/time.hpp"
+
+#include <pqxx/pqxx>
+#include <vector>
+
+namespace rowlock::storage {
+
+// Fields of a result as types of the model. They come from our own statements: what does not parse is a defect, and throws.
+execution_id id_of(const pqxx::field& f);
+std::vector<execution_id> ids_of(const pqxx::field& array);     // null: none
+timestamp time_of(const pqxx::field& f);
+
+}
