@@ -67,7 +67,9 @@ attempted<fs::path> find_program(const std::string& word, const fs::path& direct
 
     const auto& list = options.allowed_programs;
     const bool any = std::find(list.begin(), list.end(), "*") != list.end();
-    const bool listed = any || std::find(list.begin(), list.end(), word) != list.end();
+    // A relative word is never on the list: what it stands for is up to the definition.
+    const bool relative = word.front() != '/' && word.find('/') != std::string::npos;
+    const bool listed = any || (!relative && std::find(list.begin(), list.end(), word) != list.end());
     auto file = candidate(word, directory, path);
     if (file && !any) {
         std::optional<fs::path> found;

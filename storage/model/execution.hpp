@@ -32,7 +32,8 @@ struct assignment {
     execution_id id;
     execution_id run_id;
     execution_id extent_lo;                          // the extent it was claimed with,
-    rowlock::fence fence;                            // and the proof of the claim
+    rowlock::fence fence;                            // the proof of the claim,
+    instance_id owner;                               // and under which id this process made it
     job_version_ptr job;
     int attempt_number = 1;
     int lost_count = 0;                              // earlier attempts of the run that were lost

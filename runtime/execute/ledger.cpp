@@ -1,0 +1,53 @@
+#include "runtime/execute/ledger.hpp"
+
+namespace rowlock::runtime {
+
+void ledger::add(execution_id lo, rowlock::fence fence, int n)
+{
+    const std::lock_guard lock(mutex_);
+    unsettled_[{lo, fence}] += n;
+}
+
+void ledger::settled(execution_id lo, rowlock::fence fence, int n)
+{
+    const std::lock_guard lock(mutex_);
+    const auto at = unsettled_.find({lo, fence});
+    if (at == unsettled_.end()) return;
+    at->second -= n;
+    if (at->second <= 0) unsettled_.erase(at);
+}
+
+void ledger::clear()
+{
+    const std::lock_guard lock(mutex_);
+    unsettled_.clear();
+    unknown_since_.clear();
+}
+
+std::vector<ledger::entry> ledger::all() const
+{
+    const std::lock_guard lock(mutex_);
+    std::vector<entry> entries;
+    entries.reserve(unsettled_.size());
+    for (const auto& [e, n] : unsettled_) entries.push_back(e);
+    return entries;
+}
+
+std::vector<ledger::entry> ledger::strangers(const std::vector<storage::owned_extent>& owned, steady_clock::time_point now, steady_clock::duration patience)
+{
+    const std::lock_guard lock(mutex_);
+    std::vector<entry> found;
+    decltype(unknown_since_) unknown;
+    for (const auto& o : owned) {
+        const entry e{o.lo, o.fence};
+        if (unsettled_.contains(e)) continue;
+        const auto before = unknown_since_.find(e);
+        const auto since = before == unknown_since_.end() ? now : before->second;
+        unknown.emplace(e, since);
+        if (now - since >= patience) found.push_back(e);
+    }
+    unknown_since_.swap(unknown);
+    return found;
+}
+
+}

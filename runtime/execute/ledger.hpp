@@ -1,0 +1,46 @@
+#pragma once
+
+#include "runtime/async/types.hpp"
+#include "storage/model/ids.hpp"
+#include "storage/queue_store.hpp"
+
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+namespace rowlock::runtime {
+
+// The extents that this instance knows it owns, and how many executions of each have not been settled. What the database says
+// beyond that came from a claim whose answer was lost. Any thread.
+class ledger {
+public:
+    struct entry {
+        execution_id lo;
+        rowlock::fence fence;
+    };
+
+    void add(execution_id lo, rowlock::fence fence, int n);
+    // n more of the extent have ended, or were lost.
+    void settled(execution_id lo, rowlock::fence fence, int n);
+    void clear();
+
+    std::vector<entry> all() const;
+
+    // Which of these does the ledger not know, and has not known for `patience`? A statement that is still under way may have made
+    // them, so once is not enough.
+    std::vector<entry> strangers(const std::vector<storage::owned_extent>& owned, steady_clock::time_point now, steady_clock::duration patience);
+
+private:
+    struct key_hash {
+        std::size_t operator()(const entry& e) const { return std::hash<execution_id>{}(e.lo) ^ static_cast<std::size_t>(e.fence.value); }
+    };
+    struct key_equal {
+        bool operator()(const entry& a, const entry& b) const { return a.lo == b.lo && a.fence == b.fence; }
+    };
+
+    mutable std::mutex mutex_;
+    std::unordered_map<entry, int, key_hash, key_equal> unsettled_;
+    std::unordered_map<entry, steady_clock::time_point, key_hash, key_equal> unknown_since_;
+};
+
+}

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+
+namespace rowlock::runtime {
+
+// How many more executions this instance may take on. A slot is taken before the statement that claims, and given back when
+// the end is durable. Any thread.
+class slots {
+public:
+    explicit slots(int total) : total_(total), free_(total) {}
+
+    // Takes as many as there are, at most `wanted`.
+    int take(int wanted)
+    {
+        int have = free_.load(std::memory_order_relaxed);
+        for (;;) {
+            const int n = std::min(have, wanted);
+            if (n <= 0) return 0;
+            if (free_.compare_exchange_weak(have, have - n, std::memory_order_acq_rel)) return n;
+        }
+    }
+    void give(int n) { free_.fetch_add(n, std::memory_order_acq_rel); }
+
+    int available() const { return free_.load(std::memory_order_relaxed); }
+    int in_use() const { return total_ - available(); }
+
+private:
+    int total_;
+    std::atomic<int> free_;
+};
+
+}
