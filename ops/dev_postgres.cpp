@@ -134,7 +134,8 @@ result<void> dev_postgres::state::let_owner_in()
     for (const int tried : {-1, CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE}) {
         if (tried >= 0 && !may_pass_any_folder(tried)) continue;
         capability = tried;
-        auto entered = run_program(children, as_owner({"/usr/bin/test", "-x", folder.root.string()}), 10s);
+        // Not access(), which looks at an account without its capabilities.
+        auto entered = run_program(children, as_owner({"/usr/bin/stat", (folder.root / ".").string()}), 10s);
         if (entered && entered->succeeded()) return {};
     }
     return error{errc::invalid_request, fmt::format("PostgreSQL refuses to run as root, and the user {} may not enter {}. Open the folders on the way to it "
@@ -157,9 +158,10 @@ result<void> dev_postgres::state::make_cluster()
     if (cause) return failed(fmt::format("the half-made {} cannot be removed: {}", making.string(), cause.message()), "");
     if (auto made = make_private_folder(making, owner); !made) return failed(made.error().detail, "");
 
-    auto ran = run_program(children, as_owner({(programs.folder / "initdb").string(), "-D", making.string(), "--username=postgres", "--auth-local=trust",
-                                               "--auth-host=reject", "--encoding=UTF8", "--locale=C.UTF-8"}),
-                           5min);
+    auto command = as_owner({(programs.folder / "initdb").string(), "-D", making.string(), "--username=postgres", "--auth-local=trust", "--auth-host=reject",
+                             "--encoding=UTF8", "--locale=C.UTF-8"});
+    if (std::ranges::find(what.settings, std::pair<std::string, std::string>("fsync", "off")) != what.settings.end()) command.command.emplace_back("--no-sync");
+    auto ran = run_program(children, std::move(command), 5min);
     if (!ran) return failed(ran.error().detail, "");
     if (!ran->succeeded()) return failed("initdb " + how_it_ended(ran->status), ran->output);
 

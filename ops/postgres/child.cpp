@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <poll.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -107,7 +106,7 @@ result<child> make(child_options what)
     if (pid > 0 && ::read(report[0], &why, sizeof why) != sizeof why) why = 0;
     ::close(report[0]);
     if (pid > 0 && why == 0) {
-        if (const int pidfd = ::pidfd_open(pid, 0); pidfd >= 0) return child(pid, pidfd);
+        if (const int pidfd = open_pidfd(pid); pidfd >= 0) return child(pid, pidfd);
         why = errno;
         ::kill(pid, SIGKILL);
     }
@@ -115,6 +114,11 @@ result<child> make(child_options what)
     return error{errc::internal, fmt::format("cannot start {}: {}", what.command.front(), std::strerror(why))};
 }
 
+}
+
+int open_pidfd(pid_t process)
+{
+    return static_cast<int>(::syscall(SYS_pidfd_open, process, 0));
 }
 
 child::child(child&& other) noexcept : pid_(other.pid_), pidfd_(std::exchange(other.pidfd_, -1)), status_(other.status_) {}

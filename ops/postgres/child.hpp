@@ -30,6 +30,9 @@ struct child_options {
     int output = -1;                          // receives stdout and stderr; -1: /dev/null
 };
 
+// glibc 2.36 declares pidfd_open() for C only.
+int open_pidfd(pid_t process);
+
 // A child process, known by its pidfd, so that its number can never mean another process. For one thread at a time.
 class child {
 public:

@@ -8,7 +8,6 @@
 #include <fstream>
 #include <iterator>
 #include <poll.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 namespace rowlock::ops {
@@ -41,7 +40,7 @@ bool belongs(const data_folder& folder, std::string_view cmdline)
 
 void wait_for_end(pid_t process, steady_clock::time_point until)
 {
-    const int fd = ::pidfd_open(process, 0);
+    const int fd = open_pidfd(process);
     if (fd < 0) return;
     pollfd waiting{.fd = fd, .events = POLLIN, .revents = 0};
     const auto left = std::chrono::duration_cast<milliseconds>(until - steady_clock::now());
