@@ -5,11 +5,16 @@
 #include <boost/assert/source_location.hpp>
 #include <boost/system/result.hpp>
 #include <string>
+#include <utility>
 
 namespace rowlock::runtime {
 
 // Why an attempt cannot succeed: what becomes of `error_code` and `error_message` of its outcome.
 struct failure {
+    failure() = default;
+    // Not an aggregate: a text alone must not be taken for a failure where a result holds one or the other.
+    failure(std::string the_code, std::string the_message) : code(std::move(the_code)), message(std::move(the_message)) {}
+
     std::string code;
     std::string message;
 };

@@ -178,7 +178,7 @@ awaitable<void> process_attempt::keep_artifact(std::string name)
 {
     auto sealed = co_await seal_artifact(run_directory_, name);
     if (!sealed) {
-        co_await note(std::move(sealed.error().message));
+        co_await note(sealed.error().message);
         co_return;
     }
     const auto recorded = co_await attempt_.records().record_artifact(std::move(*sealed));

@@ -1,0 +1,86 @@
+#include "runtime/handlers/handlers.hpp"
+
+#include "runtime/handlers/failure.hpp"
+#include "runtime/handlers/http.hpp"
+#include "runtime/handlers/process.hpp"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
+#include <fmt/format.h>
+
+namespace rowlock::runtime {
+
+namespace {
+
+outcome outcome_of(const fail_handler& handler, int attempt_number)
+{
+    if (handler.times && attempt_number > *handler.times) return {};
+    return failed({handler.error_code, handler.error_message.empty() ? fmt::format("attempt {} failed, as the job says", attempt_number) : handler.error_message});
+}
+
+awaitable<outcome> sleep_for(attempt& a, milliseconds duration)
+{
+    steady_timer timer(co_await boost::asio::this_coro::executor, duration);
+    a.on_stop([&timer] { timer.cancel(); });
+    boost::system::error_code ec;
+    // A stop request may have come before the wait, where it had nothing to cancel.
+    if (a.stopped() == stop_reason::none) co_await timer.async_wait(boost::asio::redirect_error(use_awaitable, ec));
+    a.on_stop({});
+    outcome o;
+    if (a.stopped() != stop_reason::none) {
+        o.status = a.stopped() == stop_reason::timeout ? execution_status::timeout : execution_status::cancelled;
+        o.termination = "GRACEFUL";
+    } else if (ec) {
+        throw boost::system::system_error(ec);       // the coroutine itself was cancelled
+    }
+    co_return o;
+}
+
+// Picks what performs each form. The parameters outlive the coroutine that it returns: they are the attempt's.
+struct performer {
+    attempt& a;
+    process_runner& process;
+    http_caller& http;
+
+    awaitable<outcome> operator()(const noop_handler&) const { return at_once(); }
+    awaitable<outcome> operator()(const fail_handler&) const { return at_once(); }
+    awaitable<outcome> operator()(const sleep_handler& h) const { return sleep_for(a, h.duration); }
+    awaitable<outcome> operator()(const process_handler& h) const { return process.run(a, h); }
+    awaitable<outcome> operator()(const http_handler& h) const { return http.call(a, h); }
+
+private:
+    awaitable<outcome> at_once() const { return ready(*outcome_at_once(a.work())); }
+    static awaitable<outcome> ready(outcome o) { co_return o; }
+};
+
+struct instant {
+    int attempt_number;
+
+    std::optional<outcome> operator()(const noop_handler&) const { return outcome{}; }
+    std::optional<outcome> operator()(const fail_handler& h) const { return outcome_of(h, attempt_number); }
+    std::optional<outcome> operator()(const sleep_handler&) const { return std::nullopt; }
+    std::optional<outcome> operator()(const process_handler&) const { return std::nullopt; }
+    std::optional<outcome> operator()(const http_handler&) const { return std::nullopt; }
+};
+
+}
+
+handlers::handlers(io_executor executor, const process_options& process, const http_options& http)
+    : process_(std::make_unique<process_runner>(executor, process)), http_(std::make_unique<http_caller>(executor, http)), executor_(executor)
+{
+}
+
+handlers::~handlers() = default;
+
+awaitable<outcome> handlers::perform(attempt& a)
+{
+    return std::visit(performer{a, *process_, *http_}, a.work().job->definition.handler);
+}
+
+std::optional<outcome> outcome_at_once(const assignment& work)
+{
+    return std::visit(instant{work.attempt_number}, work.job->definition.handler);
+}
+
+}
