@@ -54,7 +54,7 @@ outcome_of<api_reply> api_client::call(http_request request)
     const auto http = connection();
     if (!http) return http.error();
     auto reply = (*http)->send(request);
-    if (!reply) return unreachable(std::move(reply.error()));
+    if (!reply) return unreachable(reply.error());
     if (reply->status < 200 || reply->status > 299) return refusal_of_reply(reply->status, reply->content_type, reply->body, reply->retry_after);
     if (reply->status == 204 || reply->body.empty()) return api_reply{reply->status, nullptr};
     auto body = parse_json(reply->body, {.max_depth = deepest_reply});
@@ -93,7 +93,7 @@ std::optional<refusal> api_client::stream(const target& at, const http_client::p
     const auto http = connection();
     if (!http) return http.error();
     auto reply = (*http)->stream({.method = "GET", .target = at.text(), .repeatable = true}, sink);
-    if (!reply) return unreachable(std::move(reply.error()));
+    if (!reply) return unreachable(reply.error());
     if (reply->status != 200) return refusal_of_reply(reply->status, reply->content_type, reply->body, reply->retry_after);
     return std::nullopt;
 }
@@ -125,7 +125,7 @@ outcome_of<http_reply> api_client::probe(const target& at)
     const auto http = connection();
     if (!http) return http.error();
     auto reply = (*http)->send({.method = "GET", .target = at.text(), .time_limit = std::chrono::seconds{10}, .repeatable = true});
-    if (!reply) return unreachable(std::move(reply.error()));
+    if (!reply) return unreachable(reply.error());
     return std::move(*reply);
 }
 

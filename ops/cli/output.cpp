@@ -55,9 +55,8 @@ void output::notice(std::string_view text)
 
 void output::report(const refusal& r)
 {
-    err_ << paint("error:", colour::red, style_.err_colour) << ' ' << printable(r.title);
-    if (r.detail.empty()) err_ << '\n';
-    else err_ << ": " << printable(r.detail) << '\n';
+    err_ << paint("error:", colour::red, style_.err_colour) << ' ' << printable(r.title) << '\n';
+    if (!r.detail.empty()) err_ << "  " << printable(r.detail) << '\n';
     for (const field_error& field : r.fields) err_ << "  " << field_line(field) << '\n';
     err_ << std::flush;
 }

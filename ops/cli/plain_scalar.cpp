@@ -69,12 +69,12 @@ bool is_special_float(std::string_view text)
 
 }
 
-boost::system::result<boost::json::value, std::string> read_plain_scalar(std::string_view text)
+boost::system::result<boost::json::value, scalar_error> read_plain_scalar(std::string_view text)
 {
     if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return boost::json::value(nullptr);
     if (text == "true" || text == "True" || text == "TRUE") return boost::json::value(true);
     if (text == "false" || text == "False" || text == "FALSE") return boost::json::value(false);
-    if (is_special_float(text)) return std::string{text} + " is no number that JSON can hold";
+    if (is_special_float(text)) return scalar_error{std::string{text} + " is no number that JSON can hold"};
 
     if (const integer_form form = integer_in(text); form.base != 0) {
         std::uint64_t magnitude = 0;
@@ -82,7 +82,7 @@ boost::system::result<boost::json::value, std::string> read_plain_scalar(std::st
         const auto [stop, failure] = std::from_chars(form.digits.data(), end, magnitude, form.base);
         const bool negative = text.starts_with('-');
         constexpr std::uint64_t lowest = std::uint64_t{1} << 63;
-        if (failure != std::errc{} || stop != end || (negative && magnitude > lowest)) return std::string{text} + " does not fit into 64 bits";
+        if (failure != std::errc{} || stop != end || (negative && magnitude > lowest)) return scalar_error{std::string{text} + " does not fit into 64 bits"};
         if (negative) return boost::json::value(static_cast<std::int64_t>(~magnitude + 1));
         if (magnitude < lowest) return boost::json::value(static_cast<std::int64_t>(magnitude));
         return boost::json::value(magnitude);
@@ -92,7 +92,7 @@ boost::system::result<boost::json::value, std::string> read_plain_scalar(std::st
         double value = 0;
         const char* const end = unsigned_text.data() + unsigned_text.size();
         const auto [stop, failure] = std::from_chars(unsigned_text.data(), end, value);
-        if (failure != std::errc{} || stop != end) return std::string{text} + " is out of the range of a number";
+        if (failure != std::errc{} || stop != end) return scalar_error{std::string{text} + " is out of the range of a number"};
         return boost::json::value(value);
     }
     return boost::json::value(text);

@@ -38,10 +38,12 @@ refusal refusal_of_reply(int status, std::string_view content_type, std::string_
         made.detail = shorten(printable(body.substr(0, body.find('\n'))), longest_foreign_text, false);
         return made;
     }
-    if (const std::string title = text_at(*problem, "title"); !title.empty()) made.title = title;
-    const std::string code = text_at(*problem, "code");
-    made.title += code.empty() ? fmt::format(" ({})", status) : fmt::format(" ({} {})", status, code);
+    std::string title = text_at(*problem, "title");
     made.detail = text_at(*problem, "detail");
+    if (made.detail == title) made.detail.clear();
+    if (title.ends_with('.')) title.pop_back();
+    const std::string code = text_at(*problem, "code");
+    made.title = fmt::format("{} ({}{}{})", title.empty() ? "Refused" : title, status, code.empty() ? "" : " ", code);
     if (!retry_after.empty()) made.detail += fmt::format("{}Try again in {} s.", made.detail.empty() ? "" : " ", retry_after);
     if (const json::array* errors = array_at(*problem, "errors")) {
         for (const json::value& one : *errors) {

@@ -3,14 +3,14 @@
 #include "ops/cli/human_text.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 namespace rowlock::ops {
 
 namespace {
 
 constexpr std::size_t gap = 2;
-constexpr std::size_t narrowest = 4;
+constexpr std::size_t least_useful = 12;         // what cut text needs to be told from other text
+constexpr std::size_t least_cut = 4;
 
 void strip_end(std::string& line)
 {
@@ -59,19 +59,35 @@ std::vector<std::size_t> table::fit(const std::vector<std::vector<cell>>& rows, 
     for (const auto& row : rows) {
         for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i].text));
     }
-    if (width <= 0 || columns_.empty()) return widths;
-    const auto total = [&] { return std::accumulate(widths.begin(), widths.end(), gap * (widths.size() - 1)); };
-    for (const bool shrinkable : {true, false}) {
-        while (total() > static_cast<std::size_t>(width)) {
+    if (width <= 0) return widths;
+    const auto too_wide = [&] {
+        std::size_t total = 0;
+        for (const std::size_t w : widths) total += w == 0 ? 0 : w + (total == 0 ? 0 : gap);
+        return total > static_cast<std::size_t>(width);
+    };
+    // Takes single columns of text from the widest, none below `least`.
+    const auto cut = [&](bool shrinkable, std::size_t least) {
+        while (too_wide()) {
             std::size_t widest = columns_.size();
             for (std::size_t i = 0; i < columns_.size(); ++i) {
-                if (columns_[i].may_shrink != shrinkable || widths[i] <= narrowest) continue;
+                if (columns_[i].may_shrink != shrinkable || widths[i] <= least) continue;
                 if (widest == columns_.size() || widths[i] > widths[widest]) widest = i;
             }
-            if (widest == columns_.size()) break;
+            if (widest == columns_.size()) return;
             --widths[widest];
         }
+    };
+    const std::vector<std::size_t> whole = widths;
+    cut(true, least_useful);
+    for (std::size_t i = columns_.size(); i-- > 0 && too_wide();) {
+        if (!columns_[i].may_go) continue;
+        // What has become free goes to the text that was cut.
+        for (std::size_t k = 0; k < i; ++k) widths[k] = whole[k];
+        widths[i] = 0;
+        cut(true, least_useful);
     }
+    cut(true, least_cut);
+    cut(false, least_cut);
     return widths;
 }
 
@@ -89,9 +105,10 @@ std::string table::render(const terminal_style& style) const
     for (const auto& row : rows) {
         std::string line;
         for (std::size_t i = 0; i < row.size(); ++i) {
+            if (widths[i] == 0) continue;
             const std::string text = shorten(row[i].text, widths[i], style.unicode);
             const std::string blanks(widths[i] - columns_of(text), ' ');
-            if (i > 0) line.append(gap, ' ');
+            if (!line.empty()) line.append(gap, ' ');
             if (columns_[i].right) line += blanks;
             line += paint(text, row[i].shade, style.out_colour);
             if (!columns_[i].right) line += blanks;

@@ -28,6 +28,7 @@ public:
         std::string heading;
         bool right = false;                  // figures
         bool may_shrink = false;             // text that may be cut where the line is too long
+        bool may_go = false;                 // left out where cutting is not enough, the last one first
     };
 
     explicit table(std::vector<column> columns);
@@ -36,11 +37,12 @@ public:
     void add(std::vector<cell> row);
     std::size_t rows() const { return rows_.size(); }
 
-    // Lines that end in '\n' and have no blanks before it. Lines are at most `style.width` wide (0: as wide as they are); columns that
-    // may shrink are cut first, widest first, then the others.
+    // Lines that end in '\n' and have no blanks before it. Lines are at most `style.width` wide (0: as wide as they are): columns that
+    // may shrink are cut, widest first; then columns that may go are left out; then the others are cut.
     std::string render(const terminal_style& style) const;
 
 private:
+    // The width of each column; 0: left out.
     std::vector<std::size_t> fit(const std::vector<std::vector<cell>>& rows, int width) const;
 
     std::vector<column> columns_;

@@ -70,7 +70,7 @@ public:
     void OnDocumentStart(const YAML::Mark& mark) override
     {
         current_ = {};
-        current_.line = mark.line + 1;
+        current_.line = mark.line + 1;              // of its "---", until it has a value
         open_.clear();
         anchors_.clear();
         weight_ = 0;
@@ -228,6 +228,7 @@ private:
 
     void note_line(const YAML::Mark& mark, std::string path)
     {
+        if (open_.empty()) current_.line = mark.line + 1;
         const bool member = !open_.empty() && open_.back().is_map;
         current_.lines.insert_or_assign(std::move(path), member ? open_.back().key_line : mark.line + 1);
     }
@@ -255,7 +256,7 @@ private:
     {
         if (tag == "!" || tag == std::string{core_tags} + "str") return json::value(text);
         auto plain = read_plain_scalar(text);
-        if (!plain) refuse(mark, plain.error());
+        if (!plain) refuse(mark, plain.error().message);
         if (tag.empty() || tag == "?") return *plain;
         if (!tag.starts_with(core_tags)) refuse(mark, fmt::format("the tag {} is not known", tag));
         const std::string_view name = std::string_view{tag}.substr(core_tags.size());

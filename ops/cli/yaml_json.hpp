@@ -40,7 +40,10 @@ struct yaml_limits {
 // Documents with nothing in them are left out. Pure.
 boost::system::result<std::vector<yaml_document>, yaml_error> parse_yaml(std::string_view text, const yaml_limits& limits = {});
 
+struct scalar_error {
+    std::string message;
+};
 // A plain scalar by the core schema, as parse_yaml reads it; text where it is none of its forms.
-boost::system::result<boost::json::value, std::string> read_plain_scalar(std::string_view text);
+boost::system::result<boost::json::value, scalar_error> read_plain_scalar(std::string_view text);
 
 }

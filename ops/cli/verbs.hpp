@@ -1,0 +1,27 @@
+#pragma once
+
+#include "ops/cli/context.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace rowlock::ops {
+
+// Each adds one verb with its options, help and examples to `app`; what it does is left in `c.chosen` when it stands on the command line.
+// `c` outlives the application.
+void add_job(CLI::App& app, context& c);
+void add_submit(CLI::App& app, context& c);
+void add_run(CLI::App& app, context& c);
+void add_execution(CLI::App& app, context& c);
+void add_instance(CLI::App& app, context& c);
+void add_token(CLI::App& app, context& c);
+void add_doctor(CLI::App& app, context& c);
+void add_version(CLI::App& app, context& c);
+
+// The verb that has no place of its own above: `job apply`, added to `job`.
+void add_job_apply(CLI::App& job, context& c);
+// `execution watch`, added to `execution`.
+void add_execution_watch(CLI::App& execution, context& c);
+
+}
