@@ -282,17 +282,24 @@ begin
 end $$;
 
 -- Looks which lanes have work, from the caller's cursor on, and claims from them in the order of their best ranks: one statement
--- for an instance that has free slots and was told, or guesses, that there is work.
+-- for an instance that has free slots and was told, or guesses, that there is work. next_after: where the next look goes on; 0:
+-- all lanes were seen. A row without `lo`: nothing was claimed, but there are further lanes.
 create function claim_next_1(p_instance int, p_after int, p_lanes int, p_budget int)
-returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz) language plpgsql as $$
+returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, next_after int) language plpgsql as $$
 #variable_conflict use_column
 declare
-    ids int[];
+    ids int[]; n int; last int; then_after int;
 begin
-    ids := array(select s.lane_id from scan_lanes(p_after, p_lanes) s where not s.paused order by s.head_rank);
-    if cardinality(ids) > 0 then
-        return query select * from claim_1(p_instance, ids, array_fill(p_budget, array[cardinality(ids)]),
-                                           array_fill('-infinity'::timestamptz, array[cardinality(ids)]), p_budget);
+    select array_agg(s.lane_id order by s.head_rank) filter (where not s.paused), count(*), max(s.lane_id) into ids, n, last
+    from scan_lanes(p_after, p_lanes) s;
+    then_after := case when n = p_lanes then last else 0 end;
+    if ids is not null then
+        return query
+            select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, then_after
+            from claim_1(p_instance, ids, array_fill(p_budget, array[cardinality(ids)]), array_fill('-infinity'::timestamptz, array[cardinality(ids)]), p_budget) c;
+    end if;
+    if then_after > 0 and (ids is null or not found) then
+        return query select null::uuid, null::uuid, null::int, null::int, null::int, null::timestamptz, then_after;
     end if;
 end $$;
 

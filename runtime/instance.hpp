@@ -25,7 +25,6 @@ struct instance_options {
     std::chrono::seconds priority_age{1};
     std::chrono::hours key_ttl{24};
     std::size_t max_queued_submissions = 100'000;
-    std::int64_t queue_capacity = 0;                 // 0 = unbounded
     int partition_days_ahead = 3;
     bool sole_instance = false;                      // nobody else uses this database: earlier instances are dead
     std::string address;                             // where it listens, for people

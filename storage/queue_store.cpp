@@ -68,11 +68,25 @@ submit_reply submit(session& s, instance_id owner, int slots, std::chrono::secon
     return reply;
 }
 
-constexpr statement is_submitted_statement{"is_submitted", "select 1 from executions where execution_id = $1"};
+constexpr statement stored_of_statement{"stored_of", R"sql(
+    select e.execution_id from unnest($1::uuid[]) u (id) cross join lateral (select e.execution_id from executions e where e.execution_id = u.id) e)sql"};
 
-bool is_submitted(session& s, execution_id id)
+std::vector<execution_id> stored_of(session& s, array& ids)
 {
-    return !s.exec(is_submitted_statement, id.str()).empty();
+    std::vector<execution_id> stored;
+    for (const auto& row : s.exec(stored_of_statement, ids.parameter())) stored.push_back(id_of(row[0]));
+    return stored;
+}
+
+constexpr statement read_key_statement{"read_key", R"sql(
+    select hash = jsonb_hash_extended($3::jsonb, 0) and hash2 = jsonb_hash_extended($3::jsonb, 1), execution_id, execution_ids::text
+    from idempotency_keys where tenant_key = $1 and key = $2)sql"};
+
+std::optional<submit_reply::key_in_use> read_key(session& s, tenant_key tenant, const std::string& key, const std::string& request)
+{
+    const auto rows = s.exec(read_key_statement, tenant.value, key, request);
+    if (rows.empty()) return std::nullopt;
+    return submit_reply::key_in_use{0, rows[0][0].as<bool>(), id_of(rows[0][1]), ids_of(rows[0][2])};
 }
 
 constexpr statement owned_of_statement{"owned_of", "select s.lo from unnest($2::uuid[]) u (lo) join extents s on s.lo = u.lo where s.owner is not distinct from $1"};
@@ -97,16 +111,18 @@ std::vector<replayed_execution> read_replayed(session& s, array& ids)
     return found;
 }
 
-constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at from claim_next_1($1, $2, $3, $4)"};
+constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, next_after from claim_next_1($1, $2, $3, $4)"};
 
-std::vector<claimed_extent> claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget)
+claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget)
 {
     return with_lease([&] {
-        std::vector<claimed_extent> claimed;
+        claim_answer answer;
         for (const auto& row : s.exec(claim_statement, owner.value, after_lane.value, lanes, budget)) {
-            claimed.push_back({id_of(row[0]), id_of(row[1]), {row[2].as<int>()}, {row[3].as<int>()}, row[4].as<int>(), time_of(row[5])});
+            answer.next_after = {row[6].as<int>()};
+            if (row[0].is_null()) continue;
+            answer.extents.push_back({id_of(row[0]), id_of(row[1]), {row[2].as<int>()}, {row[3].as<int>()}, row[4].as<int>(), time_of(row[5])});
         }
-        return claimed;
+        return answer;
     });
 }
 
@@ -180,6 +196,20 @@ std::vector<owned_extent> owned_extents(session& s, instance_id owner)
         owned.push_back({id_of(row[0]), id_of(row[1]), {row[2].as<int>()}, row[3].as<int>()});
     }
     return owned;
+}
+
+constexpr statement ended_of_statement{"ended_of", R"sql(
+    select u.id from unnest($1::uuid[]) u (id) cross join lateral (select e.run_id from executions e where e.execution_id = u.id) e
+    cross join lateral (select a.execution_id from attempts_of(e.run_id) a order by a.attempt_number desc limit 1) last
+    cross join lateral (select 1 from results r where r.execution_id = last.execution_id) ended)sql"};
+
+std::vector<execution_id> ended_of(session& s, const std::vector<execution_id>& ids)
+{
+    array asked(array::element::uuid);
+    for (const auto& id : ids) asked.add(id);
+    std::vector<execution_id> ended;
+    for (const auto& row : s.exec(ended_of_statement, asked.parameter())) ended.push_back(id_of(row[0]));
+    return ended;
 }
 
 constexpr statement cancel_statement{"cancel", "select status, owner from cancel_1($1, array[$2::uuid], $3, $4)"};

@@ -44,8 +44,10 @@ struct submit_reply {
 // `owner`: 0 = start nothing. `slots`: how many executions the owner could start.
 submit_reply submit(session& s, instance_id owner, int slots, std::chrono::seconds priority_age, std::chrono::hours key_ttl, submit_batch& batch);
 
-// After a commit in doubt: is the batch that held this execution there?
-bool is_submitted(session& s, execution_id id);
+// After a commit in doubt: which of these executions are there?
+std::vector<execution_id> stored_of(session& s, array& ids);
+// What a key names, if it is in use. `key` of the answer is not set.
+std::optional<submit_reply::key_in_use> read_key(session& s, tenant_key tenant, const std::string& key, const std::string& request);
 // Of these extents, which does the instance own? (lo)
 std::vector<execution_id> owned_of(session& s, instance_id owner, array& lo);
 
@@ -69,8 +71,12 @@ struct claimed_extent {
     int remaining;
     timestamp claimed_at;
 };
+struct claim_answer {
+    std::vector<claimed_extent> extents;
+    lane_id next_after{};                // the next look goes on after this lane; 0: all were seen
+};
 // At most `budget` executions, from the lanes after `after_lane`, at most `lanes` of them. Throws lease_lost_error.
-std::vector<claimed_extent> claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget);
+claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget);
 
 struct claimed_execution {
     int extent;                          // index into what was claimed
@@ -113,6 +119,9 @@ struct owned_extent {
     int remaining;
 };
 std::vector<owned_extent> owned_extents(session& s, instance_id owner);
+
+// Which of these executions belong to a run that has ended?
+std::vector<execution_id> ended_of(session& s, const std::vector<execution_id>& ids);
 
 // ---- cancelling
 

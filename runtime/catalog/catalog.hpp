@@ -25,6 +25,8 @@ public:
     job_version_ptr cached(job_key job, int version) const;
     // The version that an execution was submitted with.
     awaitable<result<job_version_ptr>> load(job_key job, int version);
+    // The same on a database thread. Throws what the session throws; history names only versions that exist.
+    job_version_ptr load_now(storage::session& s, job_key job, int version);
 
     awaitable<result<storage::put_job>> put(principal who, job_definition definition, std::optional<bool> enabled, std::string reason,
                                             std::string if_match, bool dry_run);
@@ -43,11 +45,15 @@ private:
     };
     using by_name = std::unordered_map<std::string, job_version_ptr, name_hash, std::equal_to<>>;
 
-    void remember(const job_version_ptr& version);
+    // `read_at`: the epoch before it was read. What was read before a change is no longer known to be the current version.
+    void remember(const job_version_ptr& version, std::uint64_t read_at);
+    std::uint64_t epoch() const;
+    void forget_name(tenant_key tenant, const std::string& job_id);
 
     database& db_;
     definition_defaults defaults_;
     mutable std::shared_mutex mutex_;
+    std::uint64_t epoch_ = 0;                        // grows with every change that was heard of
     std::unordered_map<tenant_key, by_name> current_;
     std::map<std::pair<job_key, int>, job_version_ptr> versions_;
 };

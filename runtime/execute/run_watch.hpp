@@ -4,8 +4,10 @@
 #include "runtime/async/task_group.hpp"
 #include "storage/model/ids.hpp"
 
+#include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 namespace rowlock::runtime {
 
@@ -13,7 +15,8 @@ namespace rowlock::runtime {
 // one statement for everybody who waits, at most every 100 ms. Any core.
 class run_watch {
 public:
-    explicit run_watch(database& db, std::size_t max_waiting);
+    // `home`: the core that the service runs on.
+    run_watch(database& db, core& home, std::size_t max_waiting);
 
     // True once the run has ended, false at `until`. Errors: overloaded (too many wait). `any_of_the_run`: an execution of it.
     awaitable<result<bool>> wait(execution_id any_of_the_run, deadline until);
@@ -28,9 +31,13 @@ public:
 
 private:
     struct place;
+    bool stopping_now() const;
+
     database& db_;
+    core& home_;
+    steady_timer next_look_;
     std::size_t max_waiting_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::unordered_multimap<execution_id, std::shared_ptr<place>> waiting_;
     bool stopping_ = false;
 };

@@ -3,6 +3,7 @@
 #include "runtime/handlers/failure.hpp"
 #include "runtime/handlers/http.hpp"
 #include "runtime/handlers/process.hpp"
+#include "runtime/handlers/stopped.hpp"
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -27,14 +28,9 @@ awaitable<outcome> sleep_for(attempt& a, milliseconds duration)
     // A stop request may have come before the wait, where it had nothing to cancel.
     if (a.stopped() == stop_reason::none) co_await timer.async_wait(boost::asio::redirect_error(use_awaitable, ec));
     a.on_stop({});
-    outcome o;
-    if (a.stopped() != stop_reason::none) {
-        o.status = a.stopped() == stop_reason::timeout ? execution_status::timeout : execution_status::cancelled;
-        o.termination = "GRACEFUL";
-    } else if (ec) {
-        throw boost::system::system_error(ec);       // the coroutine itself was cancelled
-    }
-    co_return o;
+    if (a.stopped() != stop_reason::none) co_return stopped_outcome(a.stopped());
+    if (ec) throw boost::system::system_error(ec);   // the coroutine itself was cancelled
+    co_return outcome{};
 }
 
 // Picks what performs each form. The parameters outlive the coroutine that it returns: they are the attempt's.

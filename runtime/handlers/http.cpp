@@ -3,6 +3,7 @@
 #include "runtime/handlers/address_rules.hpp"
 #include "runtime/handlers/http_reply.hpp"
 #include "runtime/handlers/name_lookup.hpp"
+#include "runtime/handlers/stopped.hpp"
 
 #include <algorithm>
 #include <boost/asio/error.hpp>
@@ -22,20 +23,6 @@ constexpr std::chrono::seconds idle_time{60};
 deadline bound(deadline until)
 {
     return until == no_deadline ? steady_clock::now() + longest_call : until + after_the_deadline;
-}
-
-std::string rfc3339_deadline(deadline until)
-{
-    if (until == no_deadline) return {};
-    return to_rfc3339(wall_clock() + std::chrono::floor<std::chrono::microseconds>(until - steady_clock::now()));
-}
-
-outcome stopped_outcome(stop_reason why)
-{
-    outcome o;
-    o.status = why == stop_reason::timeout ? execution_status::timeout : execution_status::cancelled;
-    o.termination = "GRACEFUL";
-    return o;
 }
 
 // What a wait comes to once the attempt is to stop. The caller says what really became of it.
@@ -75,7 +62,7 @@ awaitable<outcome> http_caller::call(attempt& a, const http_handler& handler)
         if (!last) co_return failed({"STATE_CORRUPTION", "the run's last checkpoint could not be read: " + last.error().detail});
         checkpoint = std::move(*last);
     }
-    auto call = make_call(handler, a.work(), rfc3339_deadline(a.until()), checkpoint);
+    auto call = make_call(handler, a.work(), told_deadline(a.until()), checkpoint);
     if (!call) co_return failed(call.error());
 
     auto reply = co_await follow(a, handler, std::move(*call), bound(a.until()));

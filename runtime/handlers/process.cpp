@@ -3,6 +3,7 @@
 #include "runtime/handlers/child_environment.hpp"
 #include "runtime/handlers/program.hpp"
 #include "runtime/handlers/run_directory.hpp"
+#include "runtime/handlers/stopped.hpp"
 #include "runtime/handlers/template.hpp"
 
 #include <algorithm>
@@ -58,12 +59,6 @@ fs::path base_directory(const process_handler& handler)
     return handler.cwd.empty() ? here : (here / handler.cwd).lexically_normal();
 }
 
-std::string rfc3339_deadline(deadline until)
-{
-    if (until == no_deadline) return {};
-    return to_rfc3339(wall_clock() + std::chrono::floor<std::chrono::microseconds>(until - steady_clock::now()));
-}
-
 std::chrono::seconds whole_seconds(milliseconds time)
 {
     return std::max(std::chrono::ceil<std::chrono::seconds>(time), std::chrono::seconds{1});
@@ -76,6 +71,7 @@ process_runner::process_runner(io_executor executor, process_options options) : 
 awaitable<outcome> process_runner::run(attempt& a, const process_handler& handler)
 {
     if (!options_.enabled) co_return failed(find_program("", {}, {}, options_).error());
+    if (a.stopped() != stop_reason::none) co_return stopped_outcome(a.stopped());
     auto directory = co_await make_attempt_directory(options_.run_root, a.work().id);
     if (!directory) co_return failed(directory.error());
 
@@ -145,7 +141,7 @@ awaitable<attempted<process_watch>> process_runner::start(attempt& a, const proc
 
     launch what{.file = program->string(),
                 .arguments = std::move(*command),
-                .environment = child_environment(inherited_environment(), *environment, work, rfc3339_deadline(a.until()), paths),
+                .environment = child_environment(inherited_environment(), *environment, work, told_deadline(a.until()), paths),
                 .directory = handler.cwd.empty() ? directory.work() : base_directory(handler),
                 .in = std::move(*in),
                 .out = std::move(out->write),

@@ -1,6 +1,7 @@
 #include "runtime/handlers/process_attempt.hpp"
 
 #include "runtime/handlers/run_directory.hpp"
+#include "runtime/handlers/stopped.hpp"
 
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
@@ -229,17 +230,16 @@ void process_attempt::records_failed()
 outcome process_attempt::concluded(exit_status how) const
 {
     const auto& report = protocol_.report();
+    const auto stopped = attempt_.stopped();
     outcome o;
+    if (stopped != stop_reason::none) o = stopped_outcome(stopped, forced_);
     if (how.signal == 0) o.exit_code = how.code;
     o.outputs = text_of(report.outputs);
     o.metrics = text_of(report.metrics);
     o.records_processed = report.records_processed;
     o.records_failed = report.records_failed;
 
-    const auto stopped = attempt_.stopped();
     if (stopped != stop_reason::none) {
-        o.status = stopped == stop_reason::timeout ? execution_status::timeout : execution_status::cancelled;
-        o.termination = forced_ ? "FORCED" : "GRACEFUL";
         o.error_code = report.error_code;
         o.error_message = report.error_message;
         return o;

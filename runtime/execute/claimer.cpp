@@ -1,0 +1,135 @@
+#include "runtime/execute/claimer.hpp"
+
+#include "runtime/execute/pause.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace rowlock::runtime {
+
+namespace {
+
+// A claim is one transaction, and its executions are read into memory at once.
+constexpr int max_claim = 2000;
+constexpr int max_lanes = 256;
+
+}
+
+claimer::claimer(storage::session_options session, identity& self, slots& free, ledger& owned, catalog& jobs, executor& runs, counters& counts)
+    : self_(self), free_(free), owned_(owned), jobs_(jobs), runs_(runs), counts_(counts), thread_([this, session] { work(session); })
+{
+}
+
+void claimer::wake()
+{
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(told_, true)) return;
+    changed_.notify_one();
+}
+
+void claimer::slots_freed()
+{
+    const std::lock_guard lock(mutex_);
+    if (told_) changed_.notify_one();
+}
+
+void claimer::stop()
+{
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+        changed_.notify_one();
+    }
+    if (thread_.joinable()) thread_.join();
+}
+
+void claimer::work(storage::session_options options)
+{
+    storage::session s(std::move(options));
+    reconnect_pause wait;
+    bool more = false;
+    for (;;) {
+        {
+            std::unique_lock lock(mutex_);
+            told_ = told_ || more;
+            changed_.wait(lock, [&] { return stopping_ || (told_ && free_.available() > 0); });
+            if (stopping_) return;
+            told_ = false;
+        }
+        try {
+            more = claim_once(s);
+            wait.reset();
+        } catch (const storage::lease_lost_error&) {
+            more = false;      // the lease service joins anew, and wakes us
+        } catch (const std::exception& e) {
+            // What the statement may have claimed all the same is found by the lease service, and handed back.
+            counts_.database_errors.fetch_add(1, std::memory_order_relaxed);
+            if (storage::is_away(e)) {
+                s.disconnect();
+            } else {
+                spdlog::error("a claim failed: {}", e.what());
+            }
+            more = true;
+            wait.pause();
+        }
+    }
+}
+
+bool claimer::claim_once(storage::session& s)
+{
+    const instance_id owner = self_.id();
+    if (!self_.holds_lease() || owner.value == 0) return false;
+    const int budget = free_.take(max_claim);
+    if (budget == 0) return true;
+    int taken = 0;
+    try {
+        const auto answer = storage::claim_next(s, owner, cursor_, max_lanes, budget);
+        const auto& extents = answer.extents;
+        counts_.statements.fetch_add(1, std::memory_order_relaxed);
+        for (const auto& x : extents) taken += x.remaining;
+        free_.give(budget - taken);
+        // Lanes are gone round; a round that began in the middle and found nothing goes on at the front.
+        const bool at_front = cursor_.value == 0;
+        cursor_ = answer.next_after;
+        if (extents.empty()) return cursor_.value != 0 || !at_front;
+        counts_.claims.fetch_add(1, std::memory_order_relaxed);
+        counts_.claimed.fetch_add(static_cast<std::uint64_t>(taken), std::memory_order_relaxed);
+        start(s, owner, extents);
+        return true;
+    } catch (...) {
+        if (taken == 0) free_.give(budget);
+        throw;
+    }
+}
+
+void claimer::start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents)
+{
+    for (const auto& x : extents) owned_.add(x.lo, x.fence, x.remaining);
+    std::vector<storage::claimed_execution> read;
+    reconnect_pause wait;
+    for (;;) {
+        try {
+            read = storage::read_executions(s, extents);
+            counts_.statements.fetch_add(1, std::memory_order_relaxed);
+            break;
+        } catch (const std::exception& e) {
+            // They are ours: they are read as soon as the database is there again.
+            if (!storage::is_away(e)) throw;
+            s.disconnect();
+            const std::lock_guard lock(mutex_);
+            if (stopping_) return;
+        }
+        wait.pause();
+    }
+    std::vector<assignment> work;
+    work.reserve(read.size());
+    for (auto& e : read) {
+        const auto& extent = extents[static_cast<std::size_t>(e.extent)];
+        auto job = jobs_.cached(e.job, e.job_version);
+        if (!job) job = jobs_.load_now(s, e.job, e.job_version);
+        work.push_back({e.id, e.run_id, extent.lo, extent.fence, owner, std::move(job), e.attempt_number, e.lost_count, e.priority, std::move(e.parameters),
+                        std::move(e.correlation_id), std::move(e.trace_parent), extent.claimed_at});
+    }
+    runs_.start(std::move(work));
+}
+
+}

@@ -1,0 +1,241 @@
+#include "runtime/execute/executor.hpp"
+
+#include "runtime/execute/retry.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
+#include <future>
+#include <random>
+#include <spdlog/spdlog.h>
+
+namespace rowlock::runtime {
+
+namespace {
+
+constexpr std::size_t share = 32;     // executions handed to one core before the next gets some
+
+finished finish(const assignment& work, outcome result, double random01)
+{
+    finished end{work.id, work.run_id, work.extent_lo, work.fence, work.owner, std::move(result), steady_clock::now()};
+    const auto& d = work.job->definition;
+    const auto decision = decide_retry(d.retry, work.attempt_number, work.lost_count, d.idempotent, end.result, random01);
+    if (decision.again) end.retry_in = decision.delay;
+    return end;
+}
+
+double random01()
+{
+    thread_local std::mt19937_64 source{std::random_device{}()};
+    return std::uniform_real_distribution<double>(0, 1)(source);
+}
+
+}
+
+// What runs on one core. Everything but the constructor and the inbox is used there only.
+class executor::worker {
+public:
+    worker(executor& owner, core& home, const process_options& process, const http_options& http)
+        : owner_(owner), home_(home), process_(process), http_(http), tasks_(home.executor())
+    {
+    }
+
+    core& home() { return home_; }
+
+    void start(std::vector<assignment> work)
+    {
+        if (!handlers_) handlers_ = std::make_unique<handlers>(home_.executor(), process_, http_);
+        for (auto& each : work) tasks_.spawn(run(std::move(each)));
+    }
+
+    void cancel(const storage::cancel_request& request)
+    {
+        const auto at = running_.find(request.id);
+        if (at == running_.end() || at->second->a.stopped() != stop_reason::none) return;
+        at->second->actor = request.actor;
+        at->second->reason = request.reason;
+        at->second->a.request_stop(stop_reason::cancelled);
+    }
+
+    void stop_all(stop_reason why)
+    {
+        // An attempt may end, and leave the map, while it is told.
+        std::vector<std::shared_ptr<live>> all;
+        for (auto& [id, each] : running_) all.push_back(each);
+        for (auto& each : all) each->a.request_stop(why);
+    }
+
+    awaitable<void> join()
+    {
+        co_await tasks_.join();
+        handlers_.reset();
+    }
+
+private:
+    // An attempt and what the runtime knows of it beside.
+    struct live {
+        live(assignment work, deadline until, attempt_records sinks) : a(std::move(work), until, std::move(sinks)) {}
+        attempt a;
+        std::string actor;
+        std::string reason;
+    };
+
+    // The way of one attempt: deadline, perform, normalise the outcome, decide on a retry, hand over.
+    awaitable<void> run(assignment work)
+    {
+        const auto& definition = work.job->definition;
+        const deadline until = definition.timeout ? steady_clock::now() + *definition.timeout : no_deadline;
+        const auto began = steady_clock::now();
+        auto noted = std::make_shared<bool>(false);
+        auto sinks = owner_.notes_.for_attempt(work, noted);
+        const auto me = std::make_shared<live>(std::move(work), until, std::move(sinks));
+        running_.emplace(me->a.work().id, me);
+
+        steady_timer alarm(home_.executor());
+        if (until != no_deadline) {
+            alarm.expires_at(until);
+            alarm.async_wait([weak = std::weak_ptr<live>(me)](boost::system::error_code ec) {
+                if (const auto still = weak.lock(); still && !ec) still->a.request_stop(stop_reason::timeout);
+            });
+        }
+
+        outcome result;
+        try {
+            result = co_await handlers_->perform(me->a);
+        } catch (const std::exception& e) {
+            spdlog::error("the handler of execution {} failed: {}", me->a.work().id.str(), e.what());
+            result.status = execution_status::failed;
+            result.error_code = "HANDLER_FAILED";
+            result.error_message = e.what();
+        }
+        alarm.cancel();
+        running_.erase(me->a.work().id);
+        owner_.counts_.run_us.fetch_add(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - began).count()),
+                                        std::memory_order_relaxed);
+        hand_over(*me, std::move(result), *noted);
+    }
+
+    void hand_over(live& me, outcome result, bool noted)
+    {
+        owner_.running_.fetch_sub(1, std::memory_order_acq_rel);
+        owner_.counts_.running.fetch_sub(1, std::memory_order_relaxed);
+        const stop_reason why = me.a.stopped();
+        const assignment& work = me.a.work();
+        switch (why) {
+        case stop_reason::none: break;
+        case stop_reason::timeout:
+            result.status = execution_status::timeout;
+            result.error_code = "TIMEOUT";
+            result.error_message = "It ran longer than its timeout_seconds.";
+            break;
+        case stop_reason::cancelled:
+            result.status = execution_status::cancelled;
+            result.error_code = "CANCELLED";
+            result.error_message = me.reason;
+            break;
+        case stop_reason::handed_back:
+        case stop_reason::lease_lost:
+            // Nothing of it counts: the queue gives it to somebody else. Its slot was never used up.
+            owner_.dropped(work);
+            return;
+        }
+        finished end = finish(work, std::move(result), random01());
+        end.actor = me.actor;
+        end.leaves_notes = noted || why == stop_reason::cancelled;
+        if (outbox_.empty()) boost::asio::post(home_.executor(), [this] { flush(); });
+        outbox_.push_back(std::move(end));
+    }
+
+    // What ends in one turn of the loop is handed over together.
+    void flush()
+    {
+        owner_.ends_.settle(std::exchange(outbox_, {}));
+    }
+
+    executor& owner_;
+    core& home_;
+    process_options process_;
+    http_options http_;
+    std::unique_ptr<handlers> handlers_;
+    task_group tasks_;
+    std::unordered_map<execution_id, std::shared_ptr<live>> running_;
+    std::vector<finished> outbox_;
+};
+
+namespace {
+
+// A call on a core, from another thread.
+template <class F>
+class call final : public resumable {
+public:
+    explicit call(F f) : f_(std::move(f)) {}
+    void resume() override { f_(); }
+
+private:
+    F f_;
+};
+
+template <class F>
+void call_on(core& where, F f)
+{
+    where.deliver(std::make_unique<call<F>>(std::move(f)));
+}
+
+}
+
+executor::executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, const process_options& process, const http_options& http)
+    : ends_(ends), notes_(notes), owned_(owned), free_(free), counts_(counts)
+{
+    for (std::size_t i = 0; i < cores.size(); ++i) workers_.push_back(std::make_unique<worker>(*this, cores[i], process, http));
+}
+
+executor::~executor() = default;
+
+void executor::start(std::vector<assignment> work)
+{
+    std::vector<finished> at_once;
+    std::vector<std::vector<assignment>> shares(workers_.size());
+    std::size_t n = 0;
+    std::size_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
+    for (auto& each : work) {
+        if (auto result = outcome_at_once(each)) {
+            at_once.push_back(finish(each, std::move(*result), random01()));
+            continue;
+        }
+        shares[(turn + n++ / share) % workers_.size()].push_back(std::move(each));
+    }
+    running_.fetch_add(static_cast<int>(n), std::memory_order_acq_rel);
+    counts_.running.fetch_add(static_cast<std::int64_t>(n), std::memory_order_relaxed);
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+        if (shares[i].empty()) continue;
+        call_on(workers_[i]->home(), [w = workers_[i].get(), mine = std::move(shares[i])]() mutable { w->start(std::move(mine)); });
+    }
+    ends_.settle(std::move(at_once));
+}
+
+void executor::cancel(const std::vector<storage::cancel_request>& requests)
+{
+    for (auto& w : workers_) {
+        call_on(w->home(), [w = w.get(), requests] {
+            for (const auto& request : requests) w->cancel(request);
+        });
+    }
+}
+
+void executor::stop_all(stop_reason why)
+{
+    for (auto& w : workers_) call_on(w->home(), [w = w.get(), why] { w->stop_all(why); });
+}
+
+void executor::dropped(const assignment& work)
+{
+    owned_.settled(work.extent_lo, work.fence, 1);
+    free_.give(1);
+}
+
+void executor::stop()
+{
+    for (auto& w : workers_) boost::asio::co_spawn(w->home().executor(), w->join(), boost::asio::use_future).get();
+}
+
+}

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "runtime/async/core.hpp"
+#include "runtime/async/task_group.hpp"
+#include "runtime/execute/records.hpp"
+#include "runtime/execute/settler.hpp"
+#include "runtime/handlers/handlers.hpp"
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace rowlock::runtime {
+
+// Runs what has been claimed: every execution as a coroutine on some core, or at once where its work needs no waiting. What
+// comes of it goes to the settler.
+class executor {
+public:
+    executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, const process_options& process, const http_options& http);
+    ~executor();
+
+    // Takes over executions that this instance owns; their slots are taken. Any thread.
+    void start(std::vector<assignment> work);
+
+    // Asks what runs to stop: these executions (cancelled), or everything. Any thread.
+    void cancel(const std::vector<storage::cancel_request>& requests);
+    void stop_all(stop_reason why);
+
+    // Executions that have been started and have not returned.
+    int running() const { return running_.load(std::memory_order_acquire); }
+
+    // After the last attempt has returned: joins the workers. From a thread that is no core.
+    void stop();
+
+private:
+    class worker;
+    void dropped(const assignment& work);
+
+    settler& ends_;
+    records& notes_;
+    ledger& owned_;
+    slots& free_;
+    counters& counts_;
+    std::atomic<int> running_{0};
+    std::atomic<std::size_t> turn_{0};
+    std::vector<std::unique_ptr<worker>> workers_;
+};
+
+}

@@ -1,0 +1,268 @@
+#include "runtime/execute/membership.hpp"
+
+#include "runtime/execute/channel.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <spdlog/spdlog.h>
+
+namespace rowlock::runtime {
+
+namespace {
+
+constexpr auto announcement_gap = std::chrono::milliseconds{5};
+constexpr int takeover_batch = 1000;
+// A statement that may still hand something to this instance has ended after this long.
+constexpr auto strangers_patience = std::chrono::seconds{15};
+
+}
+
+membership::membership(options o, core& home, database& control, identity& self, ledger& owned, catalog& jobs, executor& runs, claimer& claims, counters& counts)
+    : options_(std::move(o)), home_(home), control_(control), self_(self), owned_(owned), jobs_(jobs), runs_(runs), claims_(claims), counts_(counts),
+      services_(home.executor()), next_tick_(home.executor())
+{
+}
+
+void membership::contact(bool made)
+{
+    const auto now = steady_clock::now();
+    if (!made) {
+        contact_since_.reset();
+        return;
+    }
+    if (!contact_since_) contact_since_ = now;
+    last_contact_.store(now.time_since_epoch().count());
+}
+
+steady_clock::duration membership::last_contact_ago() const
+{
+    const auto last = last_contact_.load();
+    return last == 0 ? steady_clock::duration{-1} : steady_clock::now() - deadline{steady_clock::duration{last}};
+}
+
+awaitable<result<void>> membership::join()
+{
+    const auto asked = steady_clock::now();
+    const auto joined = co_await control_.write([row = options_.row](storage::session& s) -> result<instance_id> { return storage::join_cluster(s, row); });
+    contact(joined.has_value());
+    if (!joined) co_return joined.error();
+    self_.become(*joined);
+    self_.lease_until(asked + options_.row.lease);
+    spdlog::info("joined as instance {}", joined->value);
+    co_return result<void>{};
+}
+
+awaitable<result<void>> membership::start()
+{
+    const auto made = co_await control_.write([days = options_.partition_days_ahead](storage::session& s) -> result<int> { return storage::make_partitions(s, days); });
+    if (!made) co_return made.error();
+    if (const auto joined = co_await join(); !joined) co_return joined.error();
+    if (options_.sole_instance) {
+        const auto dead = co_await control_.write([self = self_.id()](storage::session& s) -> result<int> { return storage::declare_dead(s, self, true); });
+        if (!dead) co_return dead.error();
+        if (*dead > 0) co_await take_over();
+    }
+    services_.spawn(keep_lease());
+    services_.spawn(keep_ticking());
+    services_.spawn(keep_up());
+    co_return result<void>{};
+}
+
+awaitable<void> membership::stop()
+{
+    services_.cancel();
+    co_await services_.join();
+}
+
+awaitable<result<int>> membership::leave(std::string reason)
+{
+    co_return co_await control_.write([self = self_.id(), reason = std::move(reason)](storage::session& s) -> result<int> {
+        storage::array lo(storage::array::element::uuid);
+        storage::array fences(storage::array::element::int4);
+        for (const auto& x : storage::owned_extents(s, self)) {
+            lo.add(x.lo);
+            fences.add(x.fence.value);
+        }
+        const int n = lo.size() > 0 ? storage::hand_back(s, self, lo, fences, reason) : 0;
+        storage::leave_cluster(s, self);
+        if (n > 0) storage::notify(s, wake_channel, wake_payload(self));
+        return n;
+    });
+}
+
+void membership::poke()
+{
+    boost::asio::post(home_.executor(), [this] {
+        tick_again_ = true;
+        next_tick_.cancel();
+    });
+}
+
+void membership::poke_in(milliseconds delay)
+{
+    boost::asio::post(home_.executor(), [this, at = steady_clock::now() + delay] {
+        if (at < next_tick_.expiry()) {
+            // The tick service waits on this timer; it is woken, and waits for the nearer moment.
+            tick_again_ = tick_again_ || at <= steady_clock::now();
+            next_tick_.expires_at(at);
+        }
+    });
+}
+
+void membership::announce()
+{
+    boost::asio::post(home_.executor(), [this] {
+        if (std::exchange(announcing_, true)) return;
+        services_.spawn(send_announcement());
+    });
+}
+
+awaitable<void> membership::send_announcement()
+{
+    co_await sleep_until(last_announcement_ + announcement_gap);
+    announcing_ = false;
+    last_announcement_ = steady_clock::now();
+    co_await control_.write([self = self_.id()](storage::session& s) -> result<void> {
+        storage::notify(s, wake_channel, wake_payload(self));
+        return {};
+    });
+}
+
+awaitable<void> membership::keep_lease()
+{
+    const auto lease = options_.row.lease;
+    auto next = steady_clock::now() + lease / 3;
+    while (co_await sleep_until(next)) {
+        const auto asked = steady_clock::now();
+        const auto renewed = co_await control_.write([self = self_.id(), lease](storage::session& s) -> result<bool> { return storage::renew_lease(s, self, lease); });
+        counts_.statements.fetch_add(1, std::memory_order_relaxed);
+        contact(renewed.has_value());
+        if (!renewed) {
+            next = steady_clock::now() + std::chrono::milliseconds{500};
+            continue;
+        }
+        if (*renewed) {
+            self_.lease_until(asked + lease);
+            co_await return_strangers();
+        } else {
+            co_await rejoin();
+        }
+        next = asked + lease / 3;
+    }
+}
+
+awaitable<void> membership::rejoin()
+{
+    // Somebody else has, or will take, everything that this instance owned. What runs here is stopped, and would not count.
+    spdlog::warn("instance {} has been declared dead: its work is cancelled, and it joins anew", self_.id().value);
+    counts_.leases_lost.fetch_add(1, std::memory_order_relaxed);
+    self_.lease_until({});
+    runs_.stop_all(stop_reason::lease_lost);
+    owned_.clear();
+    while (true) {
+        if (co_await join()) break;
+        if (!co_await sleep_until(steady_clock::now() + std::chrono::milliseconds{500})) co_return;
+    }
+    claims_.wake();
+}
+
+awaitable<void> membership::return_strangers()
+{
+    const auto owned = co_await control_.read([self = self_.id()](storage::session& s) -> result<std::vector<storage::owned_extent>> { return storage::owned_extents(s, self); });
+    counts_.statements.fetch_add(1, std::memory_order_relaxed);
+    if (!owned) co_return;
+    const auto strangers = owned_.strangers(*owned, steady_clock::now(), strangers_patience);
+    if (strangers.empty()) co_return;
+    const auto returned = co_await control_.write([self = self_.id(), strangers](storage::session& s) -> result<int> {
+        storage::array lo(storage::array::element::uuid);
+        storage::array fences(storage::array::element::int4);
+        for (const auto& x : strangers) {
+            lo.add(x.lo);
+            fences.add(x.fence.value);
+        }
+        return storage::hand_back(s, self, lo, fences, "the answer to its claim was lost");
+    });
+    if (returned) {
+        counts_.handed_back.fetch_add(static_cast<std::uint64_t>(*returned), std::memory_order_relaxed);
+        claims_.wake();
+    }
+}
+
+awaitable<void> membership::keep_ticking()
+{
+    bool away = false;
+    for (;;) {
+        const bool may_declare = contact_since_ && steady_clock::now() - *contact_since_ >= options_.row.lease;
+        const auto tick = co_await control_.write([self = self_.id(), may_declare](storage::session& s) -> result<storage::tick_answer> {
+            return storage::tick(s, self, may_declare);
+        });
+        counts_.statements.fetch_add(1, std::memory_order_relaxed);
+        contact(tick.has_value());
+        auto wait = std::chrono::duration_cast<std::chrono::microseconds>(options_.poll);
+        if (tick) {
+            if (std::exchange(away, false)) spdlog::info("the database is back");
+            co_await act_on(*tick);
+            if (tick->next_eligible_in) wait = std::min(wait, std::max(*tick->next_eligible_in, std::chrono::microseconds{0}));
+        } else if (tick.error().code == errc::database_unavailable && !std::exchange(away, true)) {
+            spdlog::warn("the database is away: running work goes on, nothing new is started");
+        }
+        next_tick_.expires_after(wait);
+        while (!std::exchange(tick_again_, false)) {
+            boost::system::error_code ec;
+            co_await next_tick_.async_wait(boost::asio::redirect_error(use_awaitable, ec));
+            const auto state = co_await boost::asio::this_coro::cancellation_state;
+            if (state.cancelled() != boost::asio::cancellation_type::none) co_return;
+            if (!ec) break;
+        }
+    }
+}
+
+awaitable<void> membership::act_on(storage::tick_answer tick)
+{
+    self_.heard_clock(tick.now);
+    if (tick.queued) claims_.wake();
+    if (tick.changes != seen_changes_) {
+        const auto changed = co_await control_.read([since = seen_changes_](storage::session& s) -> result<std::vector<job_key>> { return storage::changed_jobs(s, since); });
+        if (changed) {
+            jobs_.forget(*changed);
+            seen_changes_ = tick.changes;
+        }
+    }
+    if (tick.cancels > 0) {
+        const auto requests = co_await control_.read([self = self_.id()](storage::session& s) -> result<std::vector<storage::cancel_request>> { return storage::cancel_requests(s, self); });
+        if (requests) runs_.cancel(*requests);
+    }
+    if (tick.dead > 0) co_await take_over();
+}
+
+awaitable<void> membership::take_over()
+{
+    for (;;) {
+        const auto n = co_await control_.write([self = self_.id(), age = options_.priority_age](storage::session& s) -> result<int> {
+            return storage::takeover(s, self, age, takeover_batch);
+        });
+        counts_.statements.fetch_add(1, std::memory_order_relaxed);
+        if (!n || *n == 0) co_return;
+        spdlog::warn("took over {} executions of instances that are gone", *n);
+        counts_.taken_over.fetch_add(static_cast<std::uint64_t>(*n), std::memory_order_relaxed);
+        claims_.wake();
+        announce();
+    }
+}
+
+awaitable<void> membership::keep_up()
+{
+    auto partitions_due = steady_clock::now() + std::chrono::hours{1};
+    while (co_await sleep_until(steady_clock::now() + std::chrono::minutes{1})) {
+        for (;;) {
+            const auto swept = co_await control_.write([](storage::session& s) -> result<int> { return storage::sweep(s, 1000); });
+            if (!swept || *swept < 1000) break;
+        }
+        if (steady_clock::now() < partitions_due) continue;
+        const auto made = co_await control_.write([days = options_.partition_days_ahead](storage::session& s) -> result<int> { return storage::make_partitions(s, days); });
+        partitions_due = steady_clock::now() + (made ? std::chrono::minutes{60} : std::chrono::minutes{5});
+    }
+}
+
+}

@@ -1,0 +1,81 @@
+#pragma once
+
+#include "runtime/async/database.hpp"
+#include "runtime/async/task_group.hpp"
+#include "runtime/catalog/catalog.hpp"
+#include "runtime/execute/claimer.hpp"
+#include "runtime/execute/executor.hpp"
+#include "runtime/execute/identity.hpp"
+#include "runtime/execute/ledger.hpp"
+#include "runtime/observe/counters.hpp"
+#include "storage/queue_store.hpp"
+
+#include <atomic>
+#include <string>
+
+namespace rowlock::runtime {
+
+// The life of an instance among the others: its lease, the tick that finds what there is to do, the takeover of what the dead
+// left behind, and upkeep. Coroutines on one core, over a database session of their own, so that nothing delays the lease.
+class membership {
+public:
+    struct options {
+        storage::instance_row row;
+        std::chrono::milliseconds poll{1000};
+        std::chrono::seconds priority_age{1};
+        int partition_days_ahead = 3;
+        bool sole_instance = false;
+    };
+
+    membership(options o, core& home, database& control, identity& self, ledger& owned, catalog& jobs, executor& runs, claimer& claims, counters& counts);
+
+    // Joins and starts the services. On the home core.
+    awaitable<result<void>> start();
+    // Ends the services; the lease is kept until leave(). On the home core.
+    awaitable<void> stop();
+    // Hands back what is left, and leaves. On the home core. Errors: database_unavailable: the lease will run out instead.
+    awaitable<result<int>> leave(std::string reason);
+
+    // Something may have changed: tick now. Any thread.
+    void poke();
+    // Tick no later than in `delay`. Any thread.
+    void poke_in(milliseconds delay);
+    // Tells the other instances that there is work that this one cannot start itself, or something else to look at. At most one
+    // NOTIFY every 5 ms. Any thread.
+    void announce();
+
+    // How long ago the database last answered; negative: it never did.
+    steady_clock::duration last_contact_ago() const;
+
+private:
+    awaitable<result<void>> join();
+    awaitable<void> keep_lease();
+    awaitable<void> keep_ticking();
+    awaitable<void> keep_up();
+    awaitable<void> send_announcement();
+    awaitable<void> act_on(storage::tick_answer tick);
+    awaitable<void> take_over();
+    awaitable<void> return_strangers();
+    awaitable<void> rejoin();
+    void contact(bool made);
+
+    options options_;
+    core& home_;
+    database& control_;
+    identity& self_;
+    ledger& owned_;
+    catalog& jobs_;
+    executor& runs_;
+    claimer& claims_;
+    counters& counts_;
+    task_group services_;
+    steady_timer next_tick_;
+    bool tick_again_ = false;
+    bool announcing_ = false;
+    deadline last_announcement_{};
+    std::int64_t seen_changes_ = -1;
+    std::optional<deadline> contact_since_;          // unbroken since
+    std::atomic<steady_clock::rep> last_contact_{0};
+};
+
+}

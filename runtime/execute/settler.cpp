@@ -1,0 +1,166 @@
+#include "runtime/execute/settler.hpp"
+
+#include "runtime/execute/pause.hpp"
+
+#include <algorithm>
+#include <map>
+#include <spdlog/spdlog.h>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace rowlock::runtime {
+
+namespace {
+
+// What a result that the database refuses is replaced by, so that its execution still ends.
+outcome unstorable(const std::string& why)
+{
+    outcome o;
+    o.status = execution_status::failed;
+    o.error_code = "INVALID_RESULT";
+    o.error_message = "The result could not be stored: " + why;
+    return o;
+}
+
+}
+
+settler::settler(options o, identity& self, slots& free, ledger& owned, counters& counts, listeners tell)
+    : options_(std::move(o)), self_(self), free_(free), owned_(owned), counts_(counts), tell_(std::move(tell)),
+      commits_({options_.session, static_cast<std::size_t>(-1), options_.max_batch}, [this](storage::session& s, batch& ends) { commit(s, ends); })
+{
+}
+
+void settler::settle(std::vector<finished> ends)
+{
+    const std::size_t n = ends.size();
+    if (n > 0) commits_.add(ends, n);
+}
+
+void settler::commit(storage::session& s, batch& ends)
+{
+    // Ends that were claimed under an earlier id of this process settle under that id, or are lost.
+    std::map<instance_id, std::vector<finished*>> by_owner;
+    for (auto& group : ends) {
+        for (auto& end : group) by_owner[end.owner].push_back(&end);
+    }
+    for (auto& [owner, of_owner] : by_owner) commit_of(s, owner, of_owner);
+}
+
+void settler::commit_of(storage::session& s, instance_id owner, std::vector<finished*>& ends)
+{
+    reconnect_pause wait;
+    bool again = false;
+    for (;;) {
+        try {
+            if (try_commit(s, owner, ends, again)) return;
+        } catch (const std::exception& e) {
+            counts_.database_errors.fetch_add(1, std::memory_order_relaxed);
+            if (storage::is_away(e)) {
+                // The commit is in doubt. The next try passes over what was committed.
+                s.disconnect();
+                again = true;
+                if (give_up_.load()) break;
+                wait.pause();
+                continue;
+            }
+            if (ends.size() == 1) {
+                spdlog::error("the result of execution {} was refused by the database: {}", ends[0]->id.str(), e.what());
+                if (ends[0]->result.error_code == "INVALID_RESULT") break;
+                ends[0]->result = unstorable(e.what());
+                ends[0]->retry_in.reset();
+                continue;
+            }
+            // One of them is at fault: alone, each shows whether it is the one.
+            for (auto* end : ends) {
+                std::vector<finished*> alone{end};
+                commit_of(s, owner, alone);
+            }
+            return;
+        }
+    }
+    // Given up: whoever takes this instance's work over ends them as lost.
+    account(ends, [&] {
+        std::vector<execution_id> all;
+        for (const auto* end : ends) all.push_back(end->extent_lo);
+        return all;
+    }());
+}
+
+bool settler::try_commit(storage::session& s, instance_id owner, const std::vector<finished*>& ends, bool again)
+{
+    fill(ends);
+    const auto lost = storage::settle(s, owner, options_.priority_age, again, columns_);
+    counts_.settle_batches.fetch_add(1, std::memory_order_relaxed);
+    counts_.statements.fetch_add(1, std::memory_order_relaxed);
+    account(ends, lost);
+    return true;
+}
+
+void settler::fill(const std::vector<finished*>& ends)
+{
+    columns_.clear();
+    std::unordered_map<execution_id, int> extents;
+    const auto block = self_.next_block();
+    std::uint32_t ordinal = 0;
+    const auto now = steady_clock::now();
+    for (const auto* end : ends) {
+        const auto [at, fresh] = extents.try_emplace(end->extent_lo, static_cast<int>(extents.size()) + 1);
+        if (fresh) {
+            columns_.lo.add(end->extent_lo);
+            columns_.fence.add(end->fence.value);
+        }
+        const outcome& o = end->result;
+        columns_.id.add(end->id);
+        columns_.extent.add(at->second);
+        columns_.status.add(static_cast<std::int16_t>(o.status));
+        const auto age = std::chrono::duration_cast<std::chrono::microseconds>(now - end->returned_at).count();
+        columns_.age_us.add(static_cast<std::int32_t>(std::clamp<std::int64_t>(age, 0, 2'000'000'000)));
+        columns_.exit_code.add(o.exit_code ? std::optional<std::int32_t>(*o.exit_code) : std::nullopt);
+        columns_.error_code.add_text_or_null(o.error_code);
+        columns_.error_message.add_text_or_null(o.error_message);
+        columns_.records_processed.add(o.records_processed);
+        columns_.records_failed.add(o.records_failed);
+        columns_.metrics.add_text_or_null(o.metrics);
+        columns_.outputs.add_text_or_null(o.outputs);
+        columns_.termination.add_text_or_null(o.termination);
+        columns_.actor.add_text_or_null(end->actor);
+        columns_.any_details = columns_.any_details || o.exit_code || o.records_processed || o.records_failed || !o.error_code.empty() ||
+                               !o.error_message.empty() || !o.metrics.empty() || !o.outputs.empty() || !o.termination.empty() || !end->actor.empty();
+        if (end->retry_in) {
+            columns_.next.add(block.id(ordinal++));
+            columns_.next_ms.add(static_cast<std::int32_t>(std::clamp<std::int64_t>(end->retry_in->count(), 0, 2'000'000'000)));
+            columns_.any_next = true;
+        } else {
+            columns_.next.add_null();
+            columns_.next_ms.add_null();
+        }
+        if (end->leaves_notes) columns_.clean.add(end->id);
+    }
+}
+
+void settler::account(const std::vector<finished*>& ends, const std::vector<execution_id>& lost)
+{
+    const std::unordered_set<execution_id> lost_extents(lost.begin(), lost.end());
+    std::vector<execution_id> runs;
+    std::optional<milliseconds> soonest;
+    for (const auto* end : ends) {
+        owned_.settled(end->extent_lo, end->fence, 1);
+        if (lost_extents.contains(end->extent_lo)) {
+            counts_.lost.fetch_add(1, std::memory_order_relaxed);
+            continue;
+        }
+        counts_.ended[static_cast<std::size_t>(end->result.status)].fetch_add(1, std::memory_order_relaxed);
+        if (end->retry_in) {
+            counts_.retries.fetch_add(1, std::memory_order_relaxed);
+            soonest = soonest ? std::min(*soonest, *end->retry_in) : *end->retry_in;
+        } else {
+            runs.push_back(end->run_id);
+        }
+    }
+    free_.give(static_cast<int>(ends.size()));
+    if (!runs.empty()) tell_.runs_ended(runs);
+    if (soonest) tell_.retries_queued(*soonest);
+    else tell_.retries_queued(milliseconds::max());
+}
+
+}

@@ -1,0 +1,75 @@
+#pragma once
+
+#include "runtime/execute/group_commit.hpp"
+#include "runtime/execute/identity.hpp"
+#include "runtime/execute/ledger.hpp"
+#include "runtime/execute/slots.hpp"
+#include "runtime/observe/counters.hpp"
+#include "storage/queue_store.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rowlock::runtime {
+
+// An attempt that has come to its end, and what is to be made of it.
+struct finished {
+    execution_id id;
+    execution_id run_id;
+    execution_id extent_lo;
+    rowlock::fence fence;
+    instance_id owner;
+    outcome result;
+    steady_clock::time_point returned_at{};
+    std::optional<milliseconds> retry_in{};          // the run goes on with a next attempt after this delay
+    std::string actor{};                             // who ended it, where that was not its own work
+    bool leaves_notes = false;                       // live notes or a cancel request are to be cleared away
+};
+
+// The group commit of ends. What an attempt held (its slot, its place in the ledger) is given back when its end is durable, or when
+// it turns out to be somebody else's by now.
+class settler {
+public:
+    struct options {
+        storage::session_options session;
+        std::chrono::seconds priority_age{1};
+        std::size_t max_batch = 2000;
+    };
+    // What follows a commit. On the settling thread; must not block.
+    struct listeners {
+        std::function<void(const std::vector<execution_id>& runs)> runs_ended;
+        std::function<void(milliseconds soonest)> retries_queued;
+    };
+
+    settler(options o, identity& self, slots& free, ledger& owned, counters& counts, listeners tell);
+
+    // Any thread. Bounded by the slots that the attempts hold.
+    void settle(std::vector<finished> ends);
+    std::size_t waiting() const { return commits_.waiting(); }
+    // Where the database stays away, what waits is given up once this is set: others will take it over.
+    void give_up() { give_up_.store(true); }
+    void stop() { commits_.stop(); }
+
+private:
+    using batch = std::vector<std::vector<finished>>;
+
+    void commit(storage::session& s, batch& ends);
+    void commit_of(storage::session& s, instance_id owner, std::vector<finished*>& ends);
+    bool try_commit(storage::session& s, instance_id owner, const std::vector<finished*>& ends, bool again);
+    void fill(const std::vector<finished*>& ends);
+    void account(const std::vector<finished*>& ends, const std::vector<execution_id>& lost);
+
+    options options_;
+    identity& self_;
+    slots& free_;
+    ledger& owned_;
+    counters& counts_;
+    listeners tell_;
+    std::atomic<bool> give_up_{false};
+    storage::settle_batch columns_;
+    group_commit<std::vector<finished>> commits_;    // last: its thread uses the rest
+};
+
+}

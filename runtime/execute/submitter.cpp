@@ -1,0 +1,289 @@
+#include "runtime/execute/submitter.hpp"
+
+#include "runtime/execute/pause.hpp"
+#include "runtime/execute/submit_plan.hpp"
+
+#include <fmt/format.h>
+#include <map>
+#include <set>
+#include <spdlog/spdlog.h>
+
+namespace rowlock::runtime {
+
+namespace {
+
+error away()
+{
+    return {errc::database_unavailable, "The database cannot be reached; whether the submission was stored is not known. Repeat it with the same Idempotency-Key.",
+            {}, std::chrono::seconds{2}};
+}
+
+}
+
+// One round of the group commit: what is laid out, and what is known of it.
+struct submitter::plan {
+    std::vector<const submit_request*> requests;
+    submit_plan layout;
+    instance_id owner{};
+    int slots = 0;                                   // taken for it
+};
+
+submitter::submitter(options o, identity& self, slots& free, ledger& owned, executor& runs, counters& counts, std::function<void(std::size_t)> work_queued)
+    : options_(std::move(o)), self_(self), free_(free), owned_(owned), runs_(runs), counts_(counts), work_queued_(std::move(work_queued)),
+      commits_({options_.session, options_.max_waiting, options_.max_batch}, [this](storage::session& s, std::vector<item>& batch) { commit(s, batch); })
+{
+}
+
+awaitable<submit_answer> submitter::submit(submit_request request)
+{
+    return suspend_for<submit_answer>([this, request = std::move(request)](std::unique_ptr<waiter<submit_answer>> who) mutable {
+        const std::size_t weight = request.items.size();
+        item one{std::move(request), std::move(who)};
+        if (commits_.add(one, weight)) return;
+        waiter<submit_answer>::answer(std::move(one.who),
+                                      error{errc::overloaded, "Too many submissions wait for a commit. Try again later.", {}, std::chrono::seconds{1}});
+    });
+}
+
+void submitter::commit(storage::session& s, std::vector<item>& batch)
+{
+    std::vector<item> left = std::move(batch);
+    while (!left.empty()) left = commit_round(s, std::move(left));
+    batch.clear();
+}
+
+void submitter::answer_all(std::vector<item>& batch, const error& why)
+{
+    for (auto& each : batch) waiter<submit_answer>::answer(std::move(each.who), why);
+}
+
+std::vector<submitter::item> submitter::commit_round(storage::session& s, std::vector<item> offered)
+{
+    // One statement cannot insert a key twice: the second request with a key goes into the next round, where it finds the first.
+    std::vector<item> batch;
+    std::vector<item> next_round;
+    std::set<std::pair<tenant_key, std::string_view>> keys;
+    for (auto& each : offered) {
+        std::vector<std::string_view> own;
+        if (!each.request.batch_key.empty()) own.emplace_back(each.request.batch_key);
+        for (const auto& one : each.request.items) {
+            if (!one.idempotency_key.empty()) own.emplace_back(one.idempotency_key);
+        }
+        bool clash = false;
+        for (const auto key : own) clash = clash || keys.contains({each.request.tenant, key});
+        if (clash) {
+            next_round.push_back(std::move(each));
+            continue;
+        }
+        batch.push_back(std::move(each));
+        const auto& kept = batch.back().request;
+        if (!kept.batch_key.empty()) keys.emplace(kept.tenant, kept.batch_key);
+        for (const auto& one : kept.items) {
+            if (!one.idempotency_key.empty()) keys.emplace(kept.tenant, one.idempotency_key);
+        }
+    }
+    keys.clear();                                    // its views end with the moves below
+
+    plan p;
+    std::size_t n = 0;
+    for (const auto& each : batch) {
+        p.requests.push_back(&each.request);
+        n += each.request.items.size();
+    }
+    p.owner = self_.holds_lease() ? self_.id() : instance_id{};
+    p.slots = p.owner.value != 0 ? free_.take(static_cast<int>(n)) : 0;
+    if (p.slots == 0) p.owner = {};
+    p.layout = lay_out(p.requests, self_.next_block(), p.slots);
+
+    const deadline give_up = steady_clock::now() + options_.patience;
+    reconnect_pause wait;
+    bool in_doubt = false;
+    for (;;) {
+        try {
+            std::optional<storage::submit_reply> reply;
+            if (in_doubt) reply = read_back(s, p);
+            if (!reply) {
+                fill(columns_, p.layout, p.requests);
+                reply = storage::submit(s, p.owner, p.slots, options_.priority_age, options_.key_ttl, columns_);
+                counts_.statements.fetch_add(1, std::memory_order_relaxed);
+            }
+            answer(s, p, batch, *reply);
+            return next_round;
+        } catch (const storage::lease_lost_error&) {
+            // Nothing was stored. Without a lease this instance starts nothing, but it still takes work in.
+            free_.give(std::exchange(p.slots, 0));
+            p.owner = {};
+        } catch (const std::exception& e) {
+            counts_.database_errors.fetch_add(1, std::memory_order_relaxed);
+            if (storage::is_away(e)) {
+                s.disconnect();
+                in_doubt = true;
+                if (steady_clock::now() < give_up) {
+                    wait.pause();
+                    continue;
+                }
+                free_.give(p.slots);
+                answer_all(batch, away());
+                return next_round;
+            }
+            // Our own ids are there already: the commit that was in doubt did happen.
+            const auto* sql = dynamic_cast<const pqxx::sql_error*>(&e);
+            if (in_doubt && sql != nullptr && storage::sqlstate_of(*sql) == "23505") continue;
+            free_.give(std::exchange(p.slots, 0));
+            if (batch.size() == 1) {
+                spdlog::error("a submission was refused by the database: {}", e.what());
+                answer_all(batch, {errc::internal, "The database refused the submission. The server's log says why."});
+                return next_round;
+            }
+            // One of them is at fault: alone, each shows whether it is the one.
+            for (auto& each : batch) {
+                std::vector<item> alone;
+                alone.push_back(std::move(each));
+                auto rest = commit_round(s, std::move(alone));
+                for (auto& again : rest) next_round.push_back(std::move(again));
+            }
+            return next_round;
+        }
+    }
+}
+
+std::optional<storage::submit_reply> submitter::read_back(storage::session& s, plan& p)
+{
+    storage::array ids(storage::array::element::uuid);
+    for (const auto& place : p.layout.places) ids.add(place.id);
+    const auto stored = storage::stored_of(s, ids);
+    if (stored.empty()) return std::nullopt;
+
+    storage::submit_reply reply;
+    storage::array lo(storage::array::element::uuid);
+    std::map<execution_id, int> numbers;
+    for (std::size_t x = 0; x < p.layout.extents.size(); ++x) {
+        lo.add(p.layout.extents[x].lo);
+        numbers[p.layout.extents[x].lo] = static_cast<int>(x) + 1;
+    }
+    if (p.owner.value != 0) {
+        for (const auto& mine : storage::owned_of(s, p.owner, lo)) reply.owned.push_back(numbers.at(mine));
+    }
+    // What is not there although the rest is was left out for its key.
+    const std::set<execution_id> there(stored.begin(), stored.end());
+    for (std::size_t k = 0; k < p.layout.keys.size(); ++k) {
+        const auto& key = p.layout.keys[k];
+        if (there.contains(p.layout.ids[key.request][key.item])) continue;
+        const auto& request = *p.requests[key.request];
+        const auto& text = key.whole_request ? request.batch_key : request.items[key.item].idempotency_key;
+        const auto& asked = key.whole_request ? request.batch_key_request : request.items[key.item].key_request;
+        if (auto used = storage::read_key(s, request.tenant, text, asked)) {
+            used->key = static_cast<int>(k) + 1;
+            reply.keys.push_back(std::move(*used));
+        }
+    }
+    return reply;
+}
+
+void submitter::start_owned(plan& p, const std::vector<int>& owned)
+{
+    std::vector<assignment> work;
+    for (const int number : owned) {
+        const auto& x = p.layout.extents[static_cast<std::size_t>(number) - 1];
+        owned_.add(x.lo, fence{1}, x.n);
+        for (std::size_t k = x.first; k < x.first + static_cast<std::size_t>(x.n); ++k) {
+            const auto& place = p.layout.places[k];
+            const submission& s = p.requests[place.request]->items[place.item];
+            work.push_back({place.id, place.id, x.lo, fence{1}, p.owner, s.job, 1, 0, s.priority, s.parameters, s.correlation_id, s.trace_parent, self_.database_now()});
+        }
+    }
+    free_.give(p.slots - static_cast<int>(work.size()));
+    counts_.started_eagerly.fetch_add(work.size(), std::memory_order_relaxed);
+    if (!work.empty()) runs_.start(std::move(work));
+}
+
+void submitter::answer(storage::session& s, plan& p, std::vector<item>& batch, const storage::submit_reply& reply)
+{
+    counts_.submit_batches.fetch_add(1, std::memory_order_relaxed);
+    std::vector<bool> started(p.layout.extents.size() + 1, false);
+    for (const int number : reply.owned) started[static_cast<std::size_t>(number)] = true;
+
+    std::vector<submit_answer> answers;
+    const auto now = self_.database_now();
+    for (std::size_t r = 0; r < batch.size(); ++r) {
+        std::vector<submitted> all;
+        all.reserve(batch[r].request.items.size());
+        for (std::size_t i = 0; i < batch[r].request.items.size(); ++i) {
+            const submission& one = batch[r].request.items[i];
+            const execution_id id = p.layout.ids[r][i];
+            const auto status = one.scheduled_time && *one.scheduled_time > now ? execution_status::pending : execution_status::queued;
+            all.push_back({id, id, one.job->definition.job_id, one.job->version, status, false});
+        }
+        answers.emplace_back(std::move(all));
+    }
+    for (const auto& place : p.layout.places) {
+        if (started[static_cast<std::size_t>(place.extent)]) answers[place.request]->at(place.item).status = execution_status::running;
+    }
+    if (!reply.keys.empty()) answer_keys(s, p, reply, answers);
+
+    std::uint64_t stored = 0;
+    for (const auto& each : answers) {
+        if (!each) continue;
+        for (const auto& one : *each) {
+            if (!one.replayed) ++stored;
+        }
+    }
+    counts_.submitted.fetch_add(stored, std::memory_order_relaxed);
+    std::size_t started_now = 0;
+    for (const int number : reply.owned) started_now += static_cast<std::size_t>(p.layout.extents[static_cast<std::size_t>(number) - 1].n);
+
+    // Started before anybody is told, so that the parameters can still be read from the requests.
+    start_owned(p, reply.owned);
+    for (std::size_t r = 0; r < batch.size(); ++r) waiter<submit_answer>::answer(std::move(batch[r].who), std::move(answers[r]));
+    if (stored > started_now) work_queued_(stored - started_now);
+}
+
+void submitter::answer_keys(storage::session& s, const plan& p, const storage::submit_reply& reply, std::vector<submit_answer>& answers)
+{
+    storage::array ids(storage::array::element::uuid);
+    for (const auto& used : reply.keys) {
+        ids.add(used.execution);
+        for (const auto& id : used.executions) ids.add(id);
+    }
+    std::map<execution_id, storage::replayed_execution> now;
+    try {
+        for (auto& found : storage::read_replayed(s, ids)) now.emplace(found.id, found);
+    } catch (const std::exception& e) {
+        spdlog::warn("replayed executions could not be read: {}", e.what());
+        s.disconnect();
+    }
+    const auto replay = [&now](submitted& one, execution_id id) {
+        one.replayed = true;
+        one.id = one.run_id = id;
+        if (const auto at = now.find(id); at != now.end()) {
+            one.run_id = at->second.run_id;
+            one.job_id = at->second.job_id;
+            one.job_version = at->second.job_version;
+            one.status = at->second.status;
+        }
+    };
+    for (const auto& used : reply.keys) {
+        const auto& key = p.layout.keys[static_cast<std::size_t>(used.key) - 1];
+        auto& answer = answers[key.request];
+        const auto& request = *p.requests[key.request];
+        if (!used.same_request) {
+            const auto& text = key.whole_request ? request.batch_key : request.items[key.item].idempotency_key;
+            error refused = answer ? error{errc::idempotency_key_reused, "The idempotency key was used before with another request; use a new key for a new request."}
+                                   : answer.error();
+            refused.fields.push_back({key.whole_request ? "idempotency_key" : request.items.size() == 1 ? "idempotency_key" : fmt::format("executions[{}].idempotency_key", key.item),
+                                      fmt::format("\"{}\"", text), "was used before with another request"});
+            answer = std::move(refused);
+            continue;
+        }
+        if (!answer) continue;
+        if (!key.whole_request) {
+            replay(answer->at(key.item), used.execution);
+            counts_.replayed.fetch_add(1, std::memory_order_relaxed);
+        } else {
+            for (std::size_t i = 0; i < answer->size() && i < used.executions.size(); ++i) replay(answer->at(i), used.executions[i]);
+            counts_.replayed.fetch_add(answer->size(), std::memory_order_relaxed);
+        }
+    }
+}
+
+}

@@ -1,0 +1,240 @@
+#include "runtime/instance.hpp"
+
+#include "runtime/execute/channel.hpp"
+#include "runtime/execute/claimer.hpp"
+#include "runtime/execute/executor.hpp"
+#include "runtime/execute/membership.hpp"
+#include "runtime/execute/records.hpp"
+#include "runtime/execute/settler.hpp"
+#include "runtime/execute/submitter.hpp"
+#include "storage/execution_store.hpp"
+#include "storage/listener.hpp"
+#include "storage/migrator.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+namespace rowlock::runtime {
+
+namespace {
+
+constexpr std::size_t max_queued_tasks = 10'000;
+constexpr std::size_t max_waiting_for_runs = 100'000;
+constexpr auto queue_timeout = std::chrono::milliseconds{10'000};
+constexpr auto contact_limit = std::chrono::seconds{5};
+
+storage::session_options session_for(const std::string& url, storage::session_kind kind, const char* what)
+{
+    storage::session_options o{url, kind, std::string("rowlock ") + what};
+    if (kind == storage::session_kind::queue) o.statement_timeout = queue_timeout;
+    return o;
+}
+
+std::string hostname()
+{
+    char name[256] = {};
+    return gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
+}
+
+// Everything of an instance, in the order in which it is made; it goes in the opposite order.
+struct instance::parts {
+    parts(core_group& group, instance_options o)
+        : options(std::move(o)), cores(group), free(options.parallelism),
+          general_sessions(session_for(options.database_url, storage::session_kind::general, "general"), options.general_sessions, max_queued_tasks),
+          control_sessions(session_for(options.database_url, storage::session_kind::general, "control"), 1, max_queued_tasks), general(general_sessions),
+          control(control_sessions), jobs(general, options.defaults), runs(general, cores[0], max_waiting_for_runs), notes(general), background(cores[0].executor())
+    {
+    }
+
+    // Makes what runs on threads of its own; from here on the database is used.
+    void make_services()
+    {
+        const auto queue = [this](const char* what) { return session_for(options.database_url, storage::session_kind::queue, what); };
+        ends.emplace(settler::options{queue("settle"), options.priority_age}, self, free, owned, counts,
+                     settler::listeners{[this](const std::vector<execution_id>& ended) { runs.ended(ended); }, [this](milliseconds soonest) { after_settle(soonest); }});
+        work.emplace(cores, *ends, notes, owned, free, counts, options.process, options.http);
+        claims.emplace(queue("claim"), self, free, owned, jobs, *work, counts);
+        submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, *work, counts,
+                            [this](std::size_t n) { queued_here(n); });
+        storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, options.address, options.parallelism};
+        members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance}, cores[0], control, self,
+                        owned, jobs, *work, *claims, counts);
+    }
+
+    // Something was queued by this instance: what it has no slots for the others are told of.
+    void queued_here(std::size_t n)
+    {
+        claims->wake();
+        if (n > static_cast<std::size_t>(std::max(free.available(), 0))) members->announce();
+    }
+
+    // Slots have come free; and retries may have been queued, for now or for later.
+    void after_settle(milliseconds soonest)
+    {
+        claims->slots_freed();
+        if (soonest == milliseconds{0}) claims->wake();
+        if (soonest != milliseconds::max() && soonest > milliseconds{0}) members->poke_in(soonest);
+    }
+
+    void heard(const std::string& payload)
+    {
+        if (payload == wake_payload(self.id())) return;
+        claims->wake();
+        members->poke();
+    }
+
+    instance_options options;
+    core_group& cores;
+    identity self;
+    slots free;
+    ledger owned;
+    counters counts;
+    storage::session_pool general_sessions;
+    storage::session_pool control_sessions;
+    database general;
+    database control;
+    catalog jobs;
+    run_watch runs;
+    records notes;
+    task_group background;
+    std::optional<settler> ends;
+    std::optional<executor> work;
+    std::optional<claimer> claims;
+    std::optional<submitter> submissions;
+    std::optional<membership> members;
+    std::optional<storage::listener> ears;
+    std::atomic<bool> stopping{false};
+    std::atomic<bool> started{false};
+};
+
+namespace {
+
+// Runs a coroutine on a core to its end; from a thread that is no core.
+template <class T>
+T finish_on(core& where, awaitable<T> work)
+{
+    return boost::asio::co_spawn(where.executor(), std::move(work), boost::asio::use_future).get();
+}
+
+awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitable<void> second)
+{
+    group.spawn(std::move(first));
+    group.spawn(std::move(second));
+    co_return;
+}
+
+awaitable<void> end_services(task_group& group)
+{
+    group.cancel();
+    co_await group.join();
+}
+
+}
+
+instance::instance(core_group& cores, instance_options options) : parts_(std::make_unique<parts>(cores, std::move(options))) {}
+
+instance::~instance() = default;
+
+result<void> instance::start()
+{
+    parts& p = *parts_;
+    if (const auto migrated = storage::check_migrated(p.options.database_url); !migrated) return migrated.error();
+    p.make_services();
+    if (const auto joined = finish_on(p.cores[0], p.members->start()); !joined) return joined.error();
+    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.notes.run()));
+    p.ears.emplace(p.options.database_url, wake_channel, [&p](const std::string& payload) { p.heard(payload); });
+    p.started.store(true);
+    p.claims->wake();
+    return {};
+}
+
+void instance::stop(const std::atomic<bool>& hurry)
+{
+    parts& p = *parts_;
+    p.stopping.store(true);
+    if (!p.started.load()) return;
+    p.ears->stop();
+    p.claims->stop();
+    p.runs.stop();
+    p.submissions->stop();
+
+    // Running work gets the grace; what is left then is stopped, and goes on elsewhere.
+    std::mutex mutex;
+    std::condition_variable never;
+    const auto wait_until = [&](deadline until, auto done) {
+        std::unique_lock lock(mutex);
+        while (!done() && steady_clock::now() < until) never.wait_for(lock, std::chrono::milliseconds{10});
+    };
+    const auto idle = [&p] { return p.work->running() == 0; };
+    wait_until(steady_clock::now() + p.options.grace, [&] { return idle() || hurry.load(); });
+    if (!idle()) {
+        spdlog::info("{} executions are stopped and handed back", p.work->running());
+        p.work->stop_all(stop_reason::handed_back);
+        wait_until(steady_clock::now() + p.options.process.grace + std::chrono::seconds{5}, idle);
+    }
+    p.work->stop();
+    finish_on(p.cores[0], p.members->stop());
+    p.ends->give_up();
+    p.ends->stop();
+    const auto left = finish_on(p.cores[0], p.members->leave("the instance stopped"));
+    if (left) {
+        p.counts.handed_back.fetch_add(static_cast<std::uint64_t>(*left));
+        spdlog::info("instance {} left; handed back: {}", p.self.id().value, *left);
+    } else {
+        spdlog::warn("the database is away: what instance {} owned is taken over when its lease ends", p.self.id().value);
+    }
+    finish_on(p.cores[0], end_services(p.background));
+}
+
+awaitable<submit_answer> instance::submit(submit_request request)
+{
+    if (parts_->stopping.load(std::memory_order_relaxed)) co_return error{errc::stopping, "The server is stopping. Try again.", {}, std::chrono::seconds{1}};
+    parts_->counts.waiting_for_commit.fetch_add(1, std::memory_order_relaxed);
+    auto answer = co_await parts_->submissions->submit(std::move(request));
+    parts_->counts.waiting_for_commit.fetch_sub(1, std::memory_order_relaxed);
+    co_return answer;
+}
+
+awaitable<result<void>> instance::cancel(principal who, execution_id id, std::string reason)
+{
+    parts& p = *parts_;
+    const auto cancelled = co_await p.general.write([tenant = who.tenant, id, actor = who.name, reason](storage::session& s) -> result<storage::cancel_answer> {
+        auto answer = storage::cancel(s, tenant, id, actor, reason);
+        if (answer.found) return answer;
+        if (!storage::find_execution_json(s, tenant, id)) return error{errc::not_found, "There is no execution " + id.str() + "."};
+        return error{errc::already_ended, "The execution " + id.str() + " has ended."};
+    });
+    if (!cancelled) co_return cancelled.error();
+    if (cancelled->ended) {
+        p.runs.ended({id});
+    } else if (cancelled->owner == p.self.id()) {
+        p.work->cancel({{id, who.name, reason}});
+    } else {
+        p.members->announce();
+    }
+    co_return result<void>{};
+}
+
+catalog& instance::jobs() { return parts_->jobs; }
+database& instance::db() { return parts_->general; }
+run_watch& instance::runs() { return parts_->runs; }
+const counters& instance::figures() const { return parts_->counts; }
+instance_id instance::id() const { return parts_->self.id(); }
+bool instance::stopping() const { return parts_->stopping.load(); }
+
+instance::readiness instance::ready() const
+{
+    const parts& p = *parts_;
+    if (p.stopping.load()) return {false, "the server is stopping"};
+    if (!p.started.load()) return {false, "the server is starting"};
+    const auto ago = p.members->last_contact_ago();
+    if (ago < steady_clock::duration{0} || ago > std::max<steady_clock::duration>(contact_limit, 3 * p.options.poll)) return {false, "the database has not answered lately"};
+    if (!p.self.holds_lease()) return {false, "the instance has no lease"};
+    return {true, ""};
+}
+
+}
