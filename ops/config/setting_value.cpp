@@ -1,0 +1,225 @@
+#include "ops/config/settings_table.hpp"
+
+#include "storage/model/json_text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/json/string.hpp>
+#include <charconv>
+#include <cmath>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace rowlock::ops {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::array<std::string_view, 2> auth_names{"token", "none"};
+constexpr std::array<std::string_view, 5> level_names{"trace", "debug", "info", "warn", "error"};
+constexpr std::array<std::string_view, 3> format_names{"auto", "json", "text"};
+
+std::span<const std::string_view> names_of(auth_mode settings::*) { return auth_names; }
+std::span<const std::string_view> names_of(log_level settings::*) { return level_names; }
+std::span<const std::string_view> names_of(log_format settings::*) { return format_names; }
+
+template <class Number>
+std::optional<Number> read_number(std::string_view text)
+{
+    Number n{};
+    const auto end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, n);
+    if (read.ec != std::errc{} || read.ptr != end) return std::nullopt;
+    return n;
+}
+
+bool within(const setting& row, double d)
+{
+    if (!row.range) return std::isfinite(d);
+    return (d >= row.range->least && d <= row.range->most) || (row.range->or_zero && d == 0);
+}
+
+std::string plain(double d)
+{
+    return d == std::floor(d) ? fmt::format("{}", static_cast<std::int64_t>(d)) : fmt::format("{}", d);
+}
+
+std::string must_be(const setting& row, std::string_view what)
+{
+    if (!row.range) return fmt::format("must be {}", what);
+    return fmt::format("must be {}{} from {} to {}", row.range->or_zero ? "0, or " : "", what, plain(row.range->least), plain(row.range->most));
+}
+
+std::string trimmed(std::string_view text)
+{
+    const auto first = text.find_first_not_of(" \t");
+    if (first == std::string_view::npos) return {};
+    return std::string(text.substr(first, text.find_last_not_of(" \t") - first + 1));
+}
+
+using refusal = std::optional<std::string>;
+
+// Reads a text into the member of a row; one overload for each kind of member.
+struct reader {
+    settings& to;
+    const setting& row;
+    std::string_view text;
+
+    refusal operator()(bool settings::*member) const
+    {
+        if (text != "true" && text != "false") return "must be true or false";
+        to.*member = text == "true";
+        return std::nullopt;
+    }
+
+    template <class Integer>
+        requires std::is_same_v<Integer, int> || std::is_same_v<Integer, std::int64_t>
+    refusal operator()(Integer settings::*member) const
+    {
+        const auto n = read_number<Integer>(text);
+        if (!n || !within(row, static_cast<double>(*n))) return must_be(row, "an integer");
+        to.*member = *n;
+        return std::nullopt;
+    }
+
+    refusal operator()(double settings::*member) const
+    {
+        const auto n = read_number<double>(text);
+        if (!n || !within(row, *n)) return must_be(row, "a number");
+        to.*member = *n;
+        return std::nullopt;
+    }
+
+    refusal operator()(const duration_member& d) const
+    {
+        const auto n = read_number<double>(text);
+        if (d.unit == 1) {
+            if (!n || !within(row, *n) || *n != std::floor(*n)) return must_be(row, "an integer");
+        } else if (!n || !within(row, *n) || std::fabs(*n * static_cast<double>(d.unit) - std::round(*n * static_cast<double>(d.unit))) > 1e-3) {
+            return must_be(row, d.unit == 1000 ? "seconds, in steps of 0.001," : "hours");
+        }
+        to.*d.member = milliseconds{std::llround(*n * static_cast<double>(d.unit))};
+        return std::nullopt;
+    }
+
+    refusal operator()(std::string settings::*member) const
+    {
+        if (text.find('\0') != std::string_view::npos) return "must not contain U+0000";
+        to.*member = std::string(text);
+        return std::nullopt;
+    }
+
+    refusal operator()(std::vector<std::string> settings::*member) const
+    {
+        std::vector<std::string> items;
+        for (std::size_t at = 0; at <= text.size();) {
+            const auto comma = std::min(text.find(',', at), text.size());
+            if (auto item = trimmed(text.substr(at, comma - at)); !item.empty()) items.push_back(std::move(item));
+            at = comma + 1;
+        }
+        to.*member = std::move(items);
+        return std::nullopt;
+    }
+
+    refusal operator()(listen_address settings::*member) const
+    {
+        auto address = parse_listen_address(text);
+        if (!address) return "must be ADDRESS:PORT with an IP address (IPv6 in brackets) or localhost, and a port from 0 to 65535";
+        to.*member = std::move(*address);
+        return std::nullopt;
+    }
+
+    template <class Enum>
+        requires std::is_enum_v<Enum>
+    refusal operator()(Enum settings::*member) const
+    {
+        const auto names = names_of(member);
+        const auto at = std::find(names.begin(), names.end(), text);
+        if (at == names.end()) return fmt::format("must be one of {}", fmt::join(names, ", "));
+        to.*member = static_cast<Enum>(at - names.begin());
+        return std::nullopt;
+    }
+};
+
+// A whole number without a fraction: 30, not 30.0.
+json::value number_value(double d)
+{
+    if (d == std::floor(d) && std::fabs(d) < 1e15) return static_cast<std::int64_t>(d);
+    return d;
+}
+
+struct writer {
+    const settings& from;
+
+    json::value operator()(bool settings::*member) const { return from.*member; }
+    json::value operator()(int settings::*member) const { return from.*member; }
+    json::value operator()(std::int64_t settings::*member) const { return from.*member; }
+    json::value operator()(double settings::*member) const { return number_value(from.*member); }
+    json::value operator()(std::string settings::*member) const { return json::value(json::string(from.*member)); }
+    json::value operator()(std::vector<std::string> settings::*member) const { return json::value(json::string(fmt::format("{}", fmt::join(from.*member, ",")))); }
+    json::value operator()(listen_address settings::*member) const { return json::value(json::string((from.*member).str())); }
+    json::value operator()(const duration_member& d) const { return number_value(static_cast<double>((from.*d.member).count()) / static_cast<double>(d.unit)); }
+
+    template <class Enum>
+        requires std::is_enum_v<Enum>
+    json::value operator()(Enum settings::*member) const
+    {
+        const auto name = names_of(member)[static_cast<std::size_t>(from.*member)];
+        return json::value(json::string_view(name.data(), name.size()));
+    }
+};
+
+struct type_namer {
+    std::string_view operator()(bool settings::*) const { return "boolean"; }
+    std::string_view operator()(int settings::*) const { return "integer"; }
+    std::string_view operator()(std::int64_t settings::*) const { return "integer"; }
+    std::string_view operator()(double settings::*) const { return "number"; }
+    std::string_view operator()(std::vector<std::string> settings::*) const { return "list"; }
+    std::string_view operator()(const duration_member& d) const { return d.unit == 1 ? "integer" : "number"; }
+    template <class Text>
+    std::string_view operator()(Text settings::*) const { return "string"; }
+};
+
+struct choices_of {
+    template <class Member>
+    std::span<const std::string_view> operator()(Member settings::*member) const
+    {
+        if constexpr (std::is_enum_v<Member>) return names_of(member);
+        else return {};
+    }
+    std::span<const std::string_view> operator()(const duration_member&) const { return {}; }
+};
+
+}
+
+std::optional<std::string> assign(settings& to, const setting& row, std::string_view text)
+{
+    return std::visit(reader{to, row, text}, row.member);
+}
+
+json::value shown_value(const settings& from, const setting& row)
+{
+    json::value v = std::visit(writer{from}, row.member);
+    if (!row.secret) return v;
+    const auto& text = v.get_string();
+    return json::value(json::string(mask_password({text.data(), text.size()})));
+}
+
+std::string shown_text(const setting& row, std::string_view text)
+{
+    return row.secret ? mask_password(text) : std::string(text);
+}
+
+std::string_view type_name(const setting& row)
+{
+    return std::visit(type_namer{}, row.member);
+}
+
+std::string range_text(const setting& row)
+{
+    if (row.range) return fmt::format("{}{}..{}", row.range->or_zero ? "0, " : "", plain(row.range->least), plain(row.range->most));
+    return fmt::format("{}", fmt::join(std::visit(choices_of{}, row.member), "|"));
+}
+
+}

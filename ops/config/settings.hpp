@@ -1,0 +1,76 @@
+#pragma once
+
+#include "storage/model/job.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rowlock::ops {
+
+enum class auth_mode : std::uint8_t { token, none };
+enum class log_level : std::uint8_t { trace, debug, info, warn, error };
+enum class log_format : std::uint8_t { automatic, json, text };      // automatic: text on a terminal, else JSON
+
+// Where the server listens. Port 0 lets the system pick one.
+struct listen_address {
+    std::string host;                // an IP address without brackets, or localhost
+    std::uint16_t port = 0;
+
+    bool operator==(const listen_address&) const = default;
+    std::string str() const;         // 127.0.0.1:7575, [::1]:7575
+    bool is_loopback() const;
+};
+// ADDR:PORT or [ADDR]:PORT; nullopt for anything else.
+std::optional<listen_address> parse_listen_address(std::string_view text);
+
+// What the operator sets. Names, defaults, ranges and meanings stand in settings_table.cpp, one row for each member; the members have no
+// defaults here, so that there is one place to look. Filled by load_settings().
+struct settings {
+    std::string database;
+    listen_address listen;
+    auth_mode auth{};
+    std::string data;
+    std::string run_directory_given;             // RUN_DIRECTORY; see run_directory()
+
+    int cores{};
+    int database_sessions{};
+    int executor_parallelism{};
+    std::int64_t executor_queue_capacity{};      // 0: unbounded
+    milliseconds scheduler_poll_interval{};
+    milliseconds lease{};
+    milliseconds priority_age{};
+    int retry_default_max_attempts{};
+    milliseconds retry_default_initial_delay{};
+    milliseconds retry_default_max_delay{};
+    double retry_default_backoff_multiplier{};
+    milliseconds graceful_timeout{};
+    milliseconds force_kill_after{};
+
+    bool process_handler_enabled{};
+    std::vector<std::string> process_allowed_programs;
+    bool http_allow_private_addresses{};
+
+    std::int64_t max_body_bytes{};
+    std::int64_t max_header_bytes{};
+    milliseconds header_timeout{};
+    milliseconds body_timeout{};
+    milliseconds idle_timeout{};
+    int max_connections{};
+    int max_queued_submissions{};
+    milliseconds idempotency_key_ttl{};
+    int partition_days_ahead{};
+
+    log_level level{};
+    log_format format{};
+};
+
+// RUN_DIRECTORY, or the folder `runs` below DATA.
+std::filesystem::path run_directory(const settings& s);
+// What definitions fall back on.
+definition_defaults defaults_of(const settings& s);
+
+}

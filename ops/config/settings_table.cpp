@@ -1,0 +1,105 @@
+#include "ops/config/settings_table.hpp"
+
+#include <algorithm>
+#include <boost/pfr/tuple_size.hpp>
+#include <iterator>
+
+namespace rowlock::ops {
+
+namespace {
+
+using s = settings;
+
+constexpr duration_member in_milliseconds(milliseconds s::*member) { return {member, 1}; }
+constexpr duration_member in_seconds(milliseconds s::*member) { return {member, 1000}; }
+constexpr duration_member in_hours(milliseconds s::*member) { return {member, 3'600'000}; }
+
+constexpr setting_range from(double least, double most) { return {least, most}; }
+constexpr setting_range zero_or_from(double least, double most) { return {least, most, true}; }
+
+constexpr double day = 86'400;
+constexpr std::nullopt_t same = std::nullopt;      // `dev` has the same default
+constexpr std::nullopt_t any = std::nullopt;
+
+constexpr setting table[] = {
+    {"DATABASE", &s::database, "", same, any, "URL of the PostgreSQL database; dev runs one of its own", true},
+    {"LISTEN", &s::listen, "127.0.0.1:7575", same, any, "address and port of the HTTP server; port 0 picks a free one"},
+    {"AUTH", &s::auth, "token", "none", any, "token: every caller needs a bearer token; none: nobody does, on loopback only"},
+    {"DATA", &s::data, ".rowlock", same, any, "folder of the server's own files; dev keeps its database there"},
+    {"RUN_DIRECTORY", &s::run_directory_given, "", same, any, "folder of the runs' directories; empty: runs, below DATA"},
+    {"CORES", &s::cores, "0", same, from(0, 1024), "threads that serve and execute; 0: one for each of the machine's cores"},
+    {"DATABASE_SESSIONS", &s::database_sessions, "4", same, from(1, 64), "database sessions for general use, each with a thread"},
+    {"EXECUTOR_PARALLELISM", &s::executor_parallelism, "20", same, from(1, 100'000), "executions that this instance runs at a time"},
+    {"EXECUTOR_QUEUE_CAPACITY", &s::executor_queue_capacity, "0", same, zero_or_from(10, 10'000'000),
+     "queued executions in the whole database before submissions are refused; 0: no bound"},
+    {"SCHEDULER_POLL_INTERVAL_MS", in_milliseconds(&s::scheduler_poll_interval), "1000", same, from(100, 60'000),
+     "longest wait between two looks for due work"},
+    {"LEASE_SECONDS", in_seconds(&s::lease), "30", same, from(2, 300),
+     "time without a renewal after which an instance counts as dead and its work is taken over; renewed at a third of it"},
+    {"PRIORITY_AGE_SECONDS", in_seconds(&s::priority_age), "1", same, from(0.001, day), "waiting so long raises a priority by one"},
+    {"RETRY_DEFAULT_MAX_ATTEMPTS", &s::retry_default_max_attempts, "3", same, from(1, 10), "attempts of a run, the first included, where the job says nothing"},
+    {"RETRY_DEFAULT_INITIAL_DELAY_SECONDS", in_seconds(&s::retry_default_initial_delay), "60", same, from(1, 3600),
+     "wait before the second attempt, where the job says nothing"},
+    {"RETRY_DEFAULT_MAX_DELAY_SECONDS", in_seconds(&s::retry_default_max_delay), "3600", same, from(60, day),
+     "longest wait between two attempts, where the job says nothing"},
+    {"RETRY_DEFAULT_BACKOFF_MULTIPLIER", &s::retry_default_backoff_multiplier, "2", same, from(1, 10),
+     "by how much each wait is longer than the one before, where the job says nothing"},
+    {"GRACEFUL_TIMEOUT_SECONDS", in_seconds(&s::graceful_timeout), "30", same, from(0, day),
+     "how long running work may go on after the server is asked to stop, before it is handed back"},
+    {"FORCE_KILL_AFTER_SECONDS", in_seconds(&s::force_kill_after), "10", same, from(0, 3600),
+     "from the request to stop an attempt to its kill, where the job has no grace_seconds"},
+    {"PROCESS_HANDLER_ENABLED", &s::process_handler_enabled, "false", "true", any, "whether jobs may start programs"},
+    {"PROCESS_ALLOWED_PROGRAMS", &s::process_allowed_programs, "", "*", any, "programs that jobs may start: names or absolute paths, comma between; * is any"},
+    {"HTTP_ALLOW_PRIVATE_ADDRESSES", &s::http_allow_private_addresses, "false", "true", any,
+     "whether jobs may call private, loopback and link-local addresses; true where AUTH is none"},
+    {"MAX_BODY_BYTES", &s::max_body_bytes, "33554432", same, from(1024, 1 << 30), "largest body of a request"},
+    {"MAX_HEADER_BYTES", &s::max_header_bytes, "65536", same, from(1024, 1 << 20), "largest head of a request"},
+    {"HEADER_TIMEOUT_SECONDS", in_seconds(&s::header_timeout), "10", same, from(0.1, 3600), "time for the head of a request to arrive"},
+    {"BODY_TIMEOUT_SECONDS", in_seconds(&s::body_timeout), "60", same, from(0.1, 3600), "time for the body of a request to arrive, and for an answer to be taken"},
+    {"IDLE_TIMEOUT_SECONDS", in_seconds(&s::idle_timeout), "75", same, from(0.1, day), "time that a connection may be silent between requests"},
+    {"MAX_CONNECTIONS", &s::max_connections, "10000", same, from(1, 1'000'000), "connections at a time; more are answered 503"},
+    {"MAX_QUEUED_SUBMISSIONS", &s::max_queued_submissions, "100000", same, from(1, 10'000'000), "submissions waiting for their commit; more are answered 503"},
+    {"IDEMPOTENCY_KEY_TTL_HOURS", in_hours(&s::idempotency_key_ttl), "24", same, from(1, 8760), "how long an idempotency key is remembered"},
+    {"PARTITION_DAYS_AHEAD", &s::partition_days_ahead, "3", same, from(1, 366), "days for which partitions of the history are made in advance"},
+    {"LOG_LEVEL", &s::level, "info", same, any, "least severity that is logged"},
+    {"LOG_FORMAT", &s::format, "auto", same, any, "auto: text on a terminal, otherwise one JSON object a line"},
+};
+
+// A new member of the struct needs its row, or the program does not compile.
+static_assert(std::size(table) == boost::pfr::tuple_size_v<settings>);
+
+std::string spelled(std::string_view name, char separator)
+{
+    std::string out(name);
+    std::transform(out.begin(), out.end(), out.begin(), [separator](char c) { return c == '_' ? separator : static_cast<char>(c - 'A' + 'a'); });
+    return out;
+}
+
+}
+
+std::span<const setting> settings_table()
+{
+    return table;
+}
+
+std::string_view default_text(const setting& row, settings_mode mode)
+{
+    return mode == settings_mode::dev && row.dev_default ? *row.dev_default : row.default_text;
+}
+
+std::string environment_name(const setting& row)
+{
+    return "ROWLOCK_" + std::string(row.name);
+}
+
+std::string file_name(const setting& row)
+{
+    return spelled(row.name, '_');
+}
+
+std::string flag_name(const setting& row)
+{
+    return "--" + spelled(row.name, '-');
+}
+
+}
