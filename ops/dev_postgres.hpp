@@ -44,10 +44,11 @@ public:
     bool running() const;
 
     // A descriptor that becomes readable when the postmaster has ended: wait for it, then call ensure_running(), after which it is
-    // another one. Owned by this object; -1 after stop().
+    // another one. Owned by this object; -1 after stop() and after an ensure_running() that failed.
     int watch_fd() const;
 
-    // Starts the database again if it has ended; what was committed is there.
+    // Starts the database again if it has ended; what was committed is there. After an error (as of start(), or `stopping` after stop())
+    // it may be called again, with a pause that is the caller's affair.
     result<void> ensure_running();
 
     // A fast shutdown, after 60 s an immediate one. Releases the data folder. Nothing happens the second time.

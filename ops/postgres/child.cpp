@@ -154,8 +154,10 @@ void child::signal(int number) const
 std::optional<int> child::wait(milliseconds at_most)
 {
     if (!status_ && poll_one(pidfd_, at_most) > 0) {
+        // It has ended, whoever may have reaped it.
         int status = 0;
-        if (::waitpid(pid_, &status, 0) == pid_) status_ = status;
+        ::waitpid(pid_, &status, 0);
+        status_ = status;
     }
     return status_;
 }
