@@ -51,7 +51,7 @@ struct instance::parts {
     }
 
     // Makes what runs on threads of its own; from here on the database is used.
-    void make_services()
+    void make_services(std::string address)
     {
         const auto queue = [this](const char* what) { return session_for(options.database_url, storage::session_kind::queue, what); };
         ends.emplace(settler::options{queue("settle"), options.priority_age}, self, free, owned, counts,
@@ -60,7 +60,7 @@ struct instance::parts {
         claims.emplace(queue("claim"), self, free, owned, jobs, *work, counts);
         submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, *work, counts,
                             [this](std::size_t n) { queued_here(n); });
-        storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, options.address, options.parallelism};
+        storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
         members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance}, cores[0], control, self,
                         owned, jobs, *work, *claims, counts);
     }
@@ -139,11 +139,11 @@ instance::instance(core_group& cores, instance_options options) : parts_(std::ma
 
 instance::~instance() = default;
 
-result<void> instance::start()
+result<void> instance::start(std::string address)
 {
     parts& p = *parts_;
     if (const auto migrated = storage::check_migrated(p.options.database_url); !migrated) return migrated.error();
-    p.make_services();
+    p.make_services(std::move(address));
     if (const auto joined = finish_on(p.cores[0], p.members->start()); !joined) return joined.error();
     finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.notes.run()));
     p.ears.emplace(p.options.database_url, wake_channel, [&p](const std::string& payload) { p.heard(payload); });
@@ -193,6 +193,7 @@ void instance::stop(const std::atomic<bool>& hurry)
 awaitable<submit_answer> instance::submit(submit_request request)
 {
     if (parts_->stopping.load(std::memory_order_relaxed)) co_return error{errc::stopping, "The server is stopping. Try again.", {}, std::chrono::seconds{1}};
+    if (!parts_->started.load(std::memory_order_acquire)) co_return error{errc::stopping, "The server is starting. Try again.", {}, std::chrono::seconds{1}};
     parts_->counts.waiting_for_commit.fetch_add(1, std::memory_order_relaxed);
     auto answer = co_await parts_->submissions->submit(std::move(request));
     parts_->counts.waiting_for_commit.fetch_sub(1, std::memory_order_relaxed);

@@ -19,15 +19,14 @@ struct instance_options {
     std::string database_url;
     int parallelism = 20;
     int general_sessions = 4;
-    std::chrono::seconds lease{30};
+    std::chrono::milliseconds lease{30'000};
     std::chrono::milliseconds poll{1000};
-    std::chrono::seconds grace{30};
-    std::chrono::seconds priority_age{1};
-    std::chrono::hours key_ttl{24};
+    std::chrono::milliseconds grace{30'000};
+    std::chrono::milliseconds priority_age{1000};
+    std::chrono::milliseconds key_ttl = std::chrono::hours{24};
     std::size_t max_queued_submissions = 100'000;
     int partition_days_ahead = 3;
     bool sole_instance = false;                      // nobody else uses this database: earlier instances are dead
-    std::string address;                             // where it listens, for people
     process_options process;
     http_options http;
     definition_defaults defaults;
@@ -40,8 +39,9 @@ public:
     instance(core_group& cores, instance_options options);
     ~instance();
 
-    // Connects, joins the cluster, starts the services. Errors: database_unavailable, internal (not migrated).
-    result<void> start();
+    // Connects, joins the cluster, starts the services. `address`: where the API listens, for people. Errors: database_unavailable,
+    // internal (not migrated).
+    result<void> start(std::string address);
     // Stops claiming, waits for running work up to the grace, hands the rest back, leaves. Blocks; from a thread that is no core.
     // `hurry` turns true when the caller wants the wait to end now.
     void stop(const std::atomic<bool>& hurry);

@@ -25,9 +25,9 @@ pqxx::binarystring column(array& values, bool used)
     return values.parameter();
 }
 
-float seconds(std::chrono::seconds s)
+float seconds(std::chrono::milliseconds span)
 {
-    return static_cast<float>(s.count());
+    return static_cast<float>(span.count()) / 1000;
 }
 
 }
@@ -41,15 +41,15 @@ void submit_batch::clear()
 }
 
 constexpr statement submit_statement{"submit", R"sql(
-    select kind, k, execution_id, execution_ids::text from submit_1(nullif($1::int, 0), $2, $3, $4::int * interval '1 hour',
+    select kind, k, execution_id, execution_ids::text from submit_1(nullif($1::int, 0), $2, $3, $4::int8 * interval '1 millisecond',
         $5::uuid[], $6::int[], $7::int[], $8::json[], $9::text[], $10::json[], $11::text[],
         $12::uuid[], $13::uuid[], $14::int[], $15::int[], $16::int[], $17::int[], $18::int[], $19::int2[], $20::int2[], $21::timestamptz[], $22::text[],
         $23::int[], $24::text[], $25::text[], $26::int[], $27::uuid[], $28::text[]))sql"};
 
-submit_reply submit(session& s, instance_id owner, int slots, std::chrono::seconds priority_age, std::chrono::hours key_ttl, submit_batch& b)
+submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& b)
 {
     const auto rows = with_lease([&] {
-        return s.exec(submit_statement, owner.value, slots, seconds(priority_age), static_cast<int>(key_ttl.count()), b.id.parameter(), b.extent.parameter(),
+        return s.exec(submit_statement, owner.value, slots, seconds(priority_age), key_ttl.count(), b.id.parameter(), b.extent.parameter(),
                       b.unit.parameter(), b.parameters.parameter(), b.correlation.parameter(), b.tags.parameter(), b.trace.parameter(), b.lo.parameter(),
                       b.hi.parameter(), b.n.parameter(), b.tenant.parameter(), b.lane.parameter(), b.job.parameter(), b.version.parameter(),
                       b.priority.parameter(), b.trigger.parameter(), b.eligible.parameter(), b.submitter.parameter(), b.key_tenant.parameter(),
@@ -166,7 +166,7 @@ constexpr statement settle_statement{"settle", R"sql(
         $6::uuid[], $7::int[], $8::int2[], $9::int[], $10::int[], $11::text[], $12::text[], $13::int8[], $14::int8[], $15::json[], $16::json[], $17::text[],
         $18::text[], $19::uuid[], $20::int[], $21::uuid[]))sql"};
 
-std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::seconds priority_age, bool again, settle_batch& b)
+std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& b)
 {
     const bool details = b.any_details;
     const auto rows = s.exec(settle_statement, owner.value, seconds(priority_age), again, b.lo.parameter(), b.fence.parameter(), b.id.parameter(),
@@ -230,20 +230,20 @@ std::vector<cancel_request> cancel_requests(session& s, instance_id owner)
     return requests;
 }
 
-constexpr statement join_statement{"join_cluster", "select join_cluster_1($1::int * interval '1 second', $2, $3, $4, $5, $6)"};
+constexpr statement join_statement{"join_cluster", "select join_cluster_1($1::int8 * interval '1 millisecond', $2, $3, $4, $5, $6)"};
 
 instance_id join_cluster(session& s, const instance_row& row)
 {
-    return {s.exec(join_statement, static_cast<int>(row.lease.count()), row.hostname, row.pid, row.version, row.address, row.parallelism)[0][0].as<int>()};
+    return {s.exec(join_statement, row.lease.count(), row.hostname, row.pid, row.version, row.address, row.parallelism)[0][0].as<int>()};
 }
 
 // One row renews everything that the instance owns.
 constexpr statement renew_statement{"renew_lease", R"sql(
-    update instances set lease_until = clock() + $2::int * interval '1 second' where instance_id = $1 and state = 'ALIVE' returning 1)sql"};
+    update instances set lease_until = clock() + $2::int8 * interval '1 millisecond' where instance_id = $1 and state = 'ALIVE' returning 1)sql"};
 
-bool renew_lease(session& s, instance_id id, std::chrono::seconds lease)
+bool renew_lease(session& s, instance_id id, std::chrono::milliseconds lease)
 {
-    return !s.exec(renew_statement, id.value, static_cast<int>(lease.count())).empty();
+    return !s.exec(renew_statement, id.value, lease.count()).empty();
 }
 
 constexpr statement leave_statement{"leave_cluster", "select leave_cluster_1($1)"};
@@ -262,7 +262,7 @@ int declare_dead(session& s, instance_id self, bool sole)
 
 constexpr statement takeover_statement{"takeover", "select takeover_1($1, $2, $3)"};
 
-int takeover(session& s, instance_id self, std::chrono::seconds priority_age, int budget)
+int takeover(session& s, instance_id self, std::chrono::milliseconds priority_age, int budget)
 {
     return s.exec(takeover_statement, self.value, seconds(priority_age), budget)[0][0].as<int>();
 }

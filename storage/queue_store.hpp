@@ -42,7 +42,7 @@ struct submit_reply {
 };
 
 // `owner`: 0 = start nothing. `slots`: how many executions the owner could start.
-submit_reply submit(session& s, instance_id owner, int slots, std::chrono::seconds priority_age, std::chrono::hours key_ttl, submit_batch& batch);
+submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& batch);
 
 // After a commit in doubt: which of these executions are there?
 std::vector<execution_id> stored_of(session& s, array& ids);
@@ -108,7 +108,7 @@ struct settle_batch {
     void clear();
 };
 // The extents that were lost. `again`: this batch may have been committed before.
-std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::seconds priority_age, bool again, settle_batch& batch);
+std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& batch);
 
 int hand_back(session& s, instance_id owner, array& lo, array& fences, const std::string& reason);
 
@@ -147,7 +147,7 @@ public:
 };
 
 struct instance_row {
-    std::chrono::seconds lease{30};
+    std::chrono::milliseconds lease{30'000};
     std::string hostname;
     int pid = 0;
     std::string version;
@@ -155,10 +155,10 @@ struct instance_row {
     int parallelism = 0;
 };
 instance_id join_cluster(session& s, const instance_row& row);
-bool renew_lease(session& s, instance_id id, std::chrono::seconds lease);      // false: it has been declared dead
+bool renew_lease(session& s, instance_id id, std::chrono::milliseconds lease);      // false: it has been declared dead
 bool leave_cluster(session& s, instance_id id);                                 // false: it still owns something
 int declare_dead(session& s, instance_id self, bool sole);
-int takeover(session& s, instance_id self, std::chrono::seconds priority_age, int budget);
+int takeover(session& s, instance_id self, std::chrono::milliseconds priority_age, int budget);
 
 struct tick_answer {
     timestamp now{};

@@ -22,7 +22,7 @@ public:
     struct options {
         storage::instance_row row;
         std::chrono::milliseconds poll{1000};
-        std::chrono::seconds priority_age{1};
+        std::chrono::milliseconds priority_age{1000};
         int partition_days_ahead = 3;
         bool sole_instance = false;
     };

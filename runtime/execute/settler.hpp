@@ -34,7 +34,7 @@ class settler {
 public:
     struct options {
         storage::session_options session;
-        std::chrono::seconds priority_age{1};
+        std::chrono::milliseconds priority_age{1000};
         std::size_t max_batch = 2000;
     };
     // What follows a commit. On the settling thread; must not block.

@@ -21,8 +21,8 @@ class submitter {
 public:
     struct options {
         storage::session_options session;
-        std::chrono::seconds priority_age{1};
-        std::chrono::hours key_ttl{24};
+        std::chrono::milliseconds priority_age{1000};
+        std::chrono::milliseconds key_ttl = std::chrono::hours{24};
         std::size_t max_waiting = 100'000;           // executions that may wait for a commit; past it: overloaded
         std::size_t max_batch = 2000;
         std::chrono::milliseconds patience{10'000};  // how long a commit is tried while the database is away

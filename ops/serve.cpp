@@ -1,0 +1,172 @@
+#include "ops/serve.hpp"
+
+#include "api/server.hpp"
+#include "ops/config/settings.hpp"
+#include "runtime/instance.hpp"
+
+#include <atomic>
+#include <csignal>
+#include <fmt/format.h>
+#include <iostream>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+#include <thread>
+#include <unistd.h>
+
+namespace rowlock::ops {
+
+namespace {
+
+sigset_t stop_signals()
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return set;
+}
+
+// SIGINT and SIGTERM as a descriptor that becomes readable.
+class signal_source {
+public:
+    signal_source()
+    {
+        const auto set = stop_signals();
+        fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
+    }
+    ~signal_source() { close(fd_); }
+    signal_source(const signal_source&) = delete;
+    signal_source& operator=(const signal_source&) = delete;
+
+    int fd() const { return fd_; }
+    bool take() const
+    {
+        signalfd_siginfo info{};
+        return read(fd_, &info, sizeof info) == sizeof info;
+    }
+
+private:
+    int fd_ = -1;
+};
+
+runtime::instance_options instance_options_of(const settings& s, const std::string& database_url, bool sole)
+{
+    runtime::instance_options o;
+    o.database_url = database_url;
+    o.parallelism = s.executor_parallelism;
+    o.general_sessions = s.database_sessions;
+    o.lease = s.lease;
+    o.poll = s.scheduler_poll_interval;
+    o.grace = s.graceful_timeout;
+    o.priority_age = s.priority_age;
+    o.key_ttl = s.idempotency_key_ttl;
+    o.max_queued_submissions = static_cast<std::size_t>(s.max_queued_submissions);
+    o.partition_days_ahead = s.partition_days_ahead;
+    o.sole_instance = sole;
+    o.process.enabled = s.process_handler_enabled;
+    o.process.allowed_programs = s.process_allowed_programs;
+    o.process.run_root = run_directory(s);
+    o.process.grace = s.force_kill_after;
+    o.http.allow_private_addresses = s.http_allow_private_addresses;
+    o.defaults.retry.max_attempts = s.retry_default_max_attempts;
+    o.defaults.retry.initial_delay = s.retry_default_initial_delay;
+    o.defaults.retry.max_delay = s.retry_default_max_delay;
+    o.defaults.retry.backoff_multiplier = s.retry_default_backoff_multiplier;
+    return o;
+}
+
+api::server_options server_options_of(const settings& s, const runtime::process_options& process)
+{
+    api::server_options o;
+    o.host = s.listen.host;
+    o.port = s.listen.port;
+    o.auth_none = s.auth == auth_mode::none;
+    o.max_connections = static_cast<std::size_t>(s.max_connections);
+    o.max_body_bytes = static_cast<std::size_t>(s.max_body_bytes);
+    o.max_header_bytes = static_cast<std::size_t>(s.max_header_bytes);
+    o.header_timeout = s.header_timeout;
+    o.idle_timeout = s.idle_timeout;
+    o.process = process;
+    return o;
+}
+
+exit_code exit_code_of(const error& e)
+{
+    return e.code == errc::invalid_request ? exit_code::configuration : exit_code::protocol;
+}
+
+exit_code complain(const error& e)
+{
+    std::cerr << "rowlock: " << e.detail << '\n';
+    return exit_code_of(e);
+}
+
+// Waits for a stop signal. Meanwhile a private database that has died is started again.
+void wait_for_stop(const signal_source& signals, dev_postgres* own_database)
+{
+    for (;;) {
+        pollfd watched[2] = {{signals.fd(), POLLIN, 0}, {own_database ? own_database->watch_fd() : -1, POLLIN, 0}};
+        if (poll(watched, 2, -1) < 0) continue;
+        if ((watched[0].revents & POLLIN) != 0 && signals.take()) return;
+        if (own_database && watched[1].revents != 0) {
+            spdlog::warn("the private PostgreSQL has ended; it is started again");
+            if (const auto again = own_database->ensure_running(); !again) {
+                spdlog::error("{}", again.error().detail);
+                // Sessions go on trying, and so does this: every second, until it works or the server is stopped.
+                pollfd stop{signals.fd(), POLLIN, 0};
+                if (poll(&stop, 1, 1000) > 0 && signals.take()) return;
+            }
+        }
+    }
+}
+
+// Turns a second stop signal into `hurry`, while `done` is false.
+void watch_for_hurry(const signal_source& signals, const std::atomic<bool>& done, std::atomic<bool>& hurry)
+{
+    while (!done.load()) {
+        pollfd watched{signals.fd(), POLLIN, 0};
+        if (poll(&watched, 1, 50) > 0 && signals.take()) hurry.store(true);
+    }
+}
+
+}
+
+void block_stop_signals()
+{
+    const auto set = stop_signals();
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+exit_code run_server(const settings& s, const std::string& database_url, const server_surroundings& around)
+{
+    const signal_source signals;
+    const auto options = instance_options_of(s, database_url, around.own_database != nullptr);
+    runtime::core_group cores(s.cores > 0 ? s.cores : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+    runtime::instance instance(cores, options);
+    cores.start();
+    api::server server(cores, instance, server_options_of(s, options.process));
+    if (const auto listening = server.start(); !listening) return complain(listening.error());
+    if (const auto started = instance.start(server.address()); !started) {
+        server.stop();
+        return complain(started.error());
+    }
+    std::cout << "listening on http://" << server.address() << std::endl;
+    if (around.listening) around.listening(server.address());
+
+    wait_for_stop(signals, around.own_database);
+    spdlog::info("stopping: running work gets {} s", std::chrono::duration_cast<std::chrono::seconds>(s.graceful_timeout).count());
+    std::atomic<bool> done{false};
+    std::atomic<bool> hurry{false};
+    std::thread watcher([&] { watch_for_hurry(signals, done, hurry); });
+    instance.stop(hurry);
+    server.stop();
+    done.store(true);
+    watcher.join();
+    spdlog::info("stopped");
+    return exit_code::success;
+}
+
+}
