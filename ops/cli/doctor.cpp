@@ -17,6 +17,8 @@ namespace json = boost::json;
 
 namespace {
 
+constexpr std::size_t most_instances = 1000;
+
 struct doctor_options {
     std::string database;
     bool invariants = false;
@@ -35,6 +37,27 @@ finding check_route(context& c, const char* path, const char* check, const char*
     return {severity::fine, check, good, ""};
 }
 
+// Instances of several versions at one database are meant to be so only while a new version is being rolled out.
+void check_versions(context& c, std::vector<finding>& found)
+{
+    const auto instances = c.api().list(target("/v1/instances"), most_instances);
+    if (!instances) {
+        found.push_back({severity::problem, "server.instances", instances.error().title, "Give a token that may read, with --token or ROWLOCK_TOKEN"});
+        return;
+    }
+    const json::array& items = *array_at(*instances, "items");
+    const auto other = std::find_if(items.begin(), items.end(), [](const json::value& one) {
+        const std::string version = text_at(one, "version");
+        return !version.empty() && version != ROWLOCK_VERSION;
+    });
+    if (other == items.end()) {
+        found.push_back({severity::fine, "server.version", fmt::format("{}, {}", ROWLOCK_VERSION, counted(items.size(), "instance"))});
+        return;
+    }
+    found.push_back({severity::warning, "server.version", fmt::format("instance {} is {}, this program {}", text_at(*other, "instance_id"), text_at(*other, "version"), ROWLOCK_VERSION),
+                     "Use the same version everywhere"});
+}
+
 std::vector<finding> check_server(context& c)
 {
     std::vector<finding> found;
@@ -49,15 +72,14 @@ std::vector<finding> check_server(context& c)
         found.back() = {severity::problem, "server.health", "/v1/health does not answer in JSON", "Is --url the address of Rowlock?"};
         return found;
     }
-    const std::string status = text_at(*health, "status");
-    const bool healthy = status.empty() || status == "HEALTHY" || status == "healthy" || status == "ok";
-    if (!healthy) found.back() = {severity::warning, "server.health", "it calls itself " + status, "Look at /v1/health and at the server's log"};
-    const std::string version = text_at(*health, "version");
-    if (!version.empty() && version != ROWLOCK_VERSION) {
-        found.push_back({severity::warning, "server.version", fmt::format("the server is {}, this program {}", version, ROWLOCK_VERSION), "Use the same version of both"});
-    } else if (!version.empty()) {
-        found.push_back({severity::fine, "server.version", version, ""});
+    const std::string status = text_at(*health, "overall_status");
+    const std::string detail = text_at(*health, "detail");
+    if (status != "HEALTHY") {
+        const severity level = status == "DEGRADED" ? severity::warning : severity::problem;
+        found.back() = {level, "server.health", fmt::format("it calls itself {}{}{}", status.empty() ? "nothing" : status, detail.empty() ? "" : ": ", detail),
+                        "Look at `rowlock execution list --status FAILED` and at the server's log"};
     }
+    check_versions(c, found);
     return found;
 }
 

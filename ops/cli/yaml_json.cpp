@@ -69,6 +69,9 @@ public:
 
     void OnDocumentStart(const YAML::Mark& mark) override
     {
+        // At a stray comma or bracket yaml-cpp ends a document before it has begun, again and again, without going on.
+        if (mark.pos <= last_start_) refuse(mark, "this belongs to nothing");
+        last_start_ = mark.pos;
         current_ = {};
         current_.line = mark.line + 1;              // of its "---", until it has a value
         open_.clear();
@@ -273,6 +276,7 @@ private:
     std::vector<YAML::Mark> starts_;                // where each of open_ began
     std::unordered_map<YAML::anchor_t, node> anchors_;
     std::size_t weight_ = 0;
+    int last_start_ = -1;                           // where the document before began
 };
 
 // yaml-cpp replaces broken UTF-8 silently; a definition must not change on its way in. Gives the offset of the first bad byte.

@@ -399,7 +399,8 @@ TEST_CASE("doctor is 0 for a healthy server and 1 with a remedy for any other", 
     bool ready = true;
     stub_http stub([&ready](const stub_request& request) {
         if (request.target == "/readyz" && !ready) return problem(503, "DATABASE_UNAVAILABLE");
-        return stub_reply{.body = R"({"status":"HEALTHY","version":")" ROWLOCK_VERSION R"("})"};
+        if (request.target.starts_with("/v1/instances")) return stub_reply{.body = R"({"items":[{"instance_id":1,"version":")" ROWLOCK_VERSION R"("}],"next_cursor":null})"};
+        return stub_reply{.body = R"({"overall_status":"HEALTHY","detail":null})"};
     });
     CHECK(run_against(stub, {"doctor"}).code == 0);
     ready = false;

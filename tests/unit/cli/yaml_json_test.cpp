@@ -92,6 +92,7 @@ TEST_CASE("what JSON cannot hold is refused with its place", "[unit][yaml]")
         {"an unknown alias", "a: *x\n", 1, 4},
         {"a bracket that is not closed", "a: [1, 2\n", 2, 1},
         {"an alias of what is around it", "a: &x\n  - *x\n", 2, 5},
+        {"a comma before anything", ", \"--a\"]b\n", 1, 1},
         {"bytes that are not UTF-8", "a: b\nc: \xff\n", 2, 4},
         {"a NUL", "a: b\nc: x\x01\n", 2, 5},
     }));
