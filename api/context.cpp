@@ -1,0 +1,109 @@
+#include "api/context.hpp"
+
+#include <fmt/format.h>
+
+namespace rowlock::api {
+
+namespace {
+
+// What a large answer leaves behind is given back.
+constexpr std::size_t memory_kept = 64 * 1024;
+
+}
+
+response request_context::reply(int status, std::string_view content_type)
+{
+    response made;
+    made.status = status;
+    made.content_type = content_type;
+    made.body = std::move(spare_body_);
+    made.headers = std::move(spare_headers_);
+    made.body.clear();
+    made.headers.clear();
+    return made;
+}
+
+response request_context::refuse(const error& e)
+{
+    auto made = reply(500);
+    write_problem(made, e);
+    return made;
+}
+
+void request_context::recycle(response&& done)
+{
+    if (done.body.capacity() <= memory_kept) spare_body_ = std::move(done.body);
+    spare_headers_ = std::move(done.headers);
+}
+
+result<execution_id> request_context::id_of(std::string_view name) const
+{
+    if (const auto id = execution_id::parse(path[name])) return *id;
+    return not_found(fmt::format("{} is no id: ids are UUIDs, like 0198f3a2-7c41-7d2e-9a30-5b1c2d3e4f50.", path[name]));
+}
+
+result<std::string> request_context::slug_of(std::string_view name) const
+{
+    if (is_slug(path[name])) return std::string(path[name]);
+    return not_found(fmt::format("Nothing is named {}: names are 1 to 128 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit.", path[name]));
+}
+
+result<const boost::json::object*> request_context::body(bool optional)
+{
+    const auto text = rq.body();
+    parsed_.reset();
+    memory_.release();
+    if (optional && text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+        parsed_.emplace(boost::json::object());
+        return parsed_->if_object();
+    }
+    auto value = parse_json(text, {}, boost::json::storage_ptr(&memory_));
+    if (!value) return std::move(value).error();
+    parsed_.emplace(std::move(*value));
+    if (const auto* object = parsed_->if_object()) return object;
+    return error{errc::malformed_json, "The body is JSON, but not an object: send { ... }."};
+}
+
+runtime::awaitable<result<void>> request_context::wait_for_run(execution_id id, runtime::deadline until)
+{
+    struct counted {
+        explicit counted(http_figures& f) : figures(f) { http_figures::add(figures.waiting, std::int64_t{1}); }
+        ~counted() { http_figures::add(figures.waiting, std::int64_t{-1}); }
+        http_figures& figures;
+    };
+    held = true;
+    const counted waiting(app.figures);
+    auto ended = co_await connection_.attended(app.instance.runs().wait(id, until));
+    // A server that stops answers with what is known by now.
+    if (!ended && ended.error().code != errc::stopping) co_return std::move(ended).error();
+    co_return result<void>{};
+}
+
+void request_context::clear()
+{
+    rq.clear();
+    path.clear();
+    parsed_.reset();
+    memory_.release();
+    trace_parent.clear();
+    held = false;
+}
+
+void append_page(std::string& out, const std::vector<std::string>& items, std::string_view next)
+{
+    out.append("{\"items\":[");
+    for (bool first = true; const auto& item : items) {
+        if (!first) out.push_back(',');
+        first = false;
+        out.append(item);
+    }
+    out.append("],\"next_cursor\":");
+    if (next.empty()) {
+        out.append("null");
+    } else {
+        append_string(out, next);
+    }
+    out.push_back('}');
+}
+
+}

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "api/problem.hpp"
+#include "api/query.hpp"
+#include "api/reply_stream.hpp"
+#include "api/request.hpp"
+#include "api/response.hpp"
+#include "api/router.hpp"
+#include "api/server.hpp"
+#include "storage/model/json_text.hpp"
+#include "storage/model/principal.hpp"
+
+#include <boost/json/monotonic_resource.hpp>
+#include <boost/json/object.hpp>
+
+namespace rowlock::api {
+
+// One request as its handler sees it, and everything that the handler may use. Lives in the session, from one request to the next.
+class request_context {
+public:
+    request_context(const services& s, connection& c) : app(s), stream(c), connection_(c) {}
+
+    request_context(const request_context&) = delete;
+    request_context& operator=(const request_context&) = delete;
+
+    const services& app;
+    request rq;
+    path_values path;
+    principal caller;
+    std::string request_id;
+    std::string trace_parent;                        // empty: none that is valid
+    reply_stream stream;                             // for answers that are not known as a whole
+    bool held = false;                               // the request waited on purpose: its time says nothing about the server
+
+    // An answer in the connection's reused memory.
+    response reply(int status, std::string_view content_type = json_type);
+    response refuse(const error& e);
+    // Takes the memory of an answer that was written.
+    void recycle(response&& done);
+
+    // The id that the path names. Error not_found.
+    result<execution_id> id_of(std::string_view name) const;
+    // Error not_found.
+    result<std::string> slug_of(std::string_view name) const;
+
+    // The body as an object. Error malformed_json. Holds until the next request: its memory is reused. An empty body is an empty object
+    // where `optional`.
+    result<const boost::json::object*> body(bool optional = false);
+
+    // Waits until the run of `id` has ended, `until` is there, the client has gone or the server stops. Errors: overloaded.
+    runtime::awaitable<result<void>> wait_for_run(execution_id id, runtime::deadline until);
+
+    // Is there nobody left to answer, or no time?
+    bool should_give_up() { return stopping() || connection_.peer_gone(); }
+    bool stopping() const { return app.stopping.load(std::memory_order_relaxed); }
+
+    // Before the next request.
+    void clear();
+
+private:
+    connection& connection_;
+    std::string spare_body_;
+    std::string spare_headers_;
+    std::array<unsigned char, 4096> first_memory_;
+    boost::json::monotonic_resource memory_{first_memory_.data(), first_memory_.size()};
+    std::optional<boost::json::value> parsed_;
+};
+
+// {"items": [...], "next_cursor": "..." | null}
+void append_page(std::string& out, const std::vector<std::string>& items, std::string_view next);
+
+}

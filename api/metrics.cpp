@@ -1,0 +1,158 @@
+#include "api/routes.hpp"
+
+#include <cmath>
+#include <prometheus/collectable.h>
+#include <prometheus/text_serializer.h>
+#include <sstream>
+
+namespace rowlock::api {
+
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using count = std::atomic<std::uint64_t>;
+
+double value_of(const count& c)
+{
+    return static_cast<double>(c.load(std::memory_order_relaxed));
+}
+
+constexpr double microsecond = 1e-6;
+
+// What an instance and its HTTP server count, in Prometheus' words. The counters are kept where they are made, in plain atomics; this
+// puts names to them when somebody asks.
+class collected final : public prometheus::Collectable {
+public:
+    collected(const runtime::counters& runtime, std::span<const http_figures* const> http, bool ready) : runtime_(runtime), http_(http), ready_(ready) {}
+
+    std::vector<MetricFamily> Collect() const override
+    {
+        std::vector<MetricFamily> all;
+        collect_runtime(all);
+        collect_http(all);
+        return all;
+    }
+
+private:
+    static void counter(std::vector<MetricFamily>& all, const char* name, const char* help, double value)
+    {
+        ClientMetric m;
+        m.counter.value = value;
+        all.push_back({name, help, MetricType::Counter, {std::move(m)}});
+    }
+
+    static void gauge(std::vector<MetricFamily>& all, const char* name, const char* help, double value)
+    {
+        ClientMetric m;
+        m.gauge.value = value;
+        all.push_back({name, help, MetricType::Gauge, {std::move(m)}});
+    }
+
+    void collect_runtime(std::vector<MetricFamily>& all) const
+    {
+        const auto& r = runtime_;
+        ClientMetric build;
+        build.label = {{"version", ROWLOCK_VERSION}};
+        build.gauge.value = 1;
+        all.push_back({"rowlock_build_info", "The version of the server.", MetricType::Gauge, {std::move(build)}});
+        gauge(all, "rowlock_ready", "1 while the instance is ready to take work.", ready_ ? 1 : 0);
+        counter(all, "rowlock_executions_submitted_total", "Executions that were committed.", value_of(r.submitted));
+        counter(all, "rowlock_submit_batches_total", "Group commits of submissions.", value_of(r.submit_batches));
+        counter(all, "rowlock_executions_replayed_total", "Submissions answered from an idempotency key.", value_of(r.replayed));
+        counter(all, "rowlock_executions_claimed_total", "Executions claimed from the queue.", value_of(r.claimed));
+        counter(all, "rowlock_claims_total", "Claim statements that got something.", value_of(r.claims));
+        counter(all, "rowlock_executions_started_eagerly_total", "Executions that started with their submission.", value_of(r.started_eagerly));
+        counter(all, "rowlock_settle_batches_total", "Group commits of outcomes.", value_of(r.settle_batches));
+        MetricFamily ended{"rowlock_executions_ended_total", "Executions that have ended here, by status.", MetricType::Counter, {}};
+        for (const auto status : {execution_status::completed, execution_status::failed, execution_status::timeout, execution_status::cancelled, execution_status::skipped}) {
+            ClientMetric m;
+            m.label = {{"status", std::string(to_string(status))}};
+            m.counter.value = value_of(r.ended[static_cast<std::size_t>(status)]);
+            ended.metric.push_back(std::move(m));
+        }
+        all.push_back(std::move(ended));
+        counter(all, "rowlock_outcomes_lost_total", "Outcomes that came too late: another instance owned the execution.", value_of(r.lost));
+        counter(all, "rowlock_executions_taken_over_total", "Executions of dead instances that this one has ended.", value_of(r.taken_over));
+        counter(all, "rowlock_executions_handed_back_total", "Executions given back to the queue.", value_of(r.handed_back));
+        counter(all, "rowlock_retries_total", "Next attempts that were made.", value_of(r.retries));
+        counter(all, "rowlock_leases_lost_total", "Times that this instance was declared dead.", value_of(r.leases_lost));
+        counter(all, "rowlock_statements_total", "Statements of the queue and its services.", value_of(r.statements));
+        counter(all, "rowlock_database_errors_total", "Statements that failed.", value_of(r.database_errors));
+        gauge(all, "rowlock_executions_running", "Executions that run here.", static_cast<double>(r.running.load(std::memory_order_relaxed)));
+        gauge(all, "rowlock_submissions_waiting", "Submissions that wait for their commit.", static_cast<double>(r.waiting_for_commit.load(std::memory_order_relaxed)));
+        counter(all, "rowlock_queue_wait_seconds_total", "Time between queued and started, summed.", value_of(r.queue_wait_us) * microsecond);
+        counter(all, "rowlock_run_seconds_total", "Time between started and returned, summed.", value_of(r.run_us) * microsecond);
+    }
+
+    template <class Get>
+    double sum(Get get) const
+    {
+        double total = 0;
+        for (const auto* core : http_) total += static_cast<double>(get(*core).load(std::memory_order_relaxed));
+        return total;
+    }
+
+    void collect_http(std::vector<MetricFamily>& all) const
+    {
+        all.push_back(requests());
+        all.push_back(durations());
+        gauge(all, "rowlock_http_connections", "Open connections.", sum([](const http_figures& f) -> auto& { return f.connections; }));
+        gauge(all, "rowlock_http_requests_waiting", "Requests that are held until a run ends.", sum([](const http_figures& f) -> auto& { return f.waiting; }));
+        counter(all, "rowlock_http_connections_accepted_total", "Connections that were accepted.", sum([](const http_figures& f) -> auto& { return f.connections_accepted; }));
+        counter(all, "rowlock_http_connections_refused_total", "Connections beyond the limit.", sum([](const http_figures& f) -> auto& { return f.connections_refused; }));
+    }
+
+    MetricFamily requests() const
+    {
+        MetricFamily family{"rowlock_http_requests_total", "Requests answered, by route and class of status.", MetricType::Counter, {}};
+        const auto add = [&](std::size_t at, std::string_view verb, std::string_view pattern) {
+            for (std::size_t c = 0; c < http_figures::status_classes; ++c) {
+                const double n = sum([at, c](const http_figures& f) -> auto& { return f.requests[at][c]; });
+                if (n == 0) continue;
+                ClientMetric m;
+                m.label = {{"method", std::string(verb)}, {"route", std::string(pattern)}, {"status", std::to_string(c + 1) + "xx"}};
+                m.counter.value = n;
+                family.metric.push_back(std::move(m));
+            }
+        };
+        const auto routes = all_routes();
+        for (std::size_t i = 0; i < routes.size(); ++i) add(i, to_string(routes[i].verb), routes[i].pattern);
+        add(http_figures::most_routes - 1, "", "none");
+        return family;
+    }
+
+    MetricFamily durations() const
+    {
+        ClientMetric m;
+        std::uint64_t seen = 0;
+        for (std::size_t i = 0; i <= http_figures::bounds_us.size(); ++i) {
+            seen += static_cast<std::uint64_t>(sum([i](const http_figures& f) -> auto& { return f.durations[i]; }));
+            const double bound = i < http_figures::bounds_us.size() ? http_figures::bounds_us[i] * microsecond : INFINITY;
+            m.histogram.bucket.push_back({seen, bound});
+        }
+        m.histogram.sample_count = seen;
+        m.histogram.sample_sum = sum([](const http_figures& f) -> auto& { return f.duration_sum_us; }) * microsecond;
+        return {"rowlock_http_request_seconds", "Time to answer a request, without those that wait on purpose.", MetricType::Histogram, {std::move(m)}};
+    }
+
+    const runtime::counters& runtime_;
+    std::span<const http_figures* const> http_;
+    bool ready_;
+};
+
+}
+
+// GET /metrics: 200, the text format of Prometheus.
+runtime::awaitable<response> metrics(request_context& rq)
+{
+    const collected all(rq.app.instance.figures(), rq.app.all_figures, rq.app.instance.ready().ready);
+    std::ostringstream text;
+    prometheus::TextSerializer().Serialize(text, all.Collect());
+    auto answer = rq.reply(200, "text/plain; version=0.0.4; charset=utf-8");
+    answer.body = std::move(text).str();
+    co_return answer;
+}
+
+}

@@ -1,0 +1,51 @@
+#include "api/routes.hpp"
+
+namespace rowlock::api {
+
+namespace {
+
+// What is asked for most stands first: a route is looked for in this order.
+constexpr route table[] = {
+    {method::post, "/v1/executions", permission::operate, &submit_execution},
+    {method::post, "/v1/executions/batch", permission::operate, &submit_batch},
+    {method::get, "/v1/executions", permission::read, &list_executions},
+    {method::get, "/v1/executions/{id}", permission::read, &get_execution},
+    {method::get, "/v1/executions/{id}/wait", permission::read, &wait_for_execution},
+    {method::get, "/v1/executions/{id}/log", permission::read, &get_log},
+    {method::get, "/v1/executions/{id}/checkpoints", permission::read, &list_checkpoints},
+    {method::get, "/v1/executions/{id}/checkpoints/{n}", permission::read, &get_checkpoint},
+    {method::get, "/v1/executions/{id}/transitions", permission::read, &list_transitions},
+    {method::post, "/v1/executions/{id}/cancel", permission::operate, &cancel_execution},
+    {method::get, "/v1/runs/{run_id}", permission::read, &get_run},
+
+    {method::put, "/v1/jobs/{job_id}", permission::define, &put_job},
+    {method::get, "/v1/jobs", permission::read, &list_jobs},
+    {method::get, "/v1/jobs/{job_id}", permission::read, &get_job},
+    {method::get, "/v1/jobs/{job_id}/versions", permission::read, &list_job_versions},
+    {method::get, "/v1/jobs/{job_id}/versions/{version}", permission::read, &get_job_version},
+    {method::post, "/v1/jobs/{job_id}/enable", permission::define, &enable_job},
+    {method::post, "/v1/jobs/{job_id}/disable", permission::define, &disable_job},
+
+    {method::get, "/v1/instances", permission::read, &list_instances},
+    {method::get, "/v1/tenants", permission::administer, &list_tenants},
+    {method::get, "/v1/tokens", permission::administer, &list_tokens},
+    {method::post, "/v1/tokens", permission::administer, &create_token},
+    {method::delete_, "/v1/tokens/{token_id}", permission::administer, &revoke_token},
+
+    {method::get, "/healthz", permission::none, &alive},
+    {method::get, "/readyz", permission::none, &ready},
+    {method::get, "/v1/health", permission::read, &health},
+    {method::get, "/metrics", permission::read, &metrics},
+    {method::get, "/v1/openapi.json", permission::none, &get_openapi},
+    {method::get, "/", permission::none, &front_page},
+};
+static_assert(std::size(table) < http_figures::most_routes);
+
+}
+
+std::span<const route> all_routes()
+{
+    return table;
+}
+
+}

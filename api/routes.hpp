@@ -1,0 +1,49 @@
+#pragma once
+
+#include "api/context.hpp"
+
+namespace rowlock::api {
+
+// The handlers of all routes; each is beside its kin, in the file named in the comment.
+
+// executions_submit.cpp
+runtime::awaitable<response> submit_execution(request_context& rq);
+runtime::awaitable<response> submit_batch(request_context& rq);
+// executions_read.cpp
+runtime::awaitable<response> list_executions(request_context& rq);
+runtime::awaitable<response> get_execution(request_context& rq);
+runtime::awaitable<response> wait_for_execution(request_context& rq);
+runtime::awaitable<response> list_transitions(request_context& rq);
+runtime::awaitable<response> list_checkpoints(request_context& rq);
+runtime::awaitable<response> get_checkpoint(request_context& rq);
+runtime::awaitable<response> get_run(request_context& rq);
+// executions_log.cpp
+runtime::awaitable<response> get_log(request_context& rq);
+// executions_control.cpp
+runtime::awaitable<response> cancel_execution(request_context& rq);
+// jobs.cpp
+runtime::awaitable<response> put_job(request_context& rq);
+runtime::awaitable<response> list_jobs(request_context& rq);
+runtime::awaitable<response> get_job(request_context& rq);
+runtime::awaitable<response> list_job_versions(request_context& rq);
+runtime::awaitable<response> get_job_version(request_context& rq);
+runtime::awaitable<response> enable_job(request_context& rq);
+runtime::awaitable<response> disable_job(request_context& rq);
+// instances.cpp
+runtime::awaitable<response> list_instances(request_context& rq);
+// tokens.cpp
+runtime::awaitable<response> list_tenants(request_context& rq);
+runtime::awaitable<response> list_tokens(request_context& rq);
+runtime::awaitable<response> create_token(request_context& rq);
+runtime::awaitable<response> revoke_token(request_context& rq);
+// health.cpp
+runtime::awaitable<response> alive(request_context& rq);
+runtime::awaitable<response> ready(request_context& rq);
+runtime::awaitable<response> health(request_context& rq);
+// metrics.cpp
+runtime::awaitable<response> metrics(request_context& rq);
+// openapi.cpp
+runtime::awaitable<response> get_openapi(request_context& rq);
+runtime::awaitable<response> front_page(request_context& rq);
+
+}

@@ -1,0 +1,77 @@
+#pragma once
+
+#include "api/http_figures.hpp"
+#include "runtime/instance.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace rowlock::api {
+
+struct server_options {
+    std::string host = "127.0.0.1";                  // an address, or a name that has one
+    std::uint16_t port = 7575;                       // 0: the system picks one
+    bool auth_none = false;                          // everybody is admin; only on loopback
+    std::size_t max_connections = 10'000;            // over all cores
+    std::size_t max_body_bytes = 32u << 20;
+    std::size_t max_header_bytes = 64u << 10;
+    std::chrono::milliseconds header_timeout{10'000};   // from the first byte of a request to the end of its headers
+    std::chrono::milliseconds idle_timeout{75'000};     // between two requests
+    std::chrono::milliseconds stop_timeout{30'000};     // what is under way when the server stops
+    runtime::process_options process;                // for the warnings of PUT /v1/jobs alone
+};
+
+class authenticator;
+
+// What the handlers of one core work with. All of it outlives the requests.
+struct services {
+    runtime::instance& instance;
+    const server_options& options;
+    authenticator& callers;                          // this core's
+    http_figures& figures;                           // this core's
+    std::span<const http_figures* const> all_figures;
+    std::atomic<bool>& stopping;
+};
+
+// Rowlock's HTTP server: on each core an acceptor of its own (SO_REUSEPORT) and the sessions that it has accepted.
+class server {
+public:
+    // All outlive it; the cores run before start() and after stop().
+    server(runtime::core_group& cores, runtime::instance& instance, server_options options);
+    // Stops.
+    ~server();
+
+    server(const server&) = delete;
+    server& operator=(const server&) = delete;
+
+    // Takes the address; clients can connect from now on, but are answered after start(). Error invalid_request: the address is in use, is none
+    // of this machine's, or may not be used without tokens.
+    result<void> listen();
+    // Listens where listen() has not been called, and answers. The instance has been started. Blocks briefly, from a thread that is no core.
+    result<void> start();
+    // Where it listens, "127.0.0.1:7575", with the port that was picked.
+    std::string address() const;
+    // Accepts no more, closes idle connections, lets requests that are under way end, and ends what is left after stop_timeout. Blocks, from
+    // a thread that is no core.
+    void stop();
+
+private:
+    class shard;
+
+    runtime::core_group& cores_;
+    runtime::instance& instance_;
+    server_options options_;
+    std::atomic<std::size_t> connections_{0};
+    std::atomic<bool> stopping_{false};
+    std::vector<runtime::tcp_acceptor> acceptors_;   // from listen() to start()
+    std::vector<std::unique_ptr<shard>> shards_;
+    std::vector<const http_figures*> figures_;
+    std::string address_;
+};
+
+}
