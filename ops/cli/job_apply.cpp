@@ -64,15 +64,21 @@ applied_job would_apply(const definition& one, api_reply reply)
     return would;
 }
 
+// A dry run has them in the job that would be.
+const json::array* warnings_in(const applied_job& job)
+{
+    const json::array* warnings = array_at(job.reply, "warnings");
+    return warnings ? warnings : array_at(job.reply, "job.warnings");
+}
+
 json::value document_of(const std::vector<applied_job>& jobs)
 {
     json::array items;
     for (const applied_job& job : jobs) {
         json::object item{{"file", job.file}, {"job_id", job.job_id}, {"outcome", to_string(job.outcome)}};
         if (job.version > 0) item["version"] = job.version;
-        for (const char* name : {"diff", "warnings"}) {
-            if (const json::value* member = member_at(job.reply, name)) item[name] = *member;
-        }
+        if (const json::value* diff = member_at(job.reply, "diff")) item["diff"] = *diff;
+        if (const json::array* warnings = warnings_in(job)) item["warnings"] = *warnings;
         items.push_back(std::move(item));
     }
     return json::object{{"items", std::move(items)}, {"next_cursor", nullptr}};
@@ -80,7 +86,7 @@ json::value document_of(const std::vector<applied_job>& jobs)
 
 void warn(context& c, const applied_job& job)
 {
-    const json::array* warnings = array_at(job.reply, "warnings");
+    const json::array* warnings = warnings_in(job);
     if (!warnings) return;
     for (const json::value& one : *warnings) {
         const std::string field = text_at(one, "field");

@@ -55,14 +55,14 @@ exit_code on_database(context& c, const token_options& options, Work work)
     }
 }
 
-exit_code show_created(context& c, const token_options& options, const std::string& id, const std::string& token)
+exit_code show_created(context& c, const token_options& options, const std::string& id, const std::string& token, const std::string& tenant_id)
 {
     if (id.empty() || token.empty()) return c.fail(odd_reply("a token was made, but not shown"));
     if (!c.screen.human()) {
         c.screen.document(json::object{{"token_id", id}, {"token", token}});
         return exit_code::success;
     }
-    const std::string tenant = options.tenant.empty() ? "all tenants" : "tenant " + options.tenant;
+    const std::string tenant = tenant_id == all_tenants ? "all tenants" : "tenant " + tenant_id;
     c.screen.notice(fmt::format("token {} of role {} for {}; it is shown only now:", id, options.role, tenant));
     c.screen.line(token);
     return exit_code::success;
@@ -75,16 +75,18 @@ exit_code create_token(context& c, const token_options& options)
     if (!options.tenant.empty() && options.tenant != all_tenants && !is_slug(options.tenant)) {
         return c.fail(bad_input(fmt::format("--tenant: {} is not a tenant id ([a-z0-9][a-z0-9._-]*)", options.tenant)));
     }
-    const std::string tenant = options.tenant.empty() ? all_tenants : options.tenant;
     if (!options.database.empty()) {
+        const std::string tenant = options.tenant.empty() ? all_tenants : options.tenant;
         return on_database(c, options, [&](storage::session& session) {
             const storage::new_token made = storage::create_token(session, *granted, tenant, options.name, author());
-            return show_created(c, options, made.token_id, made.token);
+            return show_created(c, options, made.token_id, made.token, tenant);
         });
     }
-    const auto made = c.api().post(target("/v1/tokens"), json::object{{"role", options.role}, {"tenant_id", tenant}, {"name", options.name}});
+    json::object body{{"role", options.role}, {"name", options.name}};
+    if (!options.tenant.empty()) body["tenant_id"] = options.tenant;
+    const auto made = c.api().post(target("/v1/tokens"), body);
     if (!made) return c.fail(made.error());
-    return show_created(c, options, text_at(made->body, "token_id"), text_at(made->body, "token"));
+    return show_created(c, options, text_at(made->body, "token_id"), text_at(made->body, "token"), text_at(made->body, "tenant_id"));
 }
 
 exit_code show_tokens(context& c, const json::value& tokens)
@@ -159,7 +161,7 @@ void add_token(CLI::App& app, context& c)
     };
     CLI::App* create = add("create", "Make a token; stdout carries it, once", create_token);
     create->add_option("--role", options->role, "viewer, operator, editor, approver, admin or worker")->required();
-    create->add_option("--tenant", options->tenant, "The one tenant it is for; without: all tenants");
+    create->add_option("--tenant", options->tenant, "The one tenant it is for, or '*' for all; without: your own, with --database all");
     create->add_option("--name", options->name, "What it is for; shown in lists and in the audit");
     create->footer("Examples:\n  rowlock token create --role viewer --tenant acme --name dashboard\n  export ROWLOCK_TOKEN=$(rowlock token create --role admin --database URL)");
     add("list", "All tokens, without their secrets", list_tokens)->footer("Example:\n  rowlock token list");

@@ -92,6 +92,7 @@ public:
 
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) override
     {
+        check_text(mark, text);
         if (expects_key()) {
             // Keys are their text, whatever it looks like: `8080: x` is the member "8080".
             remember(mark, anchor, node{json::value(text), value_weight + text.size()});
@@ -253,6 +254,16 @@ private:
     {
         weight_ += weight;
         if (weight_ > limits_.bytes) refuse(mark, fmt::format("with its aliases followed, the document exceeds {} MiB", limits_.bytes >> 20));
+    }
+
+    // The file is UTF-8, but yaml-cpp turns these two escapes into single bytes of Latin-1.
+    static void check_text(const YAML::Mark& mark, std::string_view text)
+    {
+        while (!text.empty()) {
+            const std::size_t length = utf8_sequence_length(text);
+            if (length == 0) refuse(mark, "the escapes \\_ and \\N are not understood here: write \\u00a0 or \\u0085");
+            text.remove_prefix(length);
+        }
     }
 
     static json::value read_scalar(const YAML::Mark& mark, const std::string& tag, const std::string& text)

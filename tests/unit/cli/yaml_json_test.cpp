@@ -93,6 +93,7 @@ TEST_CASE("what JSON cannot hold is refused with its place", "[unit][yaml]")
         {"a bracket that is not closed", "a: [1, 2\n", 2, 1},
         {"an alias of what is around it", "a: &x\n  - *x\n", 2, 5},
         {"a comma before anything", ", \"--a\"]b\n", 1, 1},
+        {"an escape that would become a byte of Latin-1", "a: \"x\\_\"\n", 1, 4},
         {"bytes that are not UTF-8", "a: b\nc: \xff\n", 2, 4},
         {"a NUL", "a: b\nc: x\x01\n", 2, 5},
     }));
