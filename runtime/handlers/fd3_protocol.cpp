@@ -1,12 +1,9 @@
 #include "runtime/handlers/fd3_protocol.hpp"
 
 #include "runtime/handlers/base64.hpp"
-#include "runtime/handlers/json_text.hpp"
 #include "runtime/handlers/readable.hpp"
+#include "storage/model/json_text.hpp"
 
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-#include <cmath>
 #include <fmt/format.h>
 
 namespace rowlock::runtime {
@@ -71,18 +68,17 @@ void fd3_protocol::finish(std::vector<fd3_event>& events)
 void fd3_protocol::take_line(std::string_view line, std::vector<fd3_event>& events)
 {
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
-    boost::system::error_code ec;
-    const auto value = json::parse({line.data(), line.size()}, ec);
-    if (ec) return complain(fmt::format("a line is not JSON ({}): {}", ec.message(), readable(line, shown_bytes)), events);
-    if (!value.is_object()) return complain(fmt::format("a line is not a JSON object: {}", readable(line, shown_bytes)), events);
-    if (holds_nul(value)) return complain("a line holds the character U+0000, which the database cannot keep", events);
-    take_object(value.get_object(), events);
+    const auto value = parse_json(line);
+    if (!value) return complain(fmt::format("a line is not JSON ({}): {}", value.error().detail, readable(line, shown_bytes)), events);
+    if (!value->is_object()) return complain(fmt::format("a line is not a JSON object: {}", readable(line, shown_bytes)), events);
+    if (find_nul(*value)) return complain("a line holds the character U+0000, which the database cannot keep", events);
+    take_object(value->get_object(), events);
 }
 
 void fd3_protocol::take_object(const json::object& object, std::vector<fd3_event>& events)
 {
     const auto wrong = [&](std::string_view name, std::string_view wanted, const json::value& value) {
-        complain(fmt::format("`{}` must be {}, not {}", name, wanted, readable(json::serialize(value), shown_bytes)), events);
+        complain(fmt::format("`{}` must be {}, not {}", name, wanted, readable(to_text(value), shown_bytes)), events);
     };
     for (const auto& [key, value] : object) {
         const std::string_view name{key.data(), key.size()};
@@ -140,7 +136,7 @@ void fd3_protocol::merge(json::object& into, const json::value& from, std::strin
     const auto* members = from.if_object();
     if (members == nullptr) return complain(fmt::format("`{}` must be an object", name), events);
     // What is replaced still counts: the bound is on what a job may say, and needs no second look at what it said.
-    const auto size = json::serialize(from).size();
+    const auto size = to_text(from).size();
     if (report_bytes_ + size > limits_.report_bytes) {
         report_.over_limit = true;
         return complain(fmt::format("`{}` was dropped: outputs and metrics together may have {} bytes", name, limits_.report_bytes), events);

@@ -1,12 +1,11 @@
 #include "runtime/handlers/http_reply.hpp"
 
-#include "runtime/handlers/json_text.hpp"
 #include "runtime/handlers/readable.hpp"
+#include "storage/model/json_text.hpp"
 
 #include <algorithm>
 #include <array>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
+#include <boost/json/object.hpp>
 #include <charconv>
 #include <fmt/format.h>
 #include <optional>
@@ -64,7 +63,7 @@ const json::object* nested(const json::object& object, std::string_view name)
 void take(outcome& o, json::object reply)
 {
     if (const auto* metrics = nested(reply, "metrics")) {
-        o.metrics = json::serialize(*metrics);
+        append_text(o.metrics, *metrics);
         reply.erase("metrics");
     }
     const auto take_count = [&](std::string_view name, std::optional<std::int64_t>& into) {
@@ -78,16 +77,15 @@ void take(outcome& o, json::object reply)
     // Without a member `outputs`, whatever else the reply says is the outputs.
     const auto* outputs = nested(reply, "outputs");
     const auto& rest = outputs != nullptr ? *outputs : reply;
-    if (!rest.empty()) o.outputs = json::serialize(rest);
+    if (!rest.empty()) append_text(o.outputs, rest);
 }
 
 // The body as a JSON object that may be kept, or nullopt.
 std::optional<json::object> as_object(std::string_view body)
 {
-    boost::system::error_code ec;
-    auto value = json::parse({body.data(), body.size()}, ec);
-    if (ec || !value.is_object() || holds_nul(value)) return std::nullopt;
-    return std::move(value.get_object());
+    auto value = parse_json(body);
+    if (!value || !value->is_object() || find_nul(*value)) return std::nullopt;
+    return std::move(value->get_object());
 }
 
 std::string bounded_log(const http_reply& reply)

@@ -2,11 +2,10 @@
 
 #include "runtime/handlers/base64.hpp"
 #include "runtime/handlers/template.hpp"
+#include "storage/model/json_text.hpp"
 
 #include <algorithm>
 #include <array>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 namespace rowlock::runtime {
@@ -114,9 +113,9 @@ bool is_redirect(int status)
 
 attempted<http_call> make_call(const http_handler& handler, const assignment& work, const std::string& deadline, const std::optional<checkpoint_data>& checkpoint)
 {
-    boost::system::error_code ec;
-    const auto parameters = json::parse(work.parameters, ec);
-    if (ec) return invalid_config("the parameters of this execution are not JSON: " + ec.message());
+    const auto parsed = parse_json(work.parameters);
+    if (!parsed) return invalid_config("the parameters of this execution are not JSON: " + parsed.error().detail);
+    const auto& parameters = *parsed;
 
     const auto address = fill(handler.url, parameters, template_place::url);
     if (!address) return address.error();
@@ -135,10 +134,10 @@ attempted<http_call> make_call(const http_handler& handler, const assignment& wo
         if (!body) return body.error();
         // A string is the body itself, whatever its type; anything else is sent as JSON.
         const auto* text = body->if_string();
-        call.request.body = text != nullptr ? std::string(text->data(), text->size()) : json::serialize(*body);
+        call.request.body = text != nullptr ? std::string(text->data(), text->size()) : to_text(*body);
         set_default(call.request.headers, "Content-Type", text != nullptr ? "text/plain; charset=utf-8" : "application/json");
     } else if (!asks_only) {
-        call.request.body = json::serialize(contract_body(work, parameters, deadline, checkpoint));
+        call.request.body = to_text(contract_body(work, parameters, deadline, checkpoint));
         set_default(call.request.headers, "Content-Type", "application/json");
     }
     add_own_headers(call.request.headers, work);

@@ -5,10 +5,11 @@
 #include "runtime/handlers/run_directory.hpp"
 #include "runtime/handlers/stopped.hpp"
 #include "runtime/handlers/template.hpp"
+#include "storage/model/json_text.hpp"
 
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
-#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 
@@ -105,9 +106,9 @@ awaitable<outcome> process_runner::run_in(attempt& a, const process_handler& han
 awaitable<attempted<process_watch>> process_runner::start(attempt& a, const process_handler& handler, const attempt_directory& directory)
 {
     const auto& work = a.work();
-    boost::system::error_code ec;
-    const auto parameters = json::parse(work.parameters, ec);
-    if (ec) co_return invalid_config("the parameters of this execution are not JSON: " + ec.message());
+    const auto parsed = parse_json(work.parameters);
+    if (!parsed) co_return invalid_config("the parameters of this execution are not JSON: " + parsed.error().detail);
+    const auto& parameters = *parsed;
 
     auto command = filled_command(handler, parameters);
     if (!command) co_return command.error();

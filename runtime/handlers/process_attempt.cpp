@@ -2,11 +2,11 @@
 
 #include "runtime/handlers/run_directory.hpp"
 #include "runtime/handlers/stopped.hpp"
+#include "storage/model/json_text.hpp"
 
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/system/system_error.hpp>
 #include <cerrno>
 #include <csignal>
@@ -32,7 +32,9 @@ std::string_view last_line(std::string_view text)
 
 std::string text_of(const boost::json::object& object)
 {
-    return object.empty() ? std::string() : boost::json::serialize(object);
+    std::string text;
+    if (!object.empty()) append_text(text, object);
+    return text;
 }
 
 }

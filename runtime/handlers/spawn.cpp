@@ -7,9 +7,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/close_range.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 namespace rowlock::runtime {
@@ -50,6 +50,12 @@ std::vector<char*> pointers(std::vector<std::string>& texts)
     // The pipe is empty and this fits: it is written whole or the parent is gone.
     [[maybe_unused]] const auto written = ::write(p.report, &t, sizeof t);
     ::_exit(127);
+}
+
+// <sys/pidfd.h> of glibc 2.36 cannot be linked from C++ (it has no extern "C").
+int open_pidfd(pid_t pid)
+{
+    return static_cast<int>(::syscall(SYS_pidfd_open, pid, O_NONBLOCK));
 }
 
 // The child's side. It borrows the parent's memory (vfork): only system calls, and nothing of the parent's is changed.
@@ -175,7 +181,7 @@ attempted<child> spawn(launch what)
     }
     if (pid < 0) return exhausted(fmt::format("{} could not be started", what.file), error);
 
-    child c{pid, file_descriptor(::pidfd_open(pid, PIDFD_NONBLOCK))};
+    child c{pid, file_descriptor(open_pidfd(pid))};
     const int no_pidfd = c.exit ? 0 : errno;
     *report_out = file_descriptor();
     trouble t;

@@ -1,7 +1,8 @@
 #include "runtime/handlers/template.hpp"
 
+#include "storage/model/json_text.hpp"
+
 #include <algorithm>
-#include <boost/json/serialize.hpp>
 #include <charconv>
 #include <fmt/format.h>
 #include <optional>
@@ -70,7 +71,7 @@ attempted<const json::value*> look_up(std::string_view path, const json::value& 
 std::string as_text(const json::value& value)
 {
     if (const auto* s = value.if_string()) return {s->data(), s->size()};
-    return json::serialize(value);
+    return to_text(value);
 }
 
 std::string percent_encoded(std::string_view text)

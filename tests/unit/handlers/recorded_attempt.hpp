@@ -1,0 +1,57 @@
+#pragma once
+
+#include "runtime/handlers/attempt.hpp"
+#include "runtime/handlers/handlers.hpp"
+#include "tests/support/run_on_core.hpp"
+#include "tests/support/scratch_folder.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace rowlock::test {
+
+// An attempt whose records are kept in memory, and what performs it.
+struct recorded_attempt {
+    runtime::core core{0};
+    scratch_folder folder;
+    runtime::process_options process{.enabled = true, .allowed_programs = {"*"}, .run_root = folder.path() / "runs"};
+    runtime::http_options http{.allow_private_addresses = true};
+
+    handler_spec handler;
+    std::string parameters = "{}";
+    int attempt_number = 1;
+    std::string trace_parent{};
+    runtime::deadline until = runtime::no_deadline;
+    std::optional<runtime::checkpoint_data> last_checkpoint{};
+    std::optional<error> artifact_error{};
+    bool log_breaks = false;
+    std::function<void(runtime::attempt&)> on_heartbeat{};
+    std::function<void(const runtime::checkpoint_data&, runtime::attempt&)> on_checkpoint{};
+
+    // What was recorded.
+    std::string out;
+    std::string err;
+    std::string system;
+    int heartbeats = 0;
+    std::vector<double> progress;
+    std::vector<runtime::checkpoint_data> checkpoints;
+    std::vector<runtime::artifact> artifacts;
+
+    // Performs it with handlers of its own.
+    outcome perform();
+    // Performs it with handlers that are kept, on `core`.
+    outcome perform(runtime::handlers& with);
+
+    std::filesystem::path run_directory() const { return process.run_root / run_id.str(); }
+    execution_id id = execution_id::make(1'700'000'000'000, 7, 1);
+    execution_id run_id = execution_id::make(1'700'000'000'000, 7, 2);
+
+private:
+    runtime::attempt_records records(runtime::attempt*& running);
+};
+
+// sh -c SCRIPT
+process_handler shell(std::string script);
+
+}
