@@ -5,11 +5,15 @@ create function join_cluster_1(p_ttl interval, p_hostname text, p_pid int, p_ver
     values (clock() + p_ttl, p_hostname, p_pid, p_version, p_address, p_parallelism) returning instance_id $$;
 
 -- A clean leave: the instance owns nothing any more.
-create function leave_cluster_1(p_instance int) returns boolean language sql volatile as $$
-    with gone as (
-        update instances i set state = 'GONE', ended_at = clock() where i.instance_id = p_instance and i.state = 'ALIVE'
-        and not exists (select 1 from extents s where s.owner = i.instance_id) returning 1)
-    select exists (select 1 from gone) $$;
+create function leave_cluster_1(p_instance int) returns boolean language plpgsql as $$
+begin
+    -- FOR UPDATE waits for a claim that is still under way in the server, though its caller has given it up. (An update of the state
+    -- alone would not conflict with its KEY SHARE.) What it took is then seen by the next statement.
+    perform 1 from instances i where i.instance_id = p_instance for update;
+    update instances i set state = 'GONE', ended_at = clock() where i.instance_id = p_instance and i.state = 'ALIVE'
+        and not exists (select 1 from extents s where s.owner = i.instance_id);
+    return found;
+end $$;
 
 -- SKIP LOCKED: an instance with a claim under way is left for the next round; takeover never waits for the dead.
 -- p_sole: the only instance of the database says so; whatever else is there died with an earlier server.
