@@ -62,6 +62,10 @@ begin
         perform next_attempts_1(p_age, p_id, p_next, p_next_ms, 0::smallint);
     end if;
     if cardinality(p_clean) > 0 then
+        if held < n_extents then
+            -- What was lost belongs to somebody else now: a request to cancel it is for them.
+            p_clean := array(select u.id from unnest(p_id, p_extent) u (id, extent) join unnest(p_clean) c (id) using (id) where u.extent > 0);
+        end if;
         delete from live_notes n where n.execution_id = any (p_clean);
         delete from cancel_requests c where c.execution_id = any (p_clean);
     end if;
@@ -141,15 +145,16 @@ begin
     while i <= cardinality(ids) loop
         id := ids[i]; tries := 0;
         loop
-            -- Waiting here may end at another row than was meant: while we waited, the extent was split, settled or cut. Each
-            -- look takes a new snapshot, so looking again is enough. Ascending lo, as everybody.
-            select * into s from extents x where x.lo <= id order by x.lo desc limit 1 for no key update;
-            exit when found and s.hi >= id;
+            -- While we waited, the extent may have been split, settled or cut: then it is not locked, and nor is a neighbour below it,
+            -- which would be out of order. Each look takes a new snapshot, so looking again is enough. Ascending lo, as everybody.
+            select * into s from extents x
+            where x.lo = (select y.lo from extents y where y.lo <= id order by y.lo desc limit 1) and x.hi >= id for no key update;
+            exit when found;
             exit when exists (select 1 from results r where r.execution_id = id) or not exists (select 1 from executions e where e.execution_id = id);
             tries := tries + 1;
             if tries > 100 then raise exception 'execution % is in no extent', id using errcode = 'RL003'; end if;
         end loop;
-        if s.lo is null or s.hi < id then i := i + 1; continue; end if;
+        if s.lo is null then i := i + 1; continue; end if;
         part := '{}';
         while i <= cardinality(ids) and ids[i] <= s.hi loop
             part := part || ids[i]; i := i + 1;
@@ -170,21 +175,24 @@ create function cancel_1(p_tenant int, p_id uuid[], p_actor text, p_reason text)
 returns table (execution_id uuid, status smallint, owner int) language plpgsql as $$
 #variable_conflict use_column
 declare
-    cut_ uuid[]; fences int[]; owned uuid[]; owners int[];
+    cut_ uuid[]; fences int[]; owned uuid[]; owners int[]; claims timestamptz[];
 begin
     select array_agg(e.execution_id) into p_id from executions e where e.execution_id = any (p_id) and (p_tenant is null or e.tenant_key = p_tenant);
     if p_id is null then return; end if;
     select array_agg(c.execution_id) filter (where is_cut), array_agg((c.extent).fence) filter (where is_cut),
-           array_agg(c.execution_id) filter (where not is_cut), array_agg((c.extent).owner) filter (where not is_cut)
-    into cut_, fences, owned, owners from cut(p_id) c;
+           array_agg(c.execution_id) filter (where not is_cut), array_agg((c.extent).owner) filter (where not is_cut),
+           array_agg((c.extent).claimed_at) filter (where not is_cut)
+    into cut_, fences, owned, owners, claims from cut(p_id) c;
     insert into results (execution_id, status, fence, completed_at, error_code, error_message, actor)
     select u.id, 8, u.fence, clock(), 'CANCELLED', p_reason, p_actor from unnest(cut_, fences) u (id, fence);
     with asked as (
         insert into cancel_requests as c (execution_id, owner, actor, reason)
         select u.id, u.owner, p_actor, p_reason from unnest(owned, owners) u (id, owner) order by u.id
         on conflict do nothing returning c.execution_id)
-    insert into extra_transitions (execution_id, from_status, to_status, actor, reason)
-    select a.execution_id, 3, 3, p_actor, 'cancel requested' || coalesce(': ' || nullif(p_reason, ''), '') from asked a;
+    -- A request that had to wait for the claim is not older than that.
+    insert into extra_transitions (execution_id, at, from_status, to_status, actor, reason)
+    select a.execution_id, greatest(u.claimed_at, clock()), 3, 3, p_actor, 'cancel requested' || coalesce(': ' || nullif(p_reason, ''), '')
+    from asked a join unnest(owned, claims) u (execution_id, claimed_at) using (execution_id);
     return query select u.id, 8::smallint, null::int from unnest(cut_) u (id)
         union all select u.id, null, u.owner from unnest(owned, owners) u (id, owner);
 end $$;
