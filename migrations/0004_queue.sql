@@ -273,8 +273,9 @@ begin
         insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, fence, remaining)
         select with_ordinal(s.lo, ordinal_of(s.lo) + t.m), s.hi, s.lane_id, s.rank, s.eligible_at, s.expires_at, s.priority, true, s.fence, t.n - t.m
         from take t join extents s on s.lo = t.lo where t.m < t.n)
+    -- A claim that had to wait for the rules may be older than what it takes: nothing starts before it is eligible.
     update extents s
-    set owner = p_instance, fence = s.fence + 1, remaining = t.m, claimed_at = clock(),
+    set owner = p_instance, fence = s.fence + 1, remaining = t.m, claimed_at = greatest(clock(), s.eligible_at),
         hi = case when t.m < t.n then with_ordinal(s.lo, ordinal_of(s.lo) + t.m - 1) else s.hi end,
         limit_ids = case when limited then (select l.limit_ids from lanes l where l.lane_id = s.lane_id) end
     from take t where s.lo = t.lo
