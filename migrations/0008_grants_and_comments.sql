@@ -23,7 +23,7 @@ revoke execute on all functions in schema rowlock from public;
 do $$
 begin
     if has_role('rowlock_auditor') then
-        grant execute on function attempts_of(uuid), status_name(smallint), trigger_type_name(smallint), result_status_name(smallint), rfc3339(timestamptz) to rowlock_auditor;
+        grant execute on function status_name(smallint), trigger_type_name(smallint), result_status_name(smallint), rfc3339(timestamptz) to rowlock_auditor;
     end if;
 end $$;
 
