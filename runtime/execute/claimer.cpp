@@ -1,5 +1,6 @@
 #include "runtime/execute/claimer.hpp"
 
+#include "runtime/execute/crash_point.hpp"
 #include "runtime/execute/pause.hpp"
 
 #include <spdlog/spdlog.h>
@@ -82,6 +83,7 @@ bool claimer::claim_once(storage::session& s)
     if (budget == 0) return true;
     int taken = 0;
     try {
+        crash_point("claim.before_commit");
         const auto answer = storage::claim_next(s, owner, cursor_, max_lanes, budget);
         const auto& extents = answer.extents;
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
@@ -91,6 +93,7 @@ bool claimer::claim_once(storage::session& s)
         const bool at_front = cursor_.value == 0;
         cursor_ = answer.next_after;
         if (extents.empty()) return cursor_.value != 0 || !at_front;
+        crash_point("claim.after_commit");
         counts_.claims.fetch_add(1, std::memory_order_relaxed);
         counts_.claimed.fetch_add(static_cast<std::uint64_t>(taken), std::memory_order_relaxed);
         start(s, owner, extents);

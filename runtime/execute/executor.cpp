@@ -1,6 +1,8 @@
 #include "runtime/execute/executor.hpp"
 
+#include "runtime/execute/crash_point.hpp"
 #include "runtime/execute/retry.hpp"
+#include "runtime/observe/event_log.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -22,6 +24,27 @@ finished finish(const assignment& work, outcome result, double random01)
     const auto decision = decide_retry(d.retry, work.attempt_number, work.lost_count, d.idempotent, end.result, random01);
     if (decision.again) end.retry_in = decision.delay;
     return end;
+}
+
+// Spec A6. Executions that need no waiting come by the ten thousand a second: their events are for debugging only.
+event event_of(std::string_view name, const assignment& work)
+{
+    event e(name);
+    e.add("execution_id", work.id.str()).add("run_id", work.run_id.str()).add("job_id", work.job->definition.job_id);
+    e.add("attempt_number", std::int64_t{work.attempt_number}).add("instance_id", std::int64_t{work.owner.value});
+    e.add("correlation_id", work.correlation_id);
+    return e;
+}
+
+void log_end(const assignment& work, const finished& end, double seconds, spdlog::level::level_enum level)
+{
+    if (!event::on(level)) return;
+    const outcome& o = end.result;
+    auto e = event_of("execution_end", work);
+    e.add("status", to_string(o.status)).add("duration_seconds", seconds).add("error_code", o.error_code).add("error_message", o.error_message);
+    if (o.exit_code) e.add("exit_code", std::int64_t{*o.exit_code});
+    e.write(level);
+    if (end.retry_in) event_of("retry", work).add("error_code", o.error_code).add("delay_ms", std::int64_t{end.retry_in->count()}).write(level);
 }
 
 double random01()
@@ -90,6 +113,7 @@ private:
         auto sinks = owner_.notes_.for_attempt(work, noted);
         const auto me = std::make_shared<live>(std::move(work), until, std::move(sinks));
         running_.emplace(me->a.work().id, me);
+        if (event::on(spdlog::level::info)) event_of("execution_start", me->a.work()).write(spdlog::level::info);
 
         steady_timer alarm(home_.executor());
         if (until != no_deadline) {
@@ -99,6 +123,7 @@ private:
             });
         }
 
+        crash_point("run.started");
         outcome result;
         try {
             result = co_await handlers_->perform(me->a);
@@ -110,13 +135,14 @@ private:
         }
         alarm.cancel();
         running_.erase(me->a.work().id);
-        owner_.counts_.run_us.fetch_add(static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - began).count()),
-                                        std::memory_order_relaxed);
-        hand_over(*me, std::move(result), *noted);
+        const auto ran = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - began);
+        owner_.counts_.run_us.fetch_add(static_cast<std::uint64_t>(ran.count()), std::memory_order_relaxed);
+        hand_over(*me, std::move(result), *noted, ran);
     }
 
-    void hand_over(live& me, outcome result, bool noted)
+    void hand_over(live& me, outcome result, bool noted, std::chrono::microseconds ran)
     {
+        crash_point("run.returned");
         owner_.running_.fetch_sub(1, std::memory_order_acq_rel);
         owner_.counts_.running.fetch_sub(1, std::memory_order_relaxed);
         const stop_reason why = me.a.stopped();
@@ -142,6 +168,7 @@ private:
         finished end = finish(work, std::move(result), random01());
         end.actor = me.actor;
         end.leaves_notes = noted || why == stop_reason::cancelled;
+        log_end(work, end, static_cast<double>(ran.count()) / 1e6, spdlog::level::info);
         if (outbox_.empty()) boost::asio::post(home_.executor(), [this] { flush(); });
         outbox_.push_back(std::move(end));
     }
@@ -200,6 +227,7 @@ void executor::start(std::vector<assignment> work)
     for (auto& each : work) {
         if (auto result = outcome_at_once(each)) {
             at_once.push_back(finish(each, std::move(*result), random01()));
+            log_end(each, at_once.back(), 0, spdlog::level::debug);
             continue;
         }
         shares[(turn + n++ / share) % workers_.size()].push_back(std::move(each));

@@ -1,6 +1,7 @@
 #include "runtime/execute/membership.hpp"
 
 #include "runtime/execute/channel.hpp"
+#include "runtime/execute/crash_point.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -46,6 +47,7 @@ awaitable<result<void>> membership::join()
     const auto asked = steady_clock::now();
     const auto joined = co_await control_.write([row = options_.row](storage::session& s) -> result<instance_id> { return storage::join_cluster(s, row); });
     contact(joined.has_value());
+    crash_point("join.after_commit");
     if (!joined) co_return joined.error();
     self_.become(*joined);
     self_.lease_until(asked + options_.row.lease);
@@ -243,6 +245,7 @@ awaitable<void> membership::take_over()
             return storage::takeover(s, self, age, takeover_batch);
         });
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
+        crash_point("takeover.after_commit");
         if (!n || *n == 0) co_return;
         spdlog::warn("took over {} executions of instances that are gone", *n);
         counts_.taken_over.fetch_add(static_cast<std::uint64_t>(*n), std::memory_order_relaxed);

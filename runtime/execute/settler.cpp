@@ -1,5 +1,6 @@
 #include "runtime/execute/settler.hpp"
 
+#include "runtime/execute/crash_point.hpp"
 #include "runtime/execute/pause.hpp"
 
 #include <algorithm>
@@ -89,9 +90,11 @@ void settler::commit_of(storage::session& s, instance_id owner, std::vector<fini
 bool settler::try_commit(storage::session& s, instance_id owner, const std::vector<finished*>& ends, bool again)
 {
     fill(ends);
+    crash_point("settle.before_commit");
     const auto lost = storage::settle(s, owner, options_.priority_age, again, columns_);
     counts_.settle_batches.fetch_add(1, std::memory_order_relaxed);
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
+    crash_point("settle.after_commit");
     account(ends, lost);
     return true;
 }

@@ -1,5 +1,6 @@
 #include "runtime/execute/submitter.hpp"
 
+#include "runtime/execute/crash_point.hpp"
 #include "runtime/execute/pause.hpp"
 #include "runtime/execute/submit_plan.hpp"
 
@@ -104,9 +105,11 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
             if (in_doubt) reply = read_back(s, p);
             if (!reply) {
                 fill(columns_, p.layout, p.requests);
+                crash_point("submit.before_commit");
                 reply = storage::submit(s, p.owner, p.slots, options_.priority_age, options_.key_ttl, columns_);
                 counts_.statements.fetch_add(1, std::memory_order_relaxed);
             }
+            crash_point("submit.after_commit");
             answer(s, p, batch, *reply);
             return next_round;
         } catch (const storage::lease_lost_error&) {
