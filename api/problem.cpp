@@ -28,7 +28,6 @@ problem_kind kind_of(errc code)
     case errc::unsupported_media_type: return {"UNSUPPORTED_MEDIA_TYPE", 415};
     case errc::request_timeout: return {"REQUEST_TIMEOUT", 408};
     case errc::rate_limited: return {"RATE_LIMITED", 429};
-    case errc::queue_full: return {"QUEUE_FULL", 429};
     case errc::overloaded: return {"OVERLOADED", 503};
     case errc::database_unavailable: return {"DATABASE_UNAVAILABLE", 503};
     case errc::stopping: return {"STOPPING", 503};
@@ -103,7 +102,7 @@ void write_problem(response& reply, const error& e)
     case errc::malformed_json: case errc::invalid_request: case errc::not_found: case errc::job_not_found: case errc::job_version_not_found:
     case errc::job_disabled: case errc::idempotency_key_reused: case errc::already_ended: case errc::not_retryable: case errc::version_conflict:
     case errc::unauthenticated: case errc::forbidden: case errc::method_not_allowed: case errc::unsupported_media_type: case errc::rate_limited:
-    case errc::queue_full: case errc::overloaded: case errc::database_unavailable: case errc::lease_lost: case errc::internal: break;
+    case errc::overloaded: case errc::database_unavailable: case errc::lease_lost: case errc::internal: break;
     }
 }
 

@@ -37,7 +37,7 @@ std::optional<Number> read_number(std::string_view text)
 bool within(const setting& row, double d)
 {
     if (!row.range) return std::isfinite(d);
-    return (d >= row.range->least && d <= row.range->most) || (row.range->or_zero && d == 0);
+    return (d >= row.range->least && d <= row.range->most);
 }
 
 std::string plain(double d)
@@ -48,7 +48,7 @@ std::string plain(double d)
 std::string must_be(const setting& row, std::string_view what)
 {
     if (!row.range) return fmt::format("must be {}", what);
-    return fmt::format("must be {}{} from {} to {}", row.range->or_zero ? "0, or " : "", what, plain(row.range->least), plain(row.range->most));
+    return fmt::format("must be {} from {} to {}", what, plain(row.range->least), plain(row.range->most));
 }
 
 std::string trimmed(std::string_view text)
@@ -218,7 +218,7 @@ std::string_view type_name(const setting& row)
 
 std::string range_text(const setting& row)
 {
-    if (row.range) return fmt::format("{}{}..{}", row.range->or_zero ? "0, " : "", plain(row.range->least), plain(row.range->most));
+    if (row.range) return fmt::format("{}..{}", plain(row.range->least), plain(row.range->most));
     return fmt::format("{}", fmt::join(std::visit(choices_of{}, row.member), "|"));
 }
 

@@ -39,7 +39,6 @@ struct settings {
     int cores{};
     int database_sessions{};
     int executor_parallelism{};
-    std::int64_t executor_queue_capacity{};      // 0: unbounded
     milliseconds scheduler_poll_interval{};
     milliseconds lease{};
     milliseconds priority_age{};
@@ -57,7 +56,6 @@ struct settings {
     std::int64_t max_body_bytes{};
     std::int64_t max_header_bytes{};
     milliseconds header_timeout{};
-    milliseconds body_timeout{};
     milliseconds idle_timeout{};
     int max_connections{};
     int max_queued_submissions{};

@@ -15,7 +15,6 @@ constexpr duration_member in_seconds(milliseconds s::*member) { return {member, 
 constexpr duration_member in_hours(milliseconds s::*member) { return {member, 3'600'000}; }
 
 constexpr setting_range from(double least, double most) { return {least, most}; }
-constexpr setting_range zero_or_from(double least, double most) { return {least, most, true}; }
 
 constexpr double day = 86'400;
 constexpr std::nullopt_t same = std::nullopt;      // `dev` has the same default
@@ -30,8 +29,6 @@ constexpr setting table[] = {
     {"CORES", &s::cores, "0", same, from(0, 1024), "threads that serve and execute; 0: one for each of the machine's cores"},
     {"DATABASE_SESSIONS", &s::database_sessions, "4", same, from(1, 64), "database sessions for general use, each with a thread"},
     {"EXECUTOR_PARALLELISM", &s::executor_parallelism, "20", same, from(1, 100'000), "executions that this instance runs at a time"},
-    {"EXECUTOR_QUEUE_CAPACITY", &s::executor_queue_capacity, "0", same, zero_or_from(10, 10'000'000),
-     "queued executions in the whole database before submissions are refused; 0: no bound"},
     {"SCHEDULER_POLL_INTERVAL_MS", in_milliseconds(&s::scheduler_poll_interval), "1000", same, from(100, 60'000),
      "longest wait between two looks for due work"},
     {"LEASE_SECONDS", in_seconds(&s::lease), "30", same, from(2, 300),
@@ -55,7 +52,6 @@ constexpr setting table[] = {
     {"MAX_BODY_BYTES", &s::max_body_bytes, "33554432", same, from(1024, 1 << 30), "largest body of a request"},
     {"MAX_HEADER_BYTES", &s::max_header_bytes, "65536", same, from(1024, 1 << 20), "largest head of a request"},
     {"HEADER_TIMEOUT_SECONDS", in_seconds(&s::header_timeout), "10", same, from(0.1, 3600), "time for the head of a request to arrive"},
-    {"BODY_TIMEOUT_SECONDS", in_seconds(&s::body_timeout), "60", same, from(0.1, 3600), "time for the body of a request to arrive, and for an answer to be taken"},
     {"IDLE_TIMEOUT_SECONDS", in_seconds(&s::idle_timeout), "75", same, from(0.1, day), "time that a connection may be silent between requests"},
     {"MAX_CONNECTIONS", &s::max_connections, "10000", same, from(1, 1'000'000), "connections at a time; more are answered 503"},
     {"MAX_QUEUED_SUBMISSIONS", &s::max_queued_submissions, "100000", same, from(1, 10'000'000), "submissions waiting for their commit; more are answered 503"},

@@ -45,7 +45,7 @@ struct submitted {
 };
 
 // In the order of the items. Errors: idempotency_key_reused (`fields` names each as executions[i].idempotency_key), job_not_found or
-// job_disabled where that changed meanwhile, queue_full, overloaded, database_unavailable, stopping.
+// job_disabled where that changed meanwhile, overloaded, database_unavailable, stopping.
 using submit_answer = result<std::vector<submitted>>;
 
 }

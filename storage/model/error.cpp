@@ -26,7 +26,6 @@ std::string_view sentence(errc code)
     case errc::unsupported_media_type: return "The body must be application/json.";
     case errc::request_timeout: return "The request took too long to arrive.";
     case errc::rate_limited: return "A limit that refuses is reached.";
-    case errc::queue_full: return "The queue has reached its capacity.";
     case errc::overloaded: return "The server has reached one of its bounds.";
     case errc::database_unavailable: return "The database cannot be reached.";
     case errc::stopping: return "The server is stopping.";

@@ -32,7 +32,6 @@ enum class errc {
     unsupported_media_type,
     request_timeout,
     rate_limited,          // the caller's own limit: 429
-    queue_full,            // EXECUTOR_QUEUE_CAPACITY: 429
     overloaded,            // the server's own bounds: 503
     database_unavailable,  // 503
     stopping,              // 503

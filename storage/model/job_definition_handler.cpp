@@ -70,12 +70,8 @@ process_handler read_process(json_fields& fields)
     handler.command = fields.texts("command", {1, 1000, argument});
     const auto command = fields.find("command");
     const auto* list = command ? command.value->if_array() : nullptr;
-    if (list) {
-        for (std::size_t i = 0; i < list->size(); ++i) {
-            const auto* s = (*list)[i].if_string();
-            if (s && s->empty()) fields.errors().add(fmt::format("{}[{}]", fields.path_of_member("command"), i), &(*list)[i], "must not be empty");
-        }
-    }
+    const auto* program = list && !list->empty() ? list->front().if_string() : nullptr;
+    if (program && program->empty()) fields.errors().add(fields.path_of_member("command") + "[0]", &list->front(), "must name a program");
     handler.env = fields.text_map("env", 256, {0, 100'000}, refusal_of_variable);
     if (auto cwd = fields.text("cwd", {1, 4096})) {
         if (cwd->front() != '/') fields.refuse(fields.find("cwd"), "must be an absolute path; left out, each attempt gets a private directory");

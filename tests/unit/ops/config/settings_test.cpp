@@ -109,7 +109,6 @@ TEST_CASE("without anything given the defaults of the contract hold", "[unit][se
 {
     const auto s = good({}).values;
     CHECK(s.executor_parallelism == 20);
-    CHECK(s.executor_queue_capacity == 0);
     CHECK(s.scheduler_poll_interval == 1s);
     CHECK(s.retry_default_max_attempts == 3);
     CHECK(s.retry_default_initial_delay == 60s);
@@ -168,7 +167,6 @@ TEST_CASE("values out of range or of another type are refused with the range and
         {"EXECUTOR_PARALLELISM", "many", "must be an integer from 1 to 100000"},
         {"EXECUTOR_PARALLELISM", "5x", "must be an integer"},
         {"EXECUTOR_PARALLELISM", " 5", "must be an integer"},
-        {"EXECUTOR_QUEUE_CAPACITY", "9", "must be 0, or an integer from 10 to 10000000"},
         {"LEASE_SECONDS", "1.9", "must be seconds, in steps of 0.001, from 2 to 300"},
         {"LEASE_SECONDS", "2.0005", "must be seconds, in steps of 0.001, from 2 to 300"},
         {"LEASE_SECONDS", "nan", "must be seconds"},
