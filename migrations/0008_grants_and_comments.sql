@@ -10,6 +10,7 @@ begin
         grant select, insert on logs to rowlock_app;
         grant select, insert, update on jobs, lanes, instances, tenants, tokens to rowlock_app;
         grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_queue, v_jobs, v_job_versions, v_limits to rowlock_app;
+        grant select on migrations to rowlock_app;      -- `serve` looks whether the database is up to date
         grant usage on all sequences in schema rowlock to rowlock_app;
         grant execute on all functions in schema rowlock to rowlock_app;
     end if;
