@@ -69,7 +69,7 @@ left join lateral (select x.* from (select x.* from extents x where x.lo <= e.ex
                    where r.execution_id is null and x.hi >= e.execution_id) s on true
 cross join lateral (
     select e.scheduled_time > e.submitted_at as delayed, coalesce(r.started_at, s.claimed_at) as started,
-           e.scheduled_time > e.submitted_at and (not coalesce(s.ready, true) or (r.started_at is null and r.completed_at < e.scheduled_time)) as still_pending) h
+           e.scheduled_time > e.submitted_at and (not coalesce(s.ready, true) or (r.started_at is null and coalesce(r.completed_at < e.scheduled_time, false))) as still_pending) h
 cross join lateral (
     select e.submitted_at as at, null::int as from_status, case when h.delayed then 1 else 2 end as to_status, coalesce(e.submitter, 'local') as actor, null::int as fence,
            case when e.attempt_number > 1 then 'attempt ' || e.attempt_number else 'submitted' end as reason, 1 as step
