@@ -1,0 +1,59 @@
+#include "runtime/execute/ledger.hpp"
+#include "runtime/execute/slots.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace rowlock;
+using namespace rowlock::runtime;
+using namespace std::chrono_literals;
+
+namespace {
+
+execution_id id(std::uint32_t n) { return execution_id::make(1, 1, n); }
+
+}
+
+TEST_CASE("an extent is forgotten when all of it has been settled", "[unit][ledger]")
+{
+    ledger l;
+    l.add(id(0), fence{1}, 3);
+    l.settled(id(0), fence{1}, 2);
+    CHECK(l.all().size() == 1);
+    l.settled(id(0), fence{1}, 1);
+    CHECK(l.all().empty());
+}
+
+TEST_CASE("an extent that the ledger does not know is a stranger only after it was unknown for long enough", "[unit][ledger]")
+{
+    ledger l;
+    l.add(id(0), fence{1}, 1);
+    const std::vector<storage::owned_extent> owned{{id(0), id(0), fence{1}, 1}, {id(5), id(5), fence{2}, 1}};
+    const auto start = steady_clock::now();
+    CHECK(l.strangers(owned, start, 10s).empty());
+    CHECK(l.strangers(owned, start + 9s, 10s).empty());
+    const auto found = l.strangers(owned, start + 10s, 10s);
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].lo == id(5));
+}
+
+TEST_CASE("an extent whose answer arrives late is no stranger", "[unit][ledger]")
+{
+    ledger l;
+    const std::vector<storage::owned_extent> owned{{id(5), id(5), fence{2}, 1}};
+    const auto start = steady_clock::now();
+    CHECK(l.strangers(owned, start, 10s).empty());
+    l.add(id(5), fence{2}, 1);
+    CHECK(l.strangers(owned, start + 20s, 10s).empty());
+}
+
+TEST_CASE("slots are taken as far as there are any, and never more", "[unit][slots]")
+{
+    slots s(5);
+    CHECK(s.take(3) == 3);
+    CHECK(s.take(3) == 2);
+    CHECK(s.take(1) == 0);
+    CHECK(s.in_use() == 5);
+    s.give(4);
+    CHECK(s.available() == 4);
+    CHECK(s.take(0) == 0);
+}
