@@ -1,0 +1,160 @@
+#include "tests/pg/queue/queue_traffic.hpp"
+
+#include <atomic>
+#include <stdexcept>
+
+namespace rowlock::test {
+
+execution_id first_of_new_block()
+{
+    static std::atomic<std::uint64_t> counter{0};
+    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(wall_clock().time_since_epoch());
+    constexpr std::uint64_t slot = 0xfffe;           // no instance of a test has this number
+    return execution_id::make(static_cast<std::uint64_t>(now.count()), (slot << 38) | ++counter, 0);
+}
+
+submission& submission::extent(const queue_job& job, int n, like as)
+{
+    columns_.lo.add(next_);
+    for (int i = 0; i < n; ++i) {
+        columns_.id.add(next_);
+        columns_.extent.add(columns_.lo.size());
+        columns_.unit.add(static_cast<std::int32_t>(as.unit));
+        columns_.parameters.add(std::string_view(R"({"n": 1})"));
+        columns_.correlation.add_text_or_null(as.correlation);
+        ids_.push_back(next_);
+        next_ = next_.with_ordinal(next_.ordinal() + 1);
+    }
+    columns_.hi.add(ids_.back());
+    columns_.n.add(static_cast<std::int32_t>(n));
+    columns_.tenant.add(job.tenant.value);
+    columns_.lane.add(job.lane.value);
+    columns_.job.add(job.key.value);
+    columns_.version.add(static_cast<std::int32_t>(job.version));
+    columns_.priority.add(static_cast<std::int16_t>(as.priority));
+    columns_.trigger.add(static_cast<std::int16_t>(trigger_type::manual));
+    columns_.eligible.add(as.eligible);
+    columns_.submitter.add_text_or_null(as.submitter);
+    return *this;
+}
+
+submission& submission::key(tenant_key tenant, std::string_view key, std::string_view request, int unit)
+{
+    columns_.key_tenant.add(tenant.value);
+    columns_.key.add(key);
+    columns_.key_request.add(request);
+    columns_.key_unit.add(static_cast<std::int32_t>(unit));
+    columns_.key_execution.add(ids_.back());
+    columns_.key_executions.add_null();
+    return *this;
+}
+
+submission& submission::batch_key(tenant_key tenant, std::string_view key, std::string_view request, int unit)
+{
+    columns_.key_tenant.add(tenant.value);
+    columns_.key.add(key);
+    columns_.key_request.add(request);
+    columns_.key_unit.add(static_cast<std::int32_t>(unit));
+    columns_.key_execution.add(ids_.front());
+    std::string all = "{";
+    for (const auto& id : ids_) all += (all.size() > 1 ? "," : "") + id.str();
+    columns_.key_executions.add(std::string_view(all + "}"));
+    return *this;
+}
+
+storage::submit_reply submission::commit(storage::session& s, instance_id owner, int slots, std::chrono::milliseconds key_ttl)
+{
+    return storage::submit(s, owner, slots, priority_age, key_ttl, columns_);
+}
+
+ends& ends::from(const execution_id& lo, fence f)
+{
+    columns_.lo.add(lo);
+    columns_.fence.add(f.value);
+    ++extents_;
+    return *this;
+}
+
+void ends::add(const execution_id& id, execution_status status)
+{
+    last_ = id;
+    columns_.id.add(id);
+    columns_.extent.add(static_cast<std::int32_t>(extents_));
+    columns_.status.add(static_cast<std::int16_t>(status));
+    columns_.age_us.add(static_cast<std::int32_t>(0));
+}
+
+ends& ends::end(const execution_id& id, execution_status status)
+{
+    add(id, status);
+    columns_.next.add_null();
+    columns_.next_ms.add_null();
+    return *this;
+}
+
+ends& ends::fail(const execution_id& id, const execution_id& next, std::chrono::milliseconds delay)
+{
+    add(id, execution_status::failed);
+    columns_.next.add(next);
+    columns_.next_ms.add(static_cast<std::int32_t>(delay.count()));
+    columns_.any_next = true;
+    return *this;
+}
+
+ends& ends::all(const std::vector<execution_id>& ids)
+{
+    for (const auto& id : ids) end(id);
+    return *this;
+}
+
+ends& ends::clean()
+{
+    columns_.clean.add(last_);
+    return *this;
+}
+
+std::vector<execution_id> ends::commit(storage::session& s, instance_id owner, bool again)
+{
+    return storage::settle(s, owner, priority_age, again, columns_);
+}
+
+std::vector<storage::claimed_extent> claim(storage::session& s, instance_id owner, int budget)
+{
+    std::vector<storage::claimed_extent> all;
+    lane_id cursor{};
+    for (bool more = true; more && budget > 0;) {
+        const auto answer = storage::claim_next(s, owner, cursor, 16, budget);
+        for (const auto& x : answer.extents) {
+            budget -= x.remaining;
+            all.push_back(x);
+        }
+        cursor = answer.next_after;
+        more = cursor.value > 0 || !answer.extents.empty();
+    }
+    return all;
+}
+
+storage::claimed_extent claim_one(storage::session& s, instance_id owner, int budget)
+{
+    const auto all = claim(s, owner, budget);
+    if (all.size() != 1) throw std::logic_error(std::to_string(all.size()) + " extents were claimed instead of one");
+    return all.front();
+}
+
+std::vector<execution_id> ids_in(const execution_id& lo, const execution_id& hi)
+{
+    std::vector<execution_id> ids;
+    for (auto o = lo.ordinal(); o <= hi.ordinal(); ++o) ids.push_back(lo.with_ordinal(o));
+    return ids;
+}
+
+int hand_back(storage::session& s, instance_id owner, const storage::claimed_extent& x)
+{
+    storage::array lo(storage::array::element::uuid);
+    storage::array fences(storage::array::element::int4);
+    lo.add(x.lo);
+    fences.add(x.fence.value);
+    return storage::hand_back(s, owner, lo, fences, "stopping");
+}
+
+}

@@ -1,0 +1,83 @@
+#pragma once
+
+#include "tests/pg/queue/queue_database.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rowlock::test {
+
+inline constexpr std::chrono::milliseconds priority_age{1000};
+
+// A new block of ids, as an instance would make it.
+execution_id first_of_new_block();
+
+// The columns of one group commit, put together by hand.
+class submission {
+public:
+    struct like {
+        int priority = 0;
+        std::optional<timestamp> eligible{};
+        int unit = 0;                                // which client sent it; counts where there are keys
+        std::string_view correlation{};
+        std::string_view submitter{};
+    };
+    submission() : next_(first_of_new_block()) {}
+
+    // One extent of n executions that are admitted alike.
+    submission& extent(const queue_job& job, int n = 1) { return extent(job, n, like{}); }
+    submission& extent(const queue_job& job, int n, like as);
+    // The last execution that was added carries a key.
+    submission& key(tenant_key tenant, std::string_view key, std::string_view request, int unit);
+    // All executions so far are one batch under one key.
+    submission& batch_key(tenant_key tenant, std::string_view key, std::string_view request, int unit);
+
+    storage::submit_reply commit(storage::session& s, instance_id owner = {}, int slots = 0, std::chrono::milliseconds key_ttl = std::chrono::hours{1});
+
+    const std::vector<execution_id>& ids() const { return ids_; }
+    const execution_id& id(std::size_t n = 0) const { return ids_.at(n); }
+
+private:
+    execution_id next_;
+    std::vector<execution_id> ids_;
+    storage::submit_batch columns_;
+};
+
+// The columns of one group commit of ends.
+class ends {
+public:
+    ends() = default;
+    explicit ends(const storage::claimed_extent& of) { from(of.lo, of.fence); }
+
+    // The extent that the ends which follow lie in.
+    ends& from(const execution_id& lo, fence f);
+    ends& end(const execution_id& id, execution_status status = execution_status::completed);
+    // It failed, and is tried again after the delay.
+    ends& fail(const execution_id& id, const execution_id& next, std::chrono::milliseconds delay = {});
+    ends& all(const std::vector<execution_id>& ids);
+    // The last one has left notes or requests behind.
+    ends& clean();
+
+    storage::settle_batch& columns() { return columns_; }
+    // Returns the extents that were lost.
+    std::vector<execution_id> commit(storage::session& s, instance_id owner, bool again = false);
+
+private:
+    void add(const execution_id& id, execution_status status);
+
+    int extents_ = 0;
+    execution_id last_{};
+    storage::settle_batch columns_;
+};
+
+// Everything that can be claimed now, with one statement for each look, until nothing is left or `budget` executions are claimed.
+std::vector<storage::claimed_extent> claim(storage::session& s, instance_id owner, int budget = 1'000'000);
+// One extent is there to claim: it.
+storage::claimed_extent claim_one(storage::session& s, instance_id owner, int budget = 1'000'000);
+// The ids lo..hi.
+std::vector<execution_id> ids_in(const execution_id& lo, const execution_id& hi);
+int hand_back(storage::session& s, instance_id owner, const storage::claimed_extent& x);
+
+}
