@@ -4,6 +4,7 @@
 #include "ops/cli/parameters.hpp"
 #include "ops/cli/progress_bar.hpp"
 #include "ops/cli/run_follower.hpp"
+#include "ops/cli/submission_file.hpp"
 #include "ops/cli/verbs.hpp"
 #include "storage/model/ids.hpp"
 #include "storage/model/time.hpp"
@@ -36,6 +37,7 @@ struct submit_options {
     std::vector<std::string> tags;
     std::string at;
     std::optional<std::size_t> count;
+    std::string each;
     std::optional<int> job_version;
 
     std::optional<std::chrono::seconds> wait_limit() const
@@ -94,21 +96,45 @@ exit_code submit_one(context& c, const submit_options& options, const json::obje
     return exit_code_of_execution(*last);
 }
 
+// Sends a batch and adds what was accepted.
+std::optional<refusal> submit_batch(context& c, json::array&& requests, const std::string& key, json::array& accepted)
+{
+    const std::size_t size = requests.size();
+    auto reply = c.api().post(target("/v1/executions/batch"), json::object{{"executions", std::move(requests)}}, key);
+    if (!reply) return reply.error();
+    const json::array* some = array_at(reply->body, "executions");
+    if (!some || some->size() != size) return odd_reply(fmt::format("a batch of {} was accepted without {} executions", size, size));
+    accepted.insert(accepted.end(), some->begin(), some->end());
+    return std::nullopt;
+}
+
 // Sends `count` times the same request in batches. What was accepted before a refusal is in `accepted`.
-std::optional<refusal> submit_batches(context& c, const submit_options& options, const json::object& request, json::array& accepted)
+std::optional<refusal> submit_same(context& c, const submit_options& options, const json::object& request, json::array& accepted)
 {
     const std::size_t count = *options.count;
     const std::string key = key_of(options);
     progress_bar bar(c.screen.err(), c.screen.style(), c.screen.quiet(), "submitting", count);
     for (std::size_t batch = 0; accepted.size() < count; ++batch) {
         const std::size_t size = std::min(count - accepted.size(), largest_batch);
-        json::object body{{"executions", json::array(size, json::value(request))}};
         // Each batch has a key made of the whole one's, so that the same command again continues where it broke off.
-        auto reply = c.api().post(target("/v1/executions/batch"), body, fmt::format("{}/{}", key, batch));
-        if (!reply) return reply.error();
-        const json::array* some = array_at(reply->body, "executions");
-        if (!some || some->size() != size) return odd_reply(fmt::format("a batch of {} was accepted without {} executions", size, size));
-        accepted.insert(accepted.end(), some->begin(), some->end());
+        if (auto refused = submit_batch(c, json::array(size, json::value(request)), fmt::format("{}/{}", key, batch), accepted)) return refused;
+        bar.advance_to(accepted.size());
+    }
+    return std::nullopt;
+}
+
+// Sends the lines of a file in batches; each has its own key, so the batches need none.
+std::optional<refusal> submit_lines(context& c, const submit_options& options, const json::object& request, json::array& accepted)
+{
+    auto file = read_submissions(options.each, request, key_of(options));
+    if (!file) return file.error();
+    progress_bar bar(c.screen.err(), c.screen.style(), c.screen.quiet(), "submitting", file->items.size());
+    while (accepted.size() < file->items.size()) {
+        const std::size_t first = accepted.size();
+        const std::size_t size = std::min(file->items.size() - first, largest_batch);
+        json::array batch;
+        for (std::size_t i = first; i < first + size; ++i) batch.emplace_back(std::move(file->items[i]));
+        if (auto refused = submit_batch(c, std::move(batch), {}, accepted)) return in_lines(std::move(*refused), *file, first);
         bar.advance_to(accepted.size());
     }
     return std::nullopt;
@@ -152,7 +178,7 @@ exit_code submit_many(context& c, const submit_options& options, const json::obj
 {
     json::array executions;
     const auto start = std::chrono::steady_clock::now();
-    const auto refused = submit_batches(c, options, request, executions);
+    const auto refused = options.each.empty() ? submit_same(c, options, request, executions) : submit_lines(c, options, request, executions);
     const auto length = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
     c.screen.notice(fmt::format("submitted {} of {} in {}", executions.size(), options.job, human_duration(length)));
     if (refused) return c.fail(*refused);
@@ -173,7 +199,7 @@ exit_code submit(context& c, const submit_options& options)
     if (options.timeout && !options.wait) return c.fail(bad_input("--timeout: has a meaning only with --wait"));
     const auto request = request_of(options);
     if (!request) return c.fail(request.error());
-    return options.count ? submit_many(c, options, *request) : submit_one(c, options, *request);
+    return options.count || !options.each.empty() ? submit_many(c, options, *request) : submit_one(c, options, *request);
 }
 
 }
@@ -193,12 +219,16 @@ void add_submit(CLI::App& app, context& c)
     verb->add_option("--correlation-id", options->correlation_id, "Kept with the execution and passed on");
     verb->add_option("--tag", options->tags, "A tag, NAME=VALUE; may be given several times")->allow_extra_args(false);
     verb->add_option("--at", options->at, "Start no earlier than this RFC 3339 time");
-    verb->add_option("--count", options->count, "Submit so many of the same, in batches")->check(CLI::Range(std::size_t{1}, std::size_t{100'000'000}));
+    auto* count = verb->add_option("--count", options->count, "Submit so many of the same, in batches")->check(CLI::Range(std::size_t{1}, std::size_t{100'000'000}));
+    verb->add_option("--each", options->each, "Submit one execution for each line of this file (- is stdin), in batches: a line is a JSON object with what is its own, as in\n"
+                                              "{\"parameters\": {\"n\": 1}, \"idempotency_key\": \"a\", \"priority\": 5}; the rest is as the other options say")
+        ->excludes(count);
     verb->add_option("--job-version", options->job_version, "Another version than the current one")->check(CLI::PositiveNumber);
     verb->footer("Examples:\n"
                  "  rowlock submit ingest -p table=packages -p limit=10\n"
                  "  rowlock submit ingest --parameters @parameters.json --wait --timeout 60\n"
                  "  rowlock submit noop --count 100000 --wait\n"
+                 "  rowlock submit ingest --each tables.jsonl --wait --format json > results.json\n"
                  "stdout carries the execution_id (with --wait: the execution), so: ID=$(rowlock submit ingest)");
     verb->callback([&c, options] { c.chosen = [&c, options] { return submit(c, *options); }; });
 }
