@@ -82,7 +82,6 @@ private:
         counter(all, "rowlock_database_errors_total", "Statements that failed.", value_of(r.database_errors));
         gauge(all, "rowlock_executions_running", "Executions that run here.", static_cast<double>(r.running.load(std::memory_order_relaxed)));
         gauge(all, "rowlock_submissions_waiting", "Submissions that wait for their commit.", static_cast<double>(r.waiting_for_commit.load(std::memory_order_relaxed)));
-        counter(all, "rowlock_queue_wait_seconds_total", "Time between queued and started, summed.", value_of(r.queue_wait_us) * microsecond);
         counter(all, "rowlock_run_seconds_total", "Time between started and returned, summed.", value_of(r.run_us) * microsecond);
     }
 

@@ -3,6 +3,7 @@
 #include "storage/array.hpp"
 #include "storage/rows.hpp"
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -29,26 +30,67 @@ const char* or_null(const std::string& text)
 
 }
 
-// Ids carry the time, so `since` and `until` are bounds of the primary key, a millisecond wide of the mark at most; the exact time is
-// checked too. Ended states are read from results, live ones from the queue: neither scans history for the other.
-constexpr statement list_executions_statement{"list_executions", R"sql(
-    select execution_json_1(v), v.execution_id
-    from (select e.execution_id from executions e left join results r using (execution_id)
-          where e.tenant_key = $1
-          and ($2::uuid is null or e.execution_id < $2)
-          and ($3::text is null or e.job_key = (select j.job_key from jobs j where j.tenant_key = $1 and j.job_id = $3))
-          and ($4::int2[] is null or r.status = any ($4) or (r.status is null and (
-               select case when not s.ready then 1 when s.owner is null then 2 else 3 end
-               from (select x.* from extents x where x.lo <= e.execution_id order by x.lo desc limit 1) s where s.hi >= e.execution_id) = any ($4)))
-          and ($5::uuid is null or e.execution_id in (select a.execution_id from attempts_of($5) a))
-          and ($6::text is null or e.correlation_id = $6)
-          and ($7::int2 is null or e.trigger_type = $7)
-          and ($8::timestamptz is null or (e.submitted_at >= $8 and e.execution_id >= first_id_at($8 - interval '1 minute')))
-          and ($9::timestamptz is null or (e.submitted_at < $9 and e.execution_id < first_id_at($9 + interval '1 minute')))
-          and ($10::jsonb is null or e.tags @> $10)
-          order by e.execution_id desc limit $11) page
-    cross join lateral (select * from v_executions v where v.execution_id = page.execution_id) v
-    order by v.execution_id desc)sql"};
+// Ids carry the time, so `since` and `until` are bounds of the primary key, a minute wide of the mark; the exact time is checked too.
+#define ROWLOCK_EXECUTION_FILTER \
+    " e.tenant_key = $1" \
+    " and ($2::uuid is null or e.execution_id < $2)" \
+    " and ($3::text is null or e.job_key = (select j.job_key from jobs j where j.tenant_key = $1 and j.job_id = $3))" \
+    " and ($5::uuid is null or e.execution_id in (select a.execution_id from attempts_of($5) a))" \
+    " and ($6::text is null or e.correlation_id = $6)" \
+    " and ($7::int2 is null or e.trigger_type = $7)" \
+    " and ($8::timestamptz is null or (e.submitted_at >= $8 and e.execution_id >= first_id_at($8 - interval '1 minute')))" \
+    " and ($9::timestamptz is null or (e.submitted_at < $9 and e.execution_id < first_id_at($9 + interval '1 minute')))" \
+    " and ($10::jsonb is null or e.tags @> $10)"
+#define ROWLOCK_EXECUTION_PAGE(ids) \
+    "select execution_json_1(v), v.execution_id from (" ids ") page" \
+    " cross join lateral (select * from v_executions v where v.execution_id = page.execution_id) v order by v.execution_id desc"
+
+constexpr statement list_executions_statement{"list_executions", ROWLOCK_EXECUTION_PAGE(
+    "select e.execution_id from executions e left join results r using (execution_id)"
+    " where" ROWLOCK_EXECUTION_FILTER
+    " and ($4::int2[] is null or r.status = any ($4) or (r.status is null and ("
+    "     select case when not s.ready then 1 when s.owner is null then 2 else 3 end"
+    "     from (select x.* from extents x where x.lo <= e.execution_id order by x.lo desc limit 1) s where s.hi >= e.execution_id) = any ($4)))"
+    " order by e.execution_id desc limit $11")};
+
+// What has not ended is found through the queue, however much history there is. Extents do not overlap and none is empty, so the newest
+// n executions lie in the newest n extents, once those of other tenants and jobs are left out.
+constexpr statement list_live_statement{"list_live_executions", ROWLOCK_EXECUTION_PAGE(
+    "select e.execution_id from ("
+    "     select s.lo, s.hi from extents s join lanes l using (lane_id)"
+    "     where l.tenant_key = $1 and ($2::uuid is null or s.lo < $2)"
+    "     and ($3::text is null or l.job_key = (select j.job_key from jobs j where j.tenant_key = $1 and j.job_id = $3))"
+    "     and case when not s.ready then 1 when s.owner is null then 2 else 3 end = any ($4::int2[])"
+    "     order by s.lo desc limit $11) s"
+    " cross join lateral ("
+    "     select e.* from executions e where e.execution_id between s.lo and s.hi"
+    "     and not exists (select from results r where r.execution_id = e.execution_id) order by e.execution_id desc limit $11) e"
+    " where" ROWLOCK_EXECUTION_FILTER
+    " order by e.execution_id desc limit $11")};
+
+// What ended otherwise than well is rare, and has an index of its own.
+constexpr statement list_unsuccessful_statement{"list_unsuccessful_executions", ROWLOCK_EXECUTION_PAGE(
+    "select e.execution_id from results r join executions e using (execution_id)"
+    " where r.status <> 5 and r.status = any ($4::int2[]) and" ROWLOCK_EXECUTION_FILTER
+    " order by e.execution_id desc limit $11")};
+
+namespace {
+
+// Only the tenant, the job and the state are asked for, so that the queue alone can tell which come first.
+bool is_plain(const execution_filter& f)
+{
+    return !f.run_id && f.correlation_id.empty() && !f.trigger && !f.since && !f.until && f.tags.empty();
+}
+
+const statement& statement_for(const execution_filter& f)
+{
+    const auto all = [&f](auto which) { return !f.statuses.empty() && std::all_of(f.statuses.begin(), f.statuses.end(), which); };
+    if (is_plain(f) && all([](execution_status s) { return !is_terminal(s); })) return list_live_statement;
+    if (all([](execution_status s) { return is_terminal(s) && s != execution_status::completed; })) return list_unsuccessful_statement;
+    return list_executions_statement;
+}
+
+}
 
 std::optional<page> list_executions_json(session& s, tenant_key tenant, const execution_filter& f, int limit, const std::string& cursor)
 {
@@ -64,7 +106,7 @@ std::optional<page> list_executions_json(session& s, tenant_key tenant, const ex
     for (const auto& [key, value] : f.tags) tags[key] = value;
     const std::string tags_text = tags.empty() ? "" : boost::json::serialize(tags);
 
-    const auto rows = s.exec(list_executions_statement, tenant.value, or_null(cursor), or_null(f.job_id), or_null(statuses), or_null(run),
+    const auto rows = s.exec(statement_for(f), tenant.value, or_null(cursor), or_null(f.job_id), or_null(statuses), or_null(run),
                              or_null(f.correlation_id), or_null(trigger), or_null(since), or_null(until), or_null(tags_text), limit + 1);
     page found;
     for (const auto& row : rows) {

@@ -179,6 +179,17 @@ std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::mil
     return lost;
 }
 
+constexpr statement settled_by_statement{"settled_by", R"sql(
+    select u.id from unnest($2::uuid[], $3::int[]) u (id, fence)
+    cross join lateral (select r.instance_id, r.fence from results r where r.execution_id = u.id) r where r.instance_id = $1 and r.fence = u.fence)sql"};
+
+std::vector<execution_id> settled_by(session& s, instance_id owner, array& ids, array& fences)
+{
+    std::vector<execution_id> settled;
+    for (const auto& row : s.exec(settled_by_statement, owner.value, ids.parameter(), fences.parameter())) settled.push_back(id_of(row[0]));
+    return settled;
+}
+
 constexpr statement hand_back_statement{"hand_back", "select hand_back_1($1, $2::uuid[], $3::int[], $4)"};
 
 int hand_back(session& s, instance_id owner, array& lo, array& fences, const std::string& reason)
@@ -268,11 +279,12 @@ int takeover(session& s, instance_id self, std::chrono::milliseconds priority_ag
 }
 
 constexpr statement tick_statement{"tick", R"sql(
-    select now, extract(epoch from next_eligible - now) * 1000000, queued, changes, cancels, dead from tick_1($1, $2))sql"};
+    select now, extract(epoch from next_eligible - now) * 1000000, queued, changes, cancels, dead
+    from tick_1($1, $2 and clock() < coalesce(nullif($3, '')::timestamptz, 'infinity')))sql"};
 
-tick_answer tick(session& s, instance_id self, bool may_declare_dead)
+tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optional<timestamp> declare_until)
 {
-    const auto rows = s.exec(tick_statement, self.value, may_declare_dead);
+    const auto rows = s.exec(tick_statement, self.value, may_declare_dead, declare_until ? to_rfc3339(*declare_until) : std::string());
     const auto row = rows[0];
     tick_answer answer;
     answer.now = time_of(row[0]);

@@ -110,6 +110,9 @@ struct settle_batch {
 // The extents that were lost. `again`: this batch may have been committed before.
 std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& batch);
 
+// After a settle in doubt: which of these executions did the instance end, under these fences?
+std::vector<execution_id> settled_by(session& s, instance_id owner, array& ids, array& fences);
+
 int hand_back(session& s, instance_id owner, array& lo, array& fences, const std::string& reason);
 
 struct owned_extent {
@@ -168,7 +171,8 @@ struct tick_answer {
     int cancels = 0;
     int dead = 0;
 };
-tick_answer tick(session& s, instance_id self, bool may_declare_dead);
+// `declare_until`: by the database's clock; what arrives later, because something stood still on the way, declares nobody dead.
+tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optional<timestamp> declare_until = {});
 // The jobs that have changed since.
 std::vector<job_key> changed_jobs(session& s, std::int64_t since);
 int sweep(session& s, int rows);

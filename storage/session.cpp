@@ -1,5 +1,6 @@
 #include "storage/session.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <pqxx/util>
@@ -111,17 +112,33 @@ std::string sqlstate_of(const pqxx::sql_error& e)
     return e.sqlstate();
 }
 
+namespace {
+
+template <std::size_t N>
+bool has_sqlstate(const std::exception& e, const std::array<const char*, N>& prefixes)
+{
+    const auto* sql = dynamic_cast<const pqxx::sql_error*>(&e);
+    return sql != nullptr &&
+           std::any_of(prefixes.begin(), prefixes.end(), [sql](const char* prefix) { return std::strncmp(sql->sqlstate().c_str(), prefix, std::strlen(prefix)) == 0; });
+}
+
+}
+
 bool is_away(const std::exception& e)
 {
     if (dynamic_cast<const pqxx::broken_connection*>(&e) != nullptr || dynamic_cast<const pqxx::in_doubt_error*>(&e) != nullptr) return true;
-    if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&e)) {
-        // Class 57P: shutdown, crash, cannot connect now. 08: connection. 25006: a standby that is not promoted yet. 53300: too many connections.
-        static constexpr std::array<const char*, 4> prefixes{"57P", "08", "25006", "53300"};
-        for (const char* prefix : prefixes) {
-            if (std::strncmp(sql->sqlstate().c_str(), prefix, std::strlen(prefix)) == 0) return true;
-        }
-    }
-    return false;
+    // Class 57P: shutdown, crash, cannot connect now. 08: connection. 25006: a standby that is not promoted yet. 53300: too many connections.
+    static constexpr std::array<const char*, 4> prefixes{"57P", "08", "25006", "53300"};
+    return has_sqlstate(e, prefixes);
+}
+
+bool is_passing(const std::exception& e)
+{
+    // libpqxx 6 has no SQLSTATE for class 40, deadlocks and the like.
+    if (dynamic_cast<const pqxx::transaction_rollback*>(&e) != nullptr) return true;
+    // 40: deadlock. 53: disk, memory. 55P03: lock_timeout. 57014: statement_timeout, or an administrator's cancel. 58: the system.
+    static constexpr std::array<const char*, 5> prefixes{"40", "53", "55P03", "57014", "58"};
+    return has_sqlstate(e, prefixes);
 }
 
 }

@@ -124,5 +124,8 @@ auto session::in_transaction(F f)
 std::string sqlstate_of(const pqxx::sql_error& e);
 // Is this a server that is away, starting, stopping or switching over, so that the same may work later?
 bool is_away(const std::exception& e);
+// Did the server refuse this for what goes by (a timeout, a lock, a deadlock, memory, disk), so that the same may work later? Nothing was
+// committed.
+bool is_passing(const std::exception& e);
 
 }

@@ -99,7 +99,8 @@ bool claimer::claim_once(storage::session& s)
         start(s, owner, extents);
         return true;
     } catch (...) {
-        if (taken == 0) free_.give(budget);
+        // What was claimed and could not be started is nobody's: the lease service hands it back.
+        free_.give(taken == 0 ? budget : taken);
         throw;
     }
 }
@@ -107,22 +108,31 @@ bool claimer::claim_once(storage::session& s)
 void claimer::start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents)
 {
     for (const auto& x : extents) owned_.add(x.lo, x.fence, x.remaining);
-    std::vector<storage::claimed_execution> read;
     reconnect_pause wait;
     for (;;) {
         try {
-            read = storage::read_executions(s, extents);
-            counts_.statements.fetch_add(1, std::memory_order_relaxed);
-            break;
+            auto work = read_work(s, owner, extents);
+            runs_.start(std::move(work));
+            return;
         } catch (const std::exception& e) {
             // They are ours: they are read as soon as the database is there again.
-            if (!storage::is_away(e)) throw;
+            if (!storage::is_away(e) && !storage::is_passing(e)) {
+                for (const auto& x : extents) owned_.settled(x.lo, x.fence, x.remaining);
+                throw;
+            }
+            counts_.database_errors.fetch_add(1, std::memory_order_relaxed);
             s.disconnect();
             const std::lock_guard lock(mutex_);
             if (stopping_) return;
         }
         wait.pause();
     }
+}
+
+std::vector<assignment> claimer::read_work(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents)
+{
+    auto read = storage::read_executions(s, extents);
+    counts_.statements.fetch_add(1, std::memory_order_relaxed);
     std::vector<assignment> work;
     work.reserve(read.size());
     for (auto& e : read) {
@@ -132,7 +142,7 @@ void claimer::start(storage::session& s, instance_id owner, const std::vector<st
         work.push_back({e.id, e.run_id, extent.lo, extent.fence, owner, std::move(job), e.attempt_number, e.lost_count, e.priority, std::move(e.parameters),
                         std::move(e.correlation_id), std::move(e.trace_parent), extent.claimed_at});
     }
-    runs_.start(std::move(work));
+    return work;
 }
 
 }

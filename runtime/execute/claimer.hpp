@@ -30,6 +30,7 @@ private:
     // Returns whether there may be more.
     bool claim_once(storage::session& s);
     void start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
+    std::vector<assignment> read_work(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
 
     identity& self_;
     slots& free_;

@@ -25,15 +25,25 @@ membership::membership(options o, core& home, database& control, identity& self,
 {
 }
 
-void membership::contact(bool made)
+void membership::contact(bool made, deadline asked)
 {
     const auto now = steady_clock::now();
     if (!made) {
         contact_since_.reset();
         return;
     }
-    if (!contact_since_) contact_since_ = now;
+    if (!contact_since_ || now - asked >= silence_limit() || last_contact_ago() >= silence_limit()) contact_since_ = now;
     last_contact_.store(now.time_since_epoch().count());
+}
+
+milliseconds membership::silence_limit() const
+{
+    return options_.row.lease * 2 / 3;
+}
+
+bool membership::may_declare() const
+{
+    return contact_since_ && steady_clock::now() - *contact_since_ >= options_.row.lease && last_contact_ago() < silence_limit();
 }
 
 steady_clock::duration membership::last_contact_ago() const
@@ -46,7 +56,7 @@ awaitable<result<void>> membership::join()
 {
     const auto asked = steady_clock::now();
     const auto joined = co_await control_.write([row = options_.row](storage::session& s) -> result<instance_id> { return storage::join_cluster(s, row); });
-    contact(joined.has_value());
+    contact(joined.has_value(), asked);
     crash_point("join.after_commit");
     if (!joined) co_return joined.error();
     self_.become(*joined);
@@ -139,7 +149,7 @@ awaitable<void> membership::keep_lease()
         const auto asked = steady_clock::now();
         const auto renewed = co_await control_.write([self = self_.id(), lease](storage::session& s) -> result<bool> { return storage::renew_lease(s, self, lease); });
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
-        contact(renewed.has_value());
+        contact(renewed.has_value(), asked);
         if (!renewed) {
             next = steady_clock::now() + std::chrono::milliseconds{500};
             continue;
@@ -195,12 +205,14 @@ awaitable<void> membership::keep_ticking()
 {
     bool away = false;
     for (;;) {
-        const bool may_declare = contact_since_ && steady_clock::now() - *contact_since_ >= options_.row.lease;
-        const auto tick = co_await control_.write([self = self_.id(), may_declare](storage::session& s) -> result<storage::tick_answer> {
-            return storage::tick(s, self, may_declare);
+        // A database that stood still for a while works off what had been asked before: by then the leases of all have run out.
+        const auto asked = steady_clock::now();
+        const auto declare_until = may_declare() ? std::optional(self_.database_now() + silence_limit()) : std::nullopt;
+        const auto tick = co_await control_.write([self = self_.id(), declare_until](storage::session& s) -> result<storage::tick_answer> {
+            return storage::tick(s, self, declare_until.has_value(), declare_until);
         });
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
-        contact(tick.has_value());
+        contact(tick.has_value(), asked);
         auto wait = std::chrono::duration_cast<std::chrono::microseconds>(options_.poll);
         if (tick) {
             if (std::exchange(away, false)) spdlog::info("the database is back");

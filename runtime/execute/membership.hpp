@@ -57,7 +57,11 @@ private:
     awaitable<void> take_over();
     awaitable<void> return_strangers();
     awaitable<void> rejoin();
-    void contact(bool made);
+    void contact(bool made, deadline asked);
+    // For so long the database may be silent before anybody's lease can have run out for it: leases are renewed at a third.
+    milliseconds silence_limit() const;
+    // Has contact with the database been unbroken for one lease, so that a lease that has run out shows a dead instance?
+    bool may_declare() const;
 
     options options_;
     core& home_;

@@ -7,7 +7,6 @@
 #include <map>
 #include <spdlog/spdlog.h>
 #include <unordered_map>
-#include <unordered_set>
 
 namespace rowlock::runtime {
 
@@ -51,6 +50,7 @@ void settler::commit_of(storage::session& s, instance_id owner, std::vector<fini
 {
     reconnect_pause wait;
     bool again = false;
+    bool told = false;
     for (;;) {
         try {
             if (try_commit(s, owner, ends, again)) return;
@@ -60,6 +60,13 @@ void settler::commit_of(storage::session& s, instance_id owner, std::vector<fini
                 // The commit is in doubt. The next try passes over what was committed.
                 s.disconnect();
                 again = true;
+                if (give_up_.load()) break;
+                wait.pause();
+                continue;
+            }
+            if (storage::is_passing(e)) {
+                // No fault of the results: they are settled when it has passed.
+                if (!std::exchange(told, true)) spdlog::warn("{} results wait for the database: {}", ends.size(), e.what());
                 if (give_up_.load()) break;
                 wait.pause();
                 continue;
@@ -80,23 +87,42 @@ void settler::commit_of(storage::session& s, instance_id owner, std::vector<fini
         }
     }
     // Given up: whoever takes this instance's work over ends them as lost.
-    account(ends, [&] {
-        std::vector<execution_id> all;
-        for (const auto* end : ends) all.push_back(end->extent_lo);
-        return all;
-    }());
+    std::unordered_set<execution_id> all;
+    for (const auto* end : ends) all.insert(end->id);
+    account(ends, all);
 }
 
 bool settler::try_commit(storage::session& s, instance_id owner, const std::vector<finished*>& ends, bool again)
 {
     fill(ends);
     crash_point("settle.before_commit");
-    const auto lost = storage::settle(s, owner, options_.priority_age, again, columns_);
+    const auto lost_extents = storage::settle(s, owner, options_.priority_age, again, columns_);
     counts_.settle_batches.fetch_add(1, std::memory_order_relaxed);
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
     crash_point("settle.after_commit");
-    account(ends, lost);
+    account(ends, lost_of(s, owner, ends, lost_extents, again));
     return true;
+}
+
+std::unordered_set<execution_id> settler::lost_of(storage::session& s, instance_id owner, const std::vector<finished*>& ends,
+                                                  const std::vector<execution_id>& lost_extents, bool again)
+{
+    std::unordered_set<execution_id> lost;
+    if (lost_extents.empty()) return lost;
+    const std::unordered_set<execution_id> extents(lost_extents.begin(), lost_extents.end());
+    storage::array asked(storage::array::element::uuid);
+    storage::array fences(storage::array::element::int4);
+    for (const auto* end : ends) {
+        if (!extents.contains(end->extent_lo)) continue;
+        lost.insert(end->id);
+        asked.add(end->id);
+        fences.add(end->fence.value);
+    }
+    if (again) {
+        // An extent is gone too when the commit that was in doubt was the one that emptied it.
+        for (const auto& id : storage::settled_by(s, owner, asked, fences)) lost.erase(id);
+    }
+    return lost;
 }
 
 void settler::fill(const std::vector<finished*>& ends)
@@ -141,14 +167,13 @@ void settler::fill(const std::vector<finished*>& ends)
     }
 }
 
-void settler::account(const std::vector<finished*>& ends, const std::vector<execution_id>& lost)
+void settler::account(const std::vector<finished*>& ends, const std::unordered_set<execution_id>& lost)
 {
-    const std::unordered_set<execution_id> lost_extents(lost.begin(), lost.end());
     std::vector<execution_id> runs;
     std::optional<milliseconds> soonest;
     for (const auto* end : ends) {
         owned_.settled(end->extent_lo, end->fence, 1);
-        if (lost_extents.contains(end->extent_lo)) {
+        if (lost.contains(end->id)) {
             counts_.lost.fetch_add(1, std::memory_order_relaxed);
             continue;
         }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace rowlock::runtime {
@@ -59,7 +60,10 @@ private:
     void commit_of(storage::session& s, instance_id owner, std::vector<finished*>& ends);
     bool try_commit(storage::session& s, instance_id owner, const std::vector<finished*>& ends, bool again);
     void fill(const std::vector<finished*>& ends);
-    void account(const std::vector<finished*>& ends, const std::vector<execution_id>& lost);
+    // Which of these executions belong to somebody else by now.
+    std::unordered_set<execution_id> lost_of(storage::session& s, instance_id owner, const std::vector<finished*>& ends,
+                                             const std::vector<execution_id>& lost_extents, bool again);
+    void account(const std::vector<finished*>& ends, const std::unordered_set<execution_id>& lost);
 
     options options_;
     identity& self_;

@@ -4,6 +4,7 @@
 #include "runtime/execute/pause.hpp"
 #include "runtime/execute/submit_plan.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <map>
 #include <set>
@@ -17,6 +18,15 @@ error away()
 {
     return {errc::database_unavailable, "The database cannot be reached; whether the submission was stored is not known. Repeat it with the same Idempotency-Key.",
             {}, std::chrono::seconds{2}};
+}
+
+// Does one of the keys in use name the very execution that was to be stored under it?
+bool names_own(const submit_plan& layout, const storage::submit_reply& reply)
+{
+    return std::any_of(reply.keys.begin(), reply.keys.end(), [&](const storage::submit_reply::key_in_use& used) {
+        const auto& key = layout.keys[static_cast<std::size_t>(used.key) - 1];
+        return used.execution == layout.ids[key.request][key.item];
+    });
 }
 
 }
@@ -96,9 +106,9 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
     if (p.slots == 0) p.owner = {};
     p.layout = lay_out(p.requests, self_.next_block(), p.slots);
 
-    const deadline give_up = steady_clock::now() + options_.patience;
     reconnect_pause wait;
     bool in_doubt = false;
+    bool tried_again = false;
     for (;;) {
         try {
             std::optional<storage::submit_reply> reply;
@@ -108,7 +118,12 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
                 crash_point("submit.before_commit");
                 reply = storage::submit(s, p.owner, p.slots, options_.priority_age, options_.key_ttl, columns_);
                 counts_.statements.fetch_add(1, std::memory_order_relaxed);
+                // The commit that was in doubt came through after all, just before this one: its keys name our own executions.
+                if (in_doubt && names_own(p.layout, *reply)) {
+                    if (auto stored = read_back(s, p)) reply = std::move(stored);
+                }
             }
+            away_since_.reset();
             crash_point("submit.after_commit");
             answer(s, p, batch, *reply);
             return next_round;
@@ -118,10 +133,12 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
             p.owner = {};
         } catch (const std::exception& e) {
             counts_.database_errors.fetch_add(1, std::memory_order_relaxed);
-            if (storage::is_away(e)) {
+            if (storage::is_away(e) || storage::is_passing(e)) {
                 s.disconnect();
                 in_doubt = true;
-                if (steady_clock::now() < give_up) {
+                if (!away_since_) away_since_ = steady_clock::now();
+                // What waits behind it is not made to wait as long again. But an old connection says nothing: a new one is always tried.
+                if (!std::exchange(tried_again, true) || steady_clock::now() < *away_since_ + options_.patience) {
                     wait.pause();
                     continue;
                 }

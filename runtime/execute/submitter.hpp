@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace rowlock::runtime {
@@ -25,7 +26,7 @@ public:
         std::chrono::milliseconds key_ttl = std::chrono::hours{24};
         std::size_t max_waiting = 100'000;           // executions that may wait for a commit; past it: overloaded
         std::size_t max_batch = 2000;
-        std::chrono::milliseconds patience{10'000};  // how long a commit is tried while the database is away
+        std::chrono::milliseconds patience{5'000};   // how long commits are tried, all in all, while the database is away
     };
 
     submitter(options o, identity& self, slots& free, ledger& owned, executor& runs, counters& counts, std::function<void(std::size_t)> work_queued);
@@ -59,6 +60,7 @@ private:
     executor& runs_;
     counters& counts_;
     std::function<void(std::size_t)> work_queued_;
+    std::optional<deadline> away_since_;             // no commit has come through since
     storage::submit_batch columns_;
     group_commit<item> commits_;                     // last: its thread uses the rest
 };

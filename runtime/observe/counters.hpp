@@ -27,9 +27,7 @@ struct counters {
     count database_errors{0};
     std::atomic<std::int64_t> running{0};
     std::atomic<std::int64_t> waiting_for_commit{0};
-    // Sums in microseconds, for averages: queued -> started, started -> returned.
-    count queue_wait_us{0};
-    count run_us{0};
+    count run_us{0};                    // sum, started to returned
 };
 
 }
