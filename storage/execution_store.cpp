@@ -106,17 +106,8 @@ std::optional<page> list_executions_json(session& s, tenant_key tenant, const ex
     for (const auto& [key, value] : f.tags) tags[key] = value;
     const std::string tags_text = tags.empty() ? "" : boost::json::serialize(tags);
 
-    const auto rows = s.exec(statement_for(f), tenant.value, or_null(cursor), or_null(f.job_id), or_null(statuses), or_null(run),
-                             or_null(f.correlation_id), or_null(trigger), or_null(since), or_null(until), or_null(tags_text), limit + 1);
-    page found;
-    for (const auto& row : rows) {
-        if (static_cast<int>(found.items.size()) == limit) {
-            found.next = rows[static_cast<pqxx::result::size_type>(limit - 1)][1].c_str();
-            break;
-        }
-        found.items.emplace_back(row[0].c_str());
-    }
-    return found;
+    return page_of(s.exec(statement_for(f), tenant.value, or_null(cursor), or_null(f.job_id), or_null(statuses), or_null(run),
+                          or_null(f.correlation_id), or_null(trigger), or_null(since), or_null(until), or_null(tags_text), limit + 1), limit);
 }
 
 constexpr statement find_run_statement{"find_run", R"sql(

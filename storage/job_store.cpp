@@ -95,16 +95,7 @@ constexpr statement list_jobs_statement{"list_jobs", R"sql(
 
 page list_jobs_json(session& s, tenant_key tenant, int limit, const std::string& cursor)
 {
-    page found;
-    const auto rows = s.exec(list_jobs_statement, tenant.value, cursor, limit + 1);
-    for (const auto& row : rows) {
-        if (static_cast<int>(found.items.size()) == limit) {
-            found.next = rows[static_cast<pqxx::result::size_type>(limit - 1)][1].c_str();
-            break;
-        }
-        found.items.emplace_back(row[0].c_str());
-    }
-    return found;
+    return page_of(s.exec(list_jobs_statement, tenant.value, cursor, limit + 1), limit);
 }
 
 constexpr statement list_versions_statement{"list_job_versions", R"sql(
@@ -114,17 +105,8 @@ constexpr statement list_versions_statement{"list_job_versions", R"sql(
 
 page list_job_versions_json(session& s, tenant_key tenant, const std::string& job_id, int limit, const std::string& cursor)
 {
-    page found;
     const int before = cursor.empty() ? 1 << 30 : std::stoi(cursor);
-    const auto rows = s.exec(list_versions_statement, tenant.value, job_id, before, limit + 1);
-    for (const auto& row : rows) {
-        if (static_cast<int>(found.items.size()) == limit) {
-            found.next = rows[static_cast<pqxx::result::size_type>(limit - 1)][1].c_str();
-            break;
-        }
-        found.items.emplace_back(row[0].c_str());
-    }
-    return found;
+    return page_of(s.exec(list_versions_statement, tenant.value, job_id, before, limit + 1), limit);
 }
 
 constexpr statement set_enabled_statement{"set_job_enabled", R"sql(

@@ -2,11 +2,11 @@
 
 #include "storage/model/job.hpp"
 #include "storage/model/principal.hpp"
+#include "storage/page.hpp"
 #include "storage/session.hpp"
 
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace rowlock::storage {
 
@@ -32,11 +32,7 @@ struct job_document {
 std::optional<job_document> find_job_json(session& s, tenant_key tenant, const std::string& job_id);
 std::optional<std::string> find_job_version_json(session& s, tenant_key tenant, const std::string& job_id, int version);
 
-// A page of JSON objects, newest first (jobs: by job_id). `cursor` is what the page before gave as `next`, "" at first.
-struct page {
-    std::vector<std::string> items;
-    std::string next;            // "" = there is no more
-};
+// Newest first (jobs: by job_id). `cursor` is what the page before gave as `next`, "" at first.
 page list_jobs_json(session& s, tenant_key tenant, int limit, const std::string& cursor);
 page list_job_versions_json(session& s, tenant_key tenant, const std::string& job_id, int limit, const std::string& cursor);
 

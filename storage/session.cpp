@@ -56,10 +56,10 @@ void session::connect()
     setenv("PGCONNECT_TIMEOUT", "5", 0);
     auto fresh = std::make_unique<pqxx::connection>(options_.url);
     // libpqxx 6 would reconnect silently, and with it a commit in doubt would go unnoticed.
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     fresh->inhibit_reactivation(true);
-#pragma clang diagnostic pop
+#pragma GCC diagnostic pop
     auto quiet = std::make_unique<silence>(*fresh);
     {
         pqxx::nontransaction tx(*fresh);
