@@ -49,7 +49,9 @@ private:
         {
             for (;;) {
                 try {
-                    waiter<Answer>::answer(std::move(who_), f_(s));
+                    // Before the waiter is given away: who throws must still have somebody to answer.
+                    Answer answer = f_(s);
+                    waiter<Answer>::answer(std::move(who_), std::move(answer));
                     return;
                 } catch (const std::exception& e) {
                     if (storage::is_away(e)) {
