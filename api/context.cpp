@@ -1,5 +1,6 @@
 #include "api/context.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace rowlock::api {
@@ -89,7 +90,14 @@ void request_context::clear()
     held = false;
 }
 
-void append_page(std::string& out, const std::vector<std::string>& items, std::string_view next)
+void append_page(std::string& out, std::span<const std::string> items, page_window window)
+{
+    const auto rest = items.subspan(std::min(window.first, items.size()));
+    const bool last = rest.size() <= window.most;
+    append_page(out, last ? rest : rest.first(window.most), last ? std::string() : std::to_string(window.first + window.most));
+}
+
+void append_page(std::string& out, std::span<const std::string> items, std::string_view next)
 {
     out.append("{\"items\":[");
     for (bool first = true; const auto& item : items) {

@@ -12,6 +12,7 @@
 
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/object.hpp>
+#include <span>
 
 namespace rowlock::api {
 
@@ -67,6 +68,8 @@ private:
 };
 
 // {"items": [...], "next_cursor": "..." | null}
-void append_page(std::string& out, const std::vector<std::string>& items, std::string_view next);
+void append_page(std::string& out, std::span<const std::string> items, std::string_view next);
+// The same of a list that was read whole: the part in the window.
+void append_page(std::string& out, std::span<const std::string> items, page_window window);
 
 }

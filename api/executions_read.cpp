@@ -34,12 +34,12 @@ response show(request_context& rq, found_text found, const error& missing)
     return answer;
 }
 
-response show(request_context& rq, found_list found, const error& missing)
+response show(request_context& rq, found_list found, page_window window, const error& missing)
 {
     if (!found) return rq.refuse(found.error());
     if (!*found) return rq.refuse(missing);
     auto answer = rq.reply(200);
-    append_page(answer.body, **found, {});
+    append_page(answer.body, **found, window);
     return answer;
 }
 
@@ -146,24 +146,30 @@ runtime::awaitable<response> wait_for_execution(request_context& rq)
     co_return show(rq, std::move(found), no_execution(*id));
 }
 
-// GET /v1/executions/{id}/transitions: 200, 404.
+// GET /v1/executions/{id}/transitions: 200, 404, 422.
 runtime::awaitable<response> list_transitions(request_context& rq)
 {
-    const auto id = only_id(rq, "id");
+    query_reader query(rq.rq.query());
+    const auto window = query.window();
+    if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
+    const auto id = rq.id_of("id");
     if (!id) co_return rq.refuse(id.error());
     const auto tenant = rq.caller.tenant;
     auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> found_list { return storage::list_transitions_json(s, tenant, id); });
-    co_return show(rq, std::move(found), no_execution(*id));
+    co_return show(rq, std::move(found), window, no_execution(*id));
 }
 
-// GET /v1/executions/{id}/checkpoints: 200, 404.
+// GET /v1/executions/{id}/checkpoints: 200, 404, 422.
 runtime::awaitable<response> list_checkpoints(request_context& rq)
 {
-    const auto id = only_id(rq, "id");
+    query_reader query(rq.rq.query());
+    const auto window = query.window();
+    if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
+    const auto id = rq.id_of("id");
     if (!id) co_return rq.refuse(id.error());
     const auto tenant = rq.caller.tenant;
     auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> found_list { return storage::list_checkpoints_json(s, tenant, id); });
-    co_return show(rq, std::move(found), no_execution(*id));
+    co_return show(rq, std::move(found), window, no_execution(*id));
 }
 
 // GET /v1/executions/{id}/checkpoints/{n}: 200 with the bytes, 404.

@@ -169,6 +169,16 @@ int query_reader::limit()
     return static_cast<int>(integer("limit", 1, 1000).value_or(100));
 }
 
+page_window query_reader::window()
+{
+    const auto most = static_cast<std::size_t>(limit());
+    const std::string given = cursor();
+    std::size_t first = 0;
+    const auto [end, ec] = std::from_chars(given.data(), given.data() + given.size(), first);
+    if (!given.empty() && (ec != std::errc() || end != given.data() + given.size())) refuse("cursor", given, "is not a cursor of this list");
+    return {first, most};
+}
+
 result<void> query_reader::finish()
 {
     for (auto& p : given_) {

@@ -12,6 +12,12 @@
 
 namespace rowlock::api {
 
+// A part of a list that is read whole.
+struct page_window {
+    std::size_t first = 0;
+    std::size_t most = 100;
+};
+
 // Reads the parameters of one query strictly: each reader names its parameter, checks it and notes what is wrong; whatever
 // nobody has asked for is refused at the end, so that a misspelt filter never silently selects everything. Pure.
 class query_reader {
@@ -31,6 +37,8 @@ public:
     // limit: 1..1000, 100 where it is left out.
     int limit();
     std::string cursor() { return text("cursor").value_or(""); }
+    // limit and cursor of a list that is read whole: its cursor is the number of items that went before.
+    page_window window();
 
     void refuse(std::string_view name, std::string_view value, std::string message);
     // Refuses what was not asked for. Error invalid_request with everything that is wrong.

@@ -57,15 +57,16 @@ runtime::awaitable<response> list_tenants(request_context& rq)
     co_return answer;
 }
 
-// GET /v1/tokens: 200. Without secrets: nobody has them.
+// GET /v1/tokens: 200, 422. Without secrets: nobody has them.
 runtime::awaitable<response> list_tokens(request_context& rq)
 {
     query_reader query(rq.rq.query());
+    const auto window = query.window();
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const auto items = co_await visible_tokens(rq);
     if (!items) co_return rq.refuse(items.error());
     auto answer = rq.reply(200);
-    append_page(answer.body, *items, {});
+    append_page(answer.body, *items, window);
     co_return answer;
 }
 

@@ -1,3 +1,4 @@
+#include "api/context.hpp"
 #include "api/query.hpp"
 
 #include <catch2/catch.hpp>
@@ -26,6 +27,29 @@ TEST_CASE("what is left out has its default", "[unit][api]")
     CHECK_FALSE(query.time("since"));
     CHECK_FALSE(query.flag("follow"));
     CHECK(query.finish().has_value());
+}
+
+TEST_CASE("a list that is read whole is shown in pages that leave nothing out", "[unit][api]")
+{
+    const std::vector<std::string> items{"1", "2", "3", "4", "5"};
+    struct row { const char* query; const char* page; };
+    auto r = GENERATE(values<row>({
+        {"", R"({"items":[1,2,3,4,5],"next_cursor":null})"},
+        {"limit=2", R"({"items":[1,2],"next_cursor":"2"})"},
+        {"limit=2&cursor=2", R"({"items":[3,4],"next_cursor":"4"})"},
+        {"limit=2&cursor=4", R"({"items":[5],"next_cursor":null})"},
+        {"limit=5", R"({"items":[1,2,3,4,5],"next_cursor":null})"},
+        {"cursor=900", R"({"items":[],"next_cursor":null})"}}));
+    INFO(r.query);
+    query_reader query(r.query);
+    const auto window = query.window();
+    REQUIRE(query.finish().has_value());
+    std::string out;
+    append_page(out, items, window);
+    CHECK(out == r.page);
+    query_reader wrong("cursor=two");
+    wrong.window();
+    CHECK_FALSE(wrong.finish().has_value());
 }
 
 TEST_CASE("a plus that was not encoded in a time is taken for what it was", "[unit][api]")
