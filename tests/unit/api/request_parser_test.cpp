@@ -35,7 +35,7 @@ outcome parse(request& into, std::string_view text, std::size_t step = 1'000'000
 TEST_CASE("a request is read whole, in whatever pieces it comes", "[unit][api]")
 {
     const std::string text = "POST /v1/executions?wait_seconds=1 HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nx-a: 2\r\nContent-Length: 5\r\n\r\nhello";
-    const std::size_t step = GENERATE(1, 2, 7, 1000);
+    const std::size_t step = GENERATE(values<std::size_t>({1, 2, 7, 1000}));
     request rq;
     const auto o = parse(rq, text + "GET ", step);
     CHECK(o.done);
@@ -52,7 +52,7 @@ TEST_CASE("a request is read whole, in whatever pieces it comes", "[unit][api]")
 TEST_CASE("a chunked body is put together, and its trailers are ignored", "[unit][api]")
 {
     request rq;
-    const auto o = parse(rq, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;e=1\r\nde\r\n0\r\nAuthorization: Bearer x\r\n\r\n", GENERATE(1, 1000));
+    const auto o = parse(rq, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;e=1\r\nde\r\n0\r\nAuthorization: Bearer x\r\n\r\n", GENERATE(values<std::size_t>({1, 1000})));
     CHECK(o.done);
     CHECK(rq.body() == "abcde");
     CHECK_FALSE(rq.header("Authorization"));
