@@ -26,7 +26,7 @@ exit_code list_instances(context& c)
                  {"VERSION", false, false, true}});
     for (const json::value& one : *array_at(*instances, "items")) {
         shown.add({{text_at(one, "instance_id")}, {text_at(one, "state")}, {text_at(one, "running")}, {text_at(one, "hostname")}, {text_at(one, "pid")},
-                   {text_at(one, "address")}, {human_time(text_at(one, "started_at"))}, {text_at(one, "version")}});
+                   {text_at(one, "address")}, {human_time(text_at(one, "started_time"))}, {text_at(one, "version")}});
     }
     c.screen.show(shown);
     return exit_code::success;
