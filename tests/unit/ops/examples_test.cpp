@@ -1,0 +1,31 @@
+#include "ops/cli/definition_file.hpp"
+#include "storage/model/job.hpp"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+using namespace rowlock;
+namespace fs = std::filesystem;
+
+TEST_CASE("every example and the demo's job is a definition that is accepted", "[unit][ops]")
+{
+    const fs::path root = fs::path(__FILE__).parent_path() / "../../..";
+    std::vector<std::string> files;
+    for (const char* folder : {"ops/examples", "ops/demo"}) {
+        for (const auto& entry : fs::directory_iterator(root / folder)) {
+            if (entry.path().extension() == ".yaml") files.push_back(entry.path().string());
+        }
+    }
+    CHECK(files.size() >= 6);
+    const auto set = ops::load_definitions(files);
+    CHECK(set.complaints.empty());
+    CHECK(set.definitions.size() == files.size());
+    for (const auto& one : set.definitions) {
+        INFO(one.file);
+        const auto parsed = parse_job_definition(one.body, one.job_id, {});
+        if (!parsed) {
+            for (const auto& field : parsed.error().fields) UNSCOPED_INFO(one.complaint(field));
+        }
+        CHECK(parsed.has_value());
+    }
+}
