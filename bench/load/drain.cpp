@@ -1,0 +1,70 @@
+#include "bench/load/http_connection.hpp"
+#include "bench/load/run_all.hpp"
+#include "bench/load/scenarios.hpp"
+#include "storage/model/time.hpp"
+
+#include <fmt/format.h>
+#include <thread>
+
+namespace rowlock::bench {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t batch = 1000;
+constexpr std::size_t slowest_submission = 5000;         // a second, on any machine that is worth measuring
+constexpr std::chrono::seconds longest_submission{120};
+constexpr std::chrono::seconds longest_pause{20};
+constexpr std::chrono::milliseconds between_looks{20};
+
+std::string batch_request(timestamp due, std::size_t size)
+{
+    std::string body = R"({"executions": [)";
+    for (std::size_t i = 0; i < size; ++i) {
+        body += fmt::format(R"({}{{"job_id": "load-noop", "parameters": {{"n": {}}}, "scheduled_time": "{}"}})", i > 0 ? ", " : "", i, to_rfc3339(due));
+    }
+    body += "]}";
+    return request_bytes("POST", "/v1/executions/batch", body);
+}
+
+runtime::awaitable<void> submit_all(http_connection& over, timestamp due, std::size_t count)
+{
+    co_await over.connect();
+    for (std::size_t done = 0; done < count; done += batch) {
+        const std::string request = batch_request(due, std::min(batch, count - done));
+        const reply answer = co_await over.exchange(request);
+        if (answer.status != 201) throw std::runtime_error(fmt::format("a batch was answered {}: {}", answer.status, answer.body));
+    }
+}
+
+}
+
+outcome run_drain(server& at, const load_options& options)
+{
+    at.define("load-noop", R"({"type": "noop"})");
+    const double ended_before = at.ended();
+    const auto due = wall_clock() + std::chrono::seconds{2 + options.drained / slowest_submission};
+    {
+        asio::io_context context(1);
+        http_connection connection(context, at.endpoint());
+        run_all all(context);
+        all.add(submit_all(connection, due, options.drained));
+        all.run(longest_submission);
+    }
+    if (wall_clock() >= due) throw std::runtime_error("submission took until the executions were due; drain fewer with --drain");
+    std::this_thread::sleep_until(due);
+    const snapshot before = at.look();
+    at.wait_until_ended(ended_before + static_cast<double>(options.drained), longest_pause, between_looks);
+    const snapshot after = at.look();
+
+    const auto jobs = static_cast<double>(options.drained);
+    outcome made{"drain", fmt::format("{} noops due at one moment", options.drained)};
+    made.add("jobs", jobs);
+    made.add("ended/s", jobs / std::chrono::duration<double>(after.at - before.at).count());
+    add_usage(made, before, after, jobs);
+    made.add("server MB", at.rss_mb());
+    return made;
+}
+
+}

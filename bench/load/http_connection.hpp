@@ -1,0 +1,39 @@
+#pragma once
+
+#include "runtime/async/types.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace rowlock::bench {
+
+// A request as the bytes that go out. Built once and sent many times: the load program must cost less than the server it measures.
+std::string request_bytes(std::string_view method, std::string_view target, std::string_view body = {});
+
+struct reply {
+    int status = 0;
+    std::string_view body;                   // until the next exchange
+};
+
+// One keep-alive connection of HTTP/1.1, without pipelining. Understands what Rowlock answers: bodies with a Content-Length, or none.
+class http_connection {
+public:
+    http_connection(boost::asio::io_context& context, boost::asio::ip::tcp::endpoint server) : socket_(context), server_(std::move(server)) {}
+
+    // Both throw system_error, exchange() also runtime_error for an answer that it does not understand. They have no time limit of their
+    // own: whoever runs the context does.
+    runtime::awaitable<void> connect();
+    runtime::awaitable<reply> exchange(std::string_view request);
+
+private:
+    runtime::awaitable<void> read_more();
+
+    runtime::tcp_socket socket_;
+    boost::asio::ip::tcp::endpoint server_;
+    std::string in_{};
+    std::size_t used_ = 0;                   // bytes of `in_` that belong to the last reply
+};
+
+}

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "runtime/async/types.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <exception>
+#include <fmt/format.h>
+#include <stdexcept>
+
+namespace rowlock::bench {
+
+// Coroutines of one io_context that are started together and waited for together, by the thread that calls run(). What they use must be
+// there until run() returns. After it has thrown, the context is of no more use: the frames that are left go with it.
+class run_all {
+public:
+    explicit run_all(boost::asio::io_context& context) : context_(context) {}
+
+    void add(runtime::awaitable<void> one)
+    {
+        boost::asio::co_spawn(context_, std::move(one), [](const std::exception_ptr& failed) {
+            if (failed) std::rethrow_exception(failed);
+        });
+    }
+
+    // Returns when all have ended. Throws what the first one threw, or runtime_error when the time is up.
+    void run(std::chrono::nanoseconds limit)
+    {
+        context_.restart();
+        context_.run_for(limit);
+        if (!context_.stopped()) throw std::runtime_error(fmt::format("the server did not answer within {} s", std::chrono::duration_cast<std::chrono::seconds>(limit).count()));
+    }
+
+private:
+    boost::asio::io_context& context_;
+};
+
+}

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "bench/load/outcome.hpp"
+#include "bench/load/server.hpp"
+
+#include <chrono>
+#include <cstddef>
+
+namespace rowlock::bench {
+
+struct load_options {
+    std::size_t connections = 32;            // submit, latency
+    std::size_t batch_connections = 2;
+    std::size_t batch = 500;                 // submissions in each
+    std::chrono::seconds length{5};          // submit, batch, latency, idle
+    std::size_t drained = 100'000;
+    std::size_t rate = 500;                  // latency: submissions a second
+    std::size_t sleeps = 1000;
+};
+
+// Each scenario measures one thing on a server that does nothing else, and returns when its executions have ended. Throws runtime_error,
+// system_error or what libpqxx throws where it could not.
+
+// Single submissions of noops, each connection sending its next when the last is answered.
+outcome run_submit(server& at, const load_options& options);
+// The same with batches.
+outcome run_batch(server& at, const load_options& options);
+// Noops that all become due at one moment: from that moment until the last has ended.
+outcome run_drain(server& at, const load_options& options);
+// Single submissions at a fixed rate, whatever the answers: from the moment each was due to be sent until the answer, and until the start.
+outcome run_latency(server& at, const load_options& options);
+// Memory with many executions that sleep. The server must be allowed to run so many at a time.
+outcome run_sleep(server& at, const load_options& options);
+// Nothing is asked of the server.
+outcome run_idle(server& at, const load_options& options);
+
+}

@@ -1,0 +1,182 @@
+#include "bench/load/server.hpp"
+
+#include "bench/load/http_connection.hpp"
+#include "bench/load/run_all.hpp"
+#include "bench/load/usage.hpp"
+#include "bench/load/database_counters.hpp"
+#include "storage/model/json_text.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <algorithm>
+#include <charconv>
+#include <fmt/format.h>
+#include <fstream>
+#include <stdexcept>
+#include <thread>
+
+namespace rowlock::bench {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+using asio::ip::tcp;
+
+namespace {
+
+constexpr std::chrono::seconds longest_call{60};
+
+tcp::endpoint endpoint_of(const std::string& url)
+{
+    constexpr std::string_view scheme = "http://";
+    std::string_view rest = url;
+    if (!rest.starts_with(scheme)) throw std::runtime_error(fmt::format("--url {}: must begin with http://", url));
+    rest.remove_prefix(scheme.size());
+    rest = rest.substr(0, rest.find('/'));
+    const std::size_t colon = rest.rfind(':');
+    if (colon == std::string_view::npos) throw std::runtime_error(fmt::format("--url {}: must have a port", url));
+    asio::io_context context;
+    return *tcp::resolver(context).resolve(rest.substr(0, colon), rest.substr(colon + 1)).begin();
+}
+
+std::string first_line(const std::filesystem::path& file)
+{
+    std::ifstream in(file);
+    std::string line;
+    std::getline(in, line);
+    return line;
+}
+
+runtime::awaitable<void> call(http_connection& over, const std::string& request, std::string& body, int& status)
+{
+    co_await over.connect();
+    const reply answer = co_await over.exchange(request);
+    status = answer.status;
+    body = answer.body;
+}
+
+}
+
+struct server::state {
+    server_options options;
+    tcp::endpoint endpoint;
+    std::optional<pid_t> postmaster{};
+    std::optional<database_counters> database{};
+};
+
+server::server(server_options options) : state_(std::make_unique<state>())
+{
+    if (options.database.empty() && !options.data.empty()) options.database = first_line(options.data / "database_url");
+    if (!options.data.empty()) state_->postmaster = postmaster_in(options.data);
+    if (!options.database.empty()) state_->database.emplace(options.database);
+    state_->endpoint = endpoint_of(options.url);
+    state_->options = std::move(options);
+    if (state_->options.pid != 0) return;
+    // Instances of other machines have processes that are none of this one's; the latest that lives is the one that was started for this.
+    const json::value instances = get("/v1/instances");
+    for (const json::value& one : instances.at("items").as_array()) {
+        if (one.at("state").as_string() != "ALIVE") continue;
+        state_->options.pid = static_cast<pid_t>(one.at("pid").to_number<std::int64_t>());
+        break;
+    }
+}
+
+server::~server() = default;
+
+const tcp::endpoint& server::endpoint() const
+{
+    return state_->endpoint;
+}
+
+// A connection for each call: the server closes those that are silent for long.
+std::string server::text(const std::string& request, int& status)
+{
+    std::string body;
+    asio::io_context context;
+    http_connection connection(context, state_->endpoint);
+    run_all all(context);
+    all.add(call(connection, request, body, status));
+    all.run(longest_call);
+    return body;
+}
+
+void server::define(std::string_view job_id, std::string_view handler)
+{
+    int status = 0;
+    const std::string body = text(request_bytes("PUT", fmt::format("/v1/jobs/{}", job_id), fmt::format(R"({{"handler": {}, "reason": "load"}})", handler)), status);
+    if (status != 200 && status != 201) throw std::runtime_error(fmt::format("the job {} was refused with {}: {}", job_id, status, body));
+}
+
+json::value server::get(const std::string& target)
+{
+    int status = 0;
+    const std::string body = text(request_bytes("GET", target), status);
+    if (status != 200) throw std::runtime_error(fmt::format("GET {} was answered {}: {}", target, status, body));
+    auto value = parse_json(body);
+    if (!value) throw std::runtime_error(fmt::format("GET {} was not answered with JSON: {}", target, value.error().detail));
+    return std::move(*value);
+}
+
+double server::metric(std::string_view name)
+{
+    int status = 0;
+    const std::string body = text(request_bytes("GET", "/metrics"), status);
+    double sum = 0;
+    bool found = false;
+    for (std::string_view rest = body; !rest.empty();) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+        if (!line.starts_with(name) || line.size() == name.size() || (line[name.size()] != ' ' && line[name.size()] != '{')) continue;
+        const std::string_view figure = line.substr(line.rfind(' ') + 1);
+        double value = 0;
+        std::from_chars(figure.data(), figure.data() + figure.size(), value);
+        sum += value;
+        found = true;
+    }
+    if (!found) throw std::runtime_error(fmt::format("GET /metrics, answered {}, does not say {}", status, name));
+    return sum;
+}
+
+void server::wait_until_ended(double count, std::chrono::seconds limit, std::chrono::milliseconds between_looks)
+{
+    auto until = std::chrono::steady_clock::now() + limit;
+    double before = ended();
+    for (double now = before; now < count; now = ended()) {
+        if (now > before) until = std::chrono::steady_clock::now() + limit;
+        if (std::chrono::steady_clock::now() > until) throw std::runtime_error(fmt::format("nothing has ended for {} s, and {:.0f} executions are left", limit.count(), count - now));
+        before = now;
+        std::this_thread::sleep_for(between_looks);
+    }
+}
+
+snapshot server::look()
+{
+    snapshot now{std::chrono::steady_clock::now(), own_cpu()};
+    now.server = cpu_of(state_->options.pid);
+    if (state_->postmaster) now.postgres = cpu_of_cluster(*state_->postmaster);
+    if (state_->database) {
+        now.wal_bytes = state_->database->position();
+        now.transactions = state_->database->transactions();
+    }
+    return now;
+}
+
+std::optional<double> server::rss_mb() const
+{
+    const auto bytes = rss_of(state_->options.pid);
+    if (!bytes) return std::nullopt;
+    return static_cast<double>(*bytes) / 1e6;
+}
+
+void add_usage(outcome& to, const snapshot& before, const snapshot& after, double jobs)
+{
+    if (jobs <= 0) return;
+    const auto of_each = [jobs](auto then, auto now) -> std::optional<double> {
+        if (!then || !now) return std::nullopt;
+        return static_cast<double>((*now - *then).count()) / jobs;
+    };
+    to.add("server us/job", of_each(before.server, after.server));
+    to.add("postgres us/job", of_each(before.postgres, after.postgres));
+    to.add("load us/job", of_each(std::optional(before.own), std::optional(after.own)));
+    if (before.wal_bytes && after.wal_bytes) to.add("WAL bytes/job", (*after.wal_bytes - *before.wal_bytes) / jobs);
+}
+
+}
