@@ -1,0 +1,24 @@
+#pragma once
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+namespace rowlock::test {
+
+// What a sanitizer build on a busy machine may take for anything that it does in milliseconds alone.
+inline constexpr std::chrono::seconds patience{60};
+
+// Asks again and again, until `holds()` is true. Throws with `what` when the time is up.
+template <class Predicate>
+void eventually(const std::string& what, Predicate holds, std::chrono::milliseconds within = patience)
+{
+    const auto until = std::chrono::steady_clock::now() + within;
+    while (!holds()) {
+        if (std::chrono::steady_clock::now() >= until) throw std::runtime_error("this has not come true in time: " + what);
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+}
+
+}
