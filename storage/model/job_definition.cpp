@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t longest_document = 1 << 20;
 
 // Members of an answer about a job. They are taken so that what GET gave can be edited and put back; none of them is part of the document.
-constexpr std::array<std::string_view, 5> answer_fields{"created_time", "author", "warnings", "fingerprint", "current_version"};
+constexpr std::array<std::string_view, 6> answer_fields{"created_time", "changed_time", "author", "warnings", "fingerprint", "current_version"};
 
 std::string refusal_of_tag(std::string_view key, std::string_view)
 {

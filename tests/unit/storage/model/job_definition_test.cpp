@@ -345,7 +345,7 @@ TEST_CASE("asking for nothing of what this version cannot do is taken and droppe
 
 TEST_CASE("what GET shows can be put back", "[unit][definition]")
 {
-    const auto d = good(noop_with(R"("job_id":"j","version":3,"enabled":false,"created_time":"2026-01-01T00:00:00Z","author":"token:x","reason":"because","warnings":["w"],
+    const auto d = good(noop_with(R"("job_id":"j","version":3,"enabled":false,"created_time":"2026-01-01T00:00:00Z","changed_time":"2026-01-01T00:00:00Z","author":"token:x","reason":"because","warnings":["w"],
         "tenant_id":"default","fingerprint":"ab")"));
     CHECK(to_text(d.document) == R"({"job_id":"j","handler":{"type":"noop"}})");
     CHECK(fields_of(noop_with(R"("enabled":"yes","version":"1","tenant_id":"A B","reason":5)")) == names{"enabled", "reason", "tenant_id", "version"});
