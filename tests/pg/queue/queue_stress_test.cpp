@@ -152,9 +152,12 @@ TEST_CASE("instances that work, stall, die and lose their sessions at random los
     check_none("the watcher", watcher.failures);
     check_none("the instances", compare(workers, endings));
     CHECK(watcher.snapshots > 0);
+    CHECK(counts["claimed"] > 0);
+    CHECK(counts["settled"] > 0);
     for (const char* often : {"started at once", "claimed", "settled", "killed", "handed back", "taken over"}) {
         INFO(often);
-        if (length >= 10s) CHECK(counts[often] > 0);
+        // A short run on a busy machine may miss one of them; a run without any of it would show nothing.
+        if (length >= 30s) CHECK(counts[often] > 0);
     }
     CHECK(db.value("select count(*) from extents") == "0");
     CHECK(db.value("select count(*) from executions e where not exists (select 1 from results r where r.execution_id = e.execution_id)") == "0");
