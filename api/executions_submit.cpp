@@ -117,6 +117,59 @@ runtime::awaitable<std::optional<std::string>> wait_and_read(request_context& rq
     co_return std::move(*found);
 }
 
+runtime::awaitable<response> answer_one(request_context& rq, submitted one, std::optional<std::chrono::milliseconds> wait)
+{
+    auto answer = rq.reply(one.replayed ? 200 : 201);
+    append_location(answer, one.id);
+    if (wait) {
+        if (const auto whole = co_await wait_and_read(rq, one.id, *wait)) {
+            answer.body.append(*whole);
+            co_return answer;
+        }
+    }
+    append_submitted(answer.body, one);
+    co_return answer;
+}
+
+response answer_batch(request_context& rq, const std::vector<submitted>& all)
+{
+    bool all_replayed = true;
+    for (const auto& one : all) all_replayed = all_replayed && one.replayed;
+    auto answer = rq.reply(all_replayed ? 200 : 201);
+    answer.body.append("{\"executions\":[");
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        if (i > 0) answer.body.push_back(',');
+        append_submitted(answer.body, all[i]);
+    }
+    answer.body.append("]}");
+    return answer;
+}
+
+std::string key_request_of(const submission_body& given)
+{
+    std::string request;
+    append_key_request(request, given);
+    return request;
+}
+
+std::string key_request_of(const std::vector<submission_body>& batch)
+{
+    std::string request = "{\"executions\":[";
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        if (i > 0) request.push_back(',');
+        append_key_request(request, batch[i]);
+    }
+    return request + "]}";
+}
+
+// What was accepted under this key before its job was disabled; empty: nothing.
+runtime::awaitable<std::vector<submitted>> replay_of(request_context& rq, std::string_view key, std::string key_request)
+{
+    if (key.empty()) co_return std::vector<submitted>{};
+    auto before = co_await rq.app.instance.find_replay(rq.caller.tenant, std::string(key), std::move(key_request));
+    co_return before ? std::move(*before) : std::vector<submitted>{};
+}
+
 }
 
 // POST /v1/executions: 201, 200, 400, 409, 422, 429, 503.
@@ -137,19 +190,25 @@ runtime::awaitable<response> submit_execution(request_context& rq)
     const auto key = key_of(rq.rq, given, errors);
 
     // The hot way asks nobody: the definition is in memory.
+    bool is_disabled = false;
     job_version_ptr job = given.job_version == 0 ? rq.app.instance.jobs().cached(rq.caller.tenant, given.job_id) : nullptr;
     if (!job && is_slug(given.job_id)) {
         auto found = co_await find_job(rq, std::string(given.job_id), given.job_version);
         if (!found) {
             auto why = refused_job(std::move(found).error(), given, "");
-            if (errors.empty() || why.fields.empty()) co_return rq.refuse(why);
-            if (why.code != errc::job_disabled) errors.add(why.fields[0].field, (*body)->if_contains(why.fields[0].field), why.fields[0].message);
+            is_disabled = why.code == errc::job_disabled;
+            if (!is_disabled && (errors.empty() || why.fields.empty())) co_return rq.refuse(why);
+            if (!is_disabled) errors.add(why.fields[0].field, (*body)->if_contains(why.fields[0].field), why.fields[0].message);
         } else {
             job = std::move(*found);
         }
     }
     if (!errors.empty()) co_return rq.refuse(std::move(errors).take("The submission"));
-    if (given.job_version == 0 && !job->enabled) co_return rq.refuse(refused_job(disabled(given.job_id), given, ""));
+    if (is_disabled || (given.job_version == 0 && !job->enabled)) {
+        auto before = co_await replay_of(rq, key, key_request_of(given));
+        if (before.empty()) co_return rq.refuse(refused_job(disabled(given.job_id), given, ""));
+        co_return co_await answer_one(rq, before.front(), wait);
+    }
 
     runtime::submit_request request;
     request.tenant = rq.caller.tenant;
@@ -158,17 +217,7 @@ runtime::awaitable<response> submit_execution(request_context& rq)
     const auto answers = co_await rq.app.instance.submit(std::move(request));
     if (!answers) co_return rq.refuse(answers.error());
 
-    const submitted& one = answers->front();
-    auto answer = rq.reply(one.replayed ? 200 : 201);
-    append_location(answer, one.id);
-    if (wait) {
-        if (const auto whole = co_await wait_and_read(rq, one.id, *wait)) {
-            answer.body.append(*whole);
-            co_return answer;
-        }
-    }
-    append_submitted(answer.body, one);
-    co_return answer;
+    co_return co_await answer_one(rq, answers->front(), wait);
 }
 
 namespace {
@@ -251,6 +300,10 @@ runtime::awaitable<response> submit_batch(request_context& rq)
     }
     auto jobs = co_await find_jobs(rq, items);
     if (!jobs) co_return rq.refuse(jobs.error());
+    if (errors.empty() && !jobs->refused.empty() && jobs->only_disabled) {
+        const auto before = co_await replay_of(rq, key, key_request_of(items));
+        if (!before.empty()) co_return answer_batch(rq, before);
+    }
     if (!errors.empty() || !jobs->refused.empty()) co_return rq.refuse(batch_error(std::move(errors), std::move(*jobs)));
 
     runtime::submit_request request;
@@ -260,12 +313,7 @@ runtime::awaitable<response> submit_batch(request_context& rq)
     for (std::size_t i = 0; i < items.size(); ++i) fill(request.items[i], items[i], std::move(jobs->of[i]), items[i].idempotency_key, rq);
     if (!key.empty()) {
         request.batch_key = key;
-        request.batch_key_request = "{\"executions\":[";
-        for (std::size_t i = 0; i < items.size(); ++i) {
-            if (i > 0) request.batch_key_request.push_back(',');
-            append_key_request(request.batch_key_request, items[i]);
-        }
-        request.batch_key_request.append("]}");
+        request.batch_key_request = key_request_of(items);
     }
     auto answers = co_await rq.app.instance.submit(std::move(request));
     if (!answers) {
@@ -275,16 +323,7 @@ runtime::awaitable<response> submit_batch(request_context& rq)
         }
         co_return rq.refuse(answers.error());
     }
-    bool all_replayed = true;
-    for (const auto& one : *answers) all_replayed = all_replayed && one.replayed;
-    auto answer = rq.reply(all_replayed ? 200 : 201);
-    answer.body.append("{\"executions\":[");
-    for (std::size_t i = 0; i < answers->size(); ++i) {
-        if (i > 0) answer.body.push_back(',');
-        append_submitted(answer.body, (*answers)[i]);
-    }
-    answer.body.append("]}");
-    co_return answer;
+    co_return answer_batch(rq, *answers);
 }
 
 }

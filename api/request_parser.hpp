@@ -13,7 +13,7 @@ namespace rowlock::api {
 // compile time. A parser takes one message; the session makes a new one in place for the next.
 class request_parser final : public boost::beast::http::basic_parser<true> {
 public:
-    request_parser(request& into, std::size_t max_header_bytes, std::size_t max_body_bytes) : into_(into)
+    request_parser(request& into, std::size_t max_header_bytes, std::size_t max_body_bytes) : into_(into), header_room_(max_header_bytes)
     {
         eager(true);
         header_limit(static_cast<std::uint32_t>(max_header_bytes));
@@ -26,12 +26,14 @@ private:
 
     void on_request_impl(boost::beast::http::verb, string_view method_text, string_view target, int version, error_code& ec) override
     {
+        take_room(method_text.size() + target.size() + line_overhead, ec);
         into_.set_line(method_text, target, version);
         if (version != 10 && version != 11) ec = boost::beast::http::error::bad_version;
     }
     void on_response_impl(int, string_view, int, error_code& ec) override { ec = boost::beast::http::error::bad_version; }
-    void on_field_impl(boost::beast::http::field, string_view name, string_view value, error_code&) override
+    void on_field_impl(boost::beast::http::field, string_view name, string_view value, error_code& ec) override
     {
+        take_room(name.size() + value.size() + field_overhead, ec);
         // Trailers come after the headers were judged, so they may not add to them.
         if (!headers_done_) into_.add_header(name, value);
     }
@@ -63,7 +65,18 @@ private:
     }
     void on_finish_impl(error_code&) override {}
 
+    // header_limit() bounds what is not parsed yet; a head that comes field by field is bounded here, trailers with it.
+    void take_room(std::size_t bytes, error_code& ec)
+    {
+        if (bytes > header_room_) ec = boost::beast::http::error::header_limit;
+        header_room_ -= std::min(bytes, header_room_);
+    }
+
+    static constexpr std::size_t line_overhead = 12;      // two blanks, HTTP/1.1, CR LF
+    static constexpr std::size_t field_overhead = 4;      // colon, blank, CR LF
+
     request& into_;
+    std::size_t header_room_;
     bool headers_done_ = false;
 };
 

@@ -148,10 +148,11 @@ exit_code run_server(const settings& s, const std::string& database_url, const s
     runtime::instance instance(cores, options);
     cores.start();
     api::server server(cores, instance, server_options_of(s, options.process));
-    if (const auto listening = server.start(); !listening) return complain(listening.error());
-    if (const auto started = instance.start(server.address()); !started) {
-        server.stop();
-        return complain(started.error());
+    if (const auto listening = server.listen(); !listening) return complain(listening.error());
+    if (const auto started = instance.start(server.address()); !started) return complain(started.error());
+    if (const auto answering = server.start(); !answering) {
+        instance.stop(std::atomic<bool>{true});
+        return complain(answering.error());
     }
     std::cout << "listening on http://" << server.address() << std::endl;
     if (around.listening) around.listening(server.address());

@@ -200,6 +200,20 @@ awaitable<submit_answer> instance::submit(submit_request request)
     co_return answer;
 }
 
+awaitable<result<std::vector<submitted>>> instance::find_replay(tenant_key tenant, std::string key, std::string key_request)
+{
+    co_return co_await parts_->general.read([tenant, key = std::move(key), key_request = std::move(key_request)](storage::session& s) -> result<std::vector<submitted>> {
+        std::vector<submitted> before;
+        const auto used = storage::read_key(s, tenant, key, key_request);
+        if (!used || !used->same_request) return before;
+        storage::array ids(storage::array::element::uuid);
+        if (used->executions.empty()) ids.add(used->execution);
+        for (const auto& id : used->executions) ids.add(id);
+        for (auto& one : storage::read_replayed(s, ids)) before.push_back({one.id, one.run_id, std::move(one.job_id), one.job_version, one.status, true});
+        return before;
+    });
+}
+
 awaitable<result<void>> instance::cancel(principal who, execution_id id, std::string reason)
 {
     parts& p = *parts_;

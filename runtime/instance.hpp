@@ -48,6 +48,9 @@ public:
 
     // Committed when it returns a value. Resumes the caller on its core.
     awaitable<submit_answer> submit(submit_request request);
+    // What a key gave to the same request before; empty where it is not in use, or was used with another request. For requests that
+    // would be refused by now: their repeats are not.
+    awaitable<result<std::vector<submitted>>> find_replay(tenant_key tenant, std::string key, std::string key_request);
     // A cancel of one execution. Queued: it has ended CANCELLED when this returns. Running: its owner has been asked to.
     // Errors: not_found, already_ended.
     awaitable<result<void>> cancel(principal who, execution_id id, std::string reason);

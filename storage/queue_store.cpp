@@ -80,7 +80,7 @@ std::vector<execution_id> stored_of(session& s, array& ids)
 
 constexpr statement read_key_statement{"read_key", R"sql(
     select hash = jsonb_hash_extended($3::jsonb, 0) and hash2 = jsonb_hash_extended($3::jsonb, 1), execution_id, execution_ids::text
-    from idempotency_keys where tenant_key = $1 and key = $2)sql"};
+    from idempotency_keys where tenant_key = $1 and key = $2 and expires_at > clock())sql"};
 
 std::optional<submit_reply::key_in_use> read_key(session& s, tenant_key tenant, const std::string& key, const std::string& request)
 {
@@ -100,7 +100,7 @@ std::vector<execution_id> owned_of(session& s, instance_id owner, array& lo)
 
 constexpr statement replayed_statement{"replayed", R"sql(
     select v.execution_id, v.run_id, v.job_id, v.job_version, v.status
-    from unnest($1::uuid[]) u (id) cross join lateral (select * from v_executions v where v.execution_id = u.id) v)sql"};
+    from unnest($1::uuid[]) with ordinality u (id, k) cross join lateral (select * from v_executions v where v.execution_id = u.id) v order by u.k)sql"};
 
 std::vector<replayed_execution> read_replayed(session& s, array& ids)
 {

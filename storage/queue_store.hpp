@@ -51,7 +51,7 @@ std::optional<submit_reply::key_in_use> read_key(session& s, tenant_key tenant, 
 // Of these extents, which does the instance own? (lo)
 std::vector<execution_id> owned_of(session& s, instance_id owner, array& lo);
 
-// The ids that a replayed key names, as they are now: job_id, version, status.
+// The ids that a replayed key names, in their order, as they are now: job_id, version, status.
 struct replayed_execution {
     execution_id id;
     execution_id run_id;

@@ -51,6 +51,11 @@ struct value_builder {
     bool on_double(double approximate, view rest, code& ec)
     {
         number.append(rest.data(), rest.size());
+        if (number.find_first_of(".eE") == std::string::npos) {
+            // An integer beyond 64 bits: as a double it would lose digits, silently.
+            ec = json::error::exponent_overflow;
+            return false;
+        }
         double exact = approximate;
         const auto read = std::from_chars(number.data(), number.data() + number.size(), exact);
         // Out of range is also what is too small to tell from zero, which is harmless.

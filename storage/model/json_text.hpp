@@ -43,8 +43,8 @@ struct json_limits {
 };
 
 // Strict JSON in strict UTF-8, the whole of `text`. Of a key that comes twice in an object the last one counts, as in PostgreSQL's jsonb.
-// Doubles are rounded exactly; integers beyond 64 bits become doubles. Error: malformed_json, which says what and at which
-// line and column; a number beyond the range of a double is one too. The value lives in `storage`.
+// Doubles are rounded exactly. Error: malformed_json, which says what and at which line and column; an integer beyond 64 bits, which
+// would lose digits, and a number beyond the range of a double are errors too. The value lives in `storage`.
 result<boost::json::value> parse_json(std::string_view text, const json_limits& limits = {}, boost::json::storage_ptr storage = {});
 
 }

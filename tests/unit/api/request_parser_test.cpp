@@ -93,3 +93,21 @@ TEST_CASE("headers and bodies have their limits", "[unit][api]")
     rq.clear();
     CHECK(parse(rq, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 64\r\n\r\n" + std::string(64, 'a')).done);
 }
+
+TEST_CASE("headers that are small each have the limit together, in whatever pieces they come", "[unit][api]")
+{
+    const std::size_t step = GENERATE(values<std::size_t>({1, 100, 1'000'000}));
+    const auto head_of = [](int fields) {
+        std::string text = "GET / HTTP/1.1\r\nHost: x\r\n";
+        for (int i = 0; i < fields; ++i) text += "X-Field: v\r\n";
+        return text + "\r\n";
+    };
+    request rq;
+    CHECK(parse(rq, head_of(80), step).done);
+    rq.clear();
+    CHECK(parse(rq, head_of(90), step).error == http::error::header_limit);
+    rq.clear();
+    std::string trailers = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+    for (int i = 0; i < 90; ++i) trailers += "X-Field: v\r\n";
+    CHECK(parse(rq, trailers + "\r\n", step).error == http::error::header_limit);
+}

@@ -87,7 +87,6 @@ TEST_CASE("each wrong field of a submission is refused by its name", "[unit][api
         {"priority too low", R"({"job_id":"a","priority":-1001})", {"priority"}},
         {"priority that is not whole", R"({"job_id":"a","priority":1.5})", {"priority"}},
         {"priority that is text", R"({"job_id":"a","priority":"1"})", {"priority"}},
-        {"priority beyond 64 bits", R"({"job_id":"a","priority":99999999999999999999999})", {"priority"}},
         {"a time that is none", R"({"job_id":"a","scheduled_time":"tomorrow"})", {"scheduled_time"}},
         {"a time without a zone", R"({"job_id":"a","scheduled_time":"2026-01-31T09:30:00"})", {"scheduled_time"}},
         {"a time that is a number", R"({"job_id":"a","scheduled_time":1})", {"scheduled_time"}},

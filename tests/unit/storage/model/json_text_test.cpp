@@ -117,6 +117,7 @@ TEST_CASE("what is not JSON is refused with its line and column", "[unit][json]"
         {"half a pair", R"("\ud800x")", "at line 1, column"},
         {"a number without an end", "1e", "at line 1, column"},
         {"a number beyond a double", "[1e400]", "a number is out of range at line 1, column"},
+        {"an integer beyond 64 bits", "[18446744073709551616]", "a number is out of range at line 1, column"},
         {"another beyond it", "-1e999999999", "a number is out of range"},
         {"a bare word", "nil", "unexpected character"},
         {"a leading zero", "01", "at line 1, column 2"},
