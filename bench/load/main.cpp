@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <boost/system/system_error.hpp>
 #include <fmt/format.h>
 #include <iostream>
 
@@ -65,6 +66,9 @@ int main(int argc, char** argv)
             const auto found = std::find_if(std::begin(scenarios), std::end(scenarios), [&](const scenario& s) { return s.name == name; });
             outcomes.push_back(found->run(at, options));
         }
+    } catch (const boost::system::system_error& e) {
+        std::cerr << fmt::format("load: {}: {}\n", where.url, e.code().message());
+        code = 1;
     } catch (const std::exception& e) {
         std::cerr << "load: " << e.what() << '\n';
         code = 1;
