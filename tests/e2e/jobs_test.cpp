@@ -16,7 +16,8 @@ const json::object noop{{"type", "noop"}};
 std::set<std::string> refused_fields(const http_reply& reply)
 {
     std::set<std::string> out;
-    for (const auto& one : reply.json().at("errors").as_array()) {
+    const auto answer = reply.json();
+    for (const auto& one : answer.at("errors").as_array()) {
         CHECK(one.at("message").as_string().size() > 5);
         CHECK(one.as_object().contains("value"));
         out.insert(text_at(one, "/field"));

@@ -103,7 +103,8 @@ TEST_CASE("a submission with a refused field is a 422 that names it, and nothing
     const auto reply = http_request(open_server().address(), "POST", "/v1/executions", r.body);
     check_problem(reply, 422);
     bool named = false;
-    for (const auto& one : reply.json().at("errors").as_array()) {
+    const auto answer = reply.json();
+    for (const auto& one : answer.at("errors").as_array()) {
         for (const char* member : {"field", "value", "message"}) CHECK(one.as_object().contains(member));
         named = named || one.at("field") == r.field;
     }
@@ -147,7 +148,8 @@ TEST_CASE("all errors of a submission come at once", "[e2e][refusals]")
     const auto reply = open_server().post("/v1/executions", {{"priority", "high"}, {"parameters", 1}, {"scheduled_time", 5}, {"tags", {{"", "v"}}}, {"x", 1}});
     check_problem(reply, 422);
     std::set<std::string> fields;
-    for (const auto& one : reply.json().at("errors").as_array()) fields.insert(text_at(one, "/field"));
+    const auto answer = reply.json();
+    for (const auto& one : answer.at("errors").as_array()) fields.insert(text_at(one, "/field"));
     for (const char* field : {"job_id", "priority", "parameters", "scheduled_time", "x"}) {
         INFO(field);
         CHECK(fields.count(field) == 1);
