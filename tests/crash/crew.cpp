@@ -1,0 +1,68 @@
+#include "tests/crash/crew.hpp"
+
+namespace rowlock::test {
+
+namespace {
+
+std::vector<std::string> arguments(const std::string& database)
+{
+    return {"serve", "--auth", "none", "--database", database, "--cores", "2"};
+}
+
+environment_map environment(environment_map more)
+{
+    more.merge(any_program());
+    more.emplace("ROWLOCK_LEASE_SECONDS", std::to_string(crew_lease.count()));
+    more.emplace("ROWLOCK_SCHEDULER_POLL_INTERVAL_MS", "100");
+    more.emplace("ROWLOCK_EXECUTOR_PARALLELISM", "8");
+    return more;
+}
+
+}
+
+server_process& crew::start(const std::string& name, environment_map more)
+{
+    auto fresh = std::make_unique<server_process>(arguments(database_), environment(std::move(more)));
+    where_.set(name, fresh->address());
+    servers_[name] = std::move(fresh);
+    return at(name);
+}
+
+void crew::kill_hard(const std::string& name)
+{
+    at(name).kill_hard();
+    where_.remove(name);
+    servers_.erase(name);
+}
+
+int crew::run_until_crash(const std::string& step, const std::function<void()>& once_it_listens)
+{
+    auto words = arguments(database_);
+    words.insert(words.end(), {"--listen", "127.0.0.1:0"});
+    program doomed(words, environment({{"ROWLOCK_CRASH_AT", step}}));
+    bool listens = false;
+    // It may die before it listens.
+    eventually("the server dies at " + step, [&] {
+        if (doomed.wait(std::chrono::milliseconds(0))) return true;
+        const auto told = doomed.out();
+        constexpr std::string_view before = "listening on http://";
+        const auto from = told.find(before);
+        if (listens || from == std::string::npos || told.back() != '\n') return false;
+        listens = true;
+        where_.set("doomed", told.substr(from + before.size(), told.find('\n', from) - from - before.size()));
+        if (once_it_listens) once_it_listens();
+        return false;
+    });
+    where_.remove("doomed");
+    return *doomed.wait();
+}
+
+double metric(const server_process& of, const std::string& name)
+{
+    const auto page = of.get("/metrics").body;
+    const auto at = page.find("\n" + name + " ");
+    if (at == std::string::npos) throw std::runtime_error("there is no metric " + name);
+    return std::stod(page.substr(at + name.size() + 2));
+}
+
+}
