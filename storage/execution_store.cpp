@@ -35,7 +35,7 @@ const char* or_null(const std::string& text)
     " e.tenant_key = $1" \
     " and ($2::uuid is null or e.execution_id < $2)" \
     " and ($3::text is null or e.job_key = (select j.job_key from jobs j where j.tenant_key = $1 and j.job_id = $3))" \
-    " and ($5::uuid is null or e.execution_id in (select a.execution_id from attempts_of($5) a))" \
+    " and ($5::uuid is null or (e.run_id = $5 and e.execution_id in (select a.execution_id from attempts_of($5) a)))" \
     " and ($6::text is null or e.correlation_id = $6)" \
     " and ($7::int2 is null or e.trigger_type = $7)" \
     " and ($8::timestamptz is null or (e.submitted_at >= $8 and e.execution_id >= first_id_at($8 - interval '1 minute')))" \
