@@ -53,12 +53,12 @@ result<const boost::json::object*> request_context::body(bool optional)
 {
     const auto text = rq.body();
     parsed_.reset();
-    memory_.release();
+    memory_.emplace(first_memory_.data(), first_memory_.size());
     if (optional && text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
         parsed_.emplace(boost::json::object());
         return parsed_->if_object();
     }
-    auto value = parse_json(text, {}, boost::json::storage_ptr(&memory_));
+    auto value = parse_json(text, {}, boost::json::storage_ptr(&*memory_));
     if (!value) return std::move(value).error();
     parsed_.emplace(std::move(*value));
     if (const auto* object = parsed_->if_object()) return object;
@@ -85,7 +85,7 @@ void request_context::clear()
     rq.clear();
     path.clear();
     parsed_.reset();
-    memory_.release();
+    memory_.emplace(first_memory_.data(), first_memory_.size());
     trace_parent.clear();
     held = false;
 }

@@ -63,7 +63,8 @@ private:
     std::string spare_body_;
     std::string spare_headers_;
     std::array<unsigned char, 4096> first_memory_;
-    boost::json::monotonic_resource memory_{first_memory_.data(), first_memory_.size()};
+    // Made anew for each body: release() of Boost 1.81 keeps the size of the next block, which doubles with every one.
+    std::optional<boost::json::monotonic_resource> memory_;
     std::optional<boost::json::value> parsed_;
 };
 

@@ -58,6 +58,7 @@ struct instance::parts {
                      settler::listeners{[this](const std::vector<execution_id>& ended) { runs.ended(ended); }, [this](milliseconds soonest) { after_settle(soonest); }});
         work.emplace(cores, *ends, notes, owned, free, counts, options.process, options.http);
         claims.emplace(queue("claim"), self, free, owned, jobs, *work, counts);
+        free.when_freed([this] { claims->slots_freed(); });
         submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, *work, counts,
                             [this](std::size_t n) { queued_here(n); });
         storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
@@ -72,10 +73,9 @@ struct instance::parts {
         if (n > static_cast<std::size_t>(std::max(free.available(), 0))) members->announce();
     }
 
-    // Slots have come free; and retries may have been queued, for now or for later.
+    // Retries may have been queued, for now or for later.
     void after_settle(milliseconds soonest)
     {
-        claims->slots_freed();
         if (soonest == milliseconds{0}) claims->wake();
         if (soonest != milliseconds::max() && soonest > milliseconds{0}) members->poke_in(soonest);
     }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
+#include <utility>
 
 namespace rowlock::runtime {
 
@@ -21,7 +23,15 @@ public:
             if (free_.compare_exchange_weak(have, have - n, std::memory_order_acq_rel)) return n;
         }
     }
-    void give(int n) { free_.fetch_add(n, std::memory_order_acq_rel); }
+    void give(int n)
+    {
+        if (n <= 0) return;
+        free_.fetch_add(n, std::memory_order_acq_rel);
+        if (freed_) freed_();
+    }
+
+    // Called, by whoever gives some back, when there are free slots again. Set before anybody takes one.
+    void when_freed(std::function<void()> freed) { freed_ = std::move(freed); }
 
     int available() const { return free_.load(std::memory_order_relaxed); }
     int in_use() const { return total_ - available(); }
@@ -29,6 +39,7 @@ public:
 private:
     int total_;
     std::atomic<int> free_;
+    std::function<void()> freed_;
 };
 
 }

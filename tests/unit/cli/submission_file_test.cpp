@@ -29,16 +29,16 @@ TEST_CASE("a line of a file of submissions takes the place of what the command s
 TEST_CASE("blank lines count as lines but are no submissions", "[unit][cli]")
 {
     const auto file = parse_submissions("f", "\n{}\r\n   \n{}", request, "k");
-    REQUIRE(file);
+    REQUIRE(file.has_value());
     CHECK(file->lines == std::vector<std::size_t>{2, 4});
     CHECK(file->items.at(1).at("idempotency_key") == "k/4");
-    CHECK(parse_submissions("f", "", request, "k")->items.empty());
+    CHECK(parse_submissions("f", "", request, "k").value().items.empty());
 }
 
 TEST_CASE("every line that is no submission is named", "[unit][cli]")
 {
     const auto file = parse_submissions("f", "{}\n[1]\n{\"a\":\n", request, "k");
-    REQUIRE_FALSE(file);
+    REQUIRE_FALSE(file.has_value());
     CHECK(file.error().code == exit_code::configuration);
     REQUIRE(file.error().fields.size() == 2);
     CHECK(file.error().fields[0].field == "f:2");
@@ -48,7 +48,7 @@ TEST_CASE("every line that is no submission is named", "[unit][cli]")
 TEST_CASE("what the server refuses of a batch is named by the file's lines", "[unit][cli]")
 {
     const auto file = parse_submissions("f", "{}\n\n{}\n{}", request, "k");
-    REQUIRE(file);
+    REQUIRE(file.has_value());
     const auto refused = in_lines({exit_code::configuration, "t", "d", {{"executions[1].priority", "", "m"}, {"executions[0]", "", "m"}, {"executions[x]", "", "m"}}}, *file, 1);
     CHECK(refused.fields[0].field == "f:4: priority");
     CHECK(refused.fields[1].field == "f:3");
