@@ -109,7 +109,9 @@ TEST_CASE("while the database is away the server is alive, not ready, refuses wi
     CHECK(end.at("status") == "COMPLETED");
     CHECK(end.at("attempt_number") == 1);
     CHECK(server.run("away").at("status") == "COMPLETED");
-    CHECK(server.terminate() == 0);
+    const int code = server.terminate();
+    INFO(server.process().told());
+    CHECK(code == 0);
     cluster->stop();
 }
 

@@ -85,7 +85,7 @@ TEST_CASE("a submission with a refused field is a 422 that names it, and nothing
         {"a priority too low", R"({"job_id": "refusals", "priority": -1001})", "priority"},
         {"a priority that is a fraction", R"({"job_id": "refusals", "priority": 0.5})", "priority"},
         {"a priority that is text", R"({"job_id": "refusals", "priority": "1"})", "priority"},
-        {"a priority out of any range", R"({"job_id": "refusals", "priority": 99999999999999999999999999})", "priority"},
+        {"a priority out of range", R"({"job_id": "refusals", "priority": 9223372036854775807})", "priority"},
         {"a time that is none", R"({"job_id": "refusals", "scheduled_time": "tomorrow"})", "scheduled_time"},
         {"a day that does not exist", R"({"job_id": "refusals", "scheduled_time": "2026-02-30T00:00:00Z"})", "scheduled_time"},
         {"a time without a zone", R"({"job_id": "refusals", "scheduled_time": "2026-02-20T00:00:00"})", "scheduled_time"},
@@ -115,7 +115,7 @@ TEST_CASE("a submission with a refused field is a 422 that names it, and nothing
 TEST_CASE("a NUL or a number out of range within the parameters is refused by name", "[e2e][refusals]")
 {
     open_server().define("refusals", {{"type", "noop"}});
-    for (const char* parameters : {R"({"a": {"b": ["x\u0000y"]}})", R"({"a\u0000": 1})", R"({"n": 1e999})", R"({"n": -1e999})"}) {
+    for (const char* parameters : {R"({"a": {"b": ["x\u0000y"]}})", R"({"a\u0000": 1})", R"({"n": 1e999})", R"({"n": -1e999})", R"({"n": 99999999999999999999999999})"}) {
         INFO(parameters);
         const auto reply = http_request(open_server().address(), "POST", "/v1/executions", std::string(R"({"job_id": "refusals", "parameters": )") + parameters + "}");
         INFO(reply.body);

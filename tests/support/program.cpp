@@ -10,6 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+// In known_leaks.cpp.
+extern "C" const char* __lsan_default_suppressions();
+
 namespace rowlock::test {
 
 namespace fs = std::filesystem;
@@ -41,6 +44,9 @@ program::program(std::vector<std::string> arguments, environment_map environment
         if (const char* value = std::getenv(name)) environment.emplace(name, value);
     }
     environment.emplace("HOME", folder_.path().string());
+    // What the leak sanitizer is told for the tests, it is told for the program.
+    write_file(folder_.path() / "known_leaks", __lsan_default_suppressions());
+    environment.emplace("LSAN_OPTIONS", "print_suppressions=0:suppressions=" + (folder_.path() / "known_leaks").string());
     std::vector<std::string> pairs;
     for (const auto& [name, value] : environment) pairs.push_back(name + "=" + value);
     arguments.insert(arguments.begin(), rowlock_binary());
