@@ -1,5 +1,8 @@
 #include "tests/crash/crew.hpp"
 
+#include <exception>
+#include <iostream>
+
 namespace rowlock::test {
 
 namespace {
@@ -18,6 +21,15 @@ environment_map environment(environment_map more)
     return more;
 }
 
+}
+
+crew::~crew()
+{
+    if (std::uncaught_exceptions() == 0) return;
+    for (auto& [name, server] : servers_) {
+        server->process().wait(std::chrono::seconds(2));      // a sanitizer may still be writing
+        std::cerr << "server " << name << ": " << server->process().told() << '\n';
+    }
 }
 
 server_process& crew::start(const std::string& name, environment_map more)

@@ -16,6 +16,10 @@ inline constexpr std::chrono::seconds crew_lease{2};
 class crew {
 public:
     explicit crew(std::string database) : database_(std::move(database)) {}
+    crew(const crew&) = delete;
+    crew& operator=(const crew&) = delete;
+    // Where an exception ends the test, the servers' last words go to stderr.
+    ~crew();
 
     // Starts it, or starts it again.
     server_process& start(const std::string& name, environment_map more = {});

@@ -47,7 +47,7 @@ public:
     // was refused something that it should not have been.
     void finish();
 
-    // Acknowledged so far: the execution of each key.
+    // Acknowledged so far: the run of each key.
     std::map<std::string, std::string> acknowledged() const;
     std::size_t count() const;
     // How often a submission was answered 503, always with Retry-After.
@@ -55,7 +55,7 @@ public:
 
 private:
     void work(int client);
-    // The execution's id, or "" if it is to be tried again.
+    // The run's id, or "" if it is to be tried again.
     std::string submit_once(const std::string& address, const std::string& key, const std::string& job);
 
     targets& where_;

@@ -23,7 +23,10 @@ unsigned from_environment(const char* name, unsigned otherwise)
 // Does what goes wrong in a year, within seconds: one thing after the other, chosen by the seed.
 class mischief {
 public:
-    mischief(crew& servers, unsigned seed) : servers_(servers), dice_(seed), session_(servers.database()) {}
+    mischief(crew& servers, unsigned seed) : servers_(servers), dice_(seed), session_(servers.database())
+    {
+        run("set search_path = rowlock");
+    }
 
     void do_one()
     {
@@ -81,9 +84,9 @@ private:
     // As SQL users do, who need no server for it.
     void cancel_something()
     {
-        const auto live = run("select execution_id from rowlock.v_executions where status in ('QUEUED', 'PENDING', 'RUNNING') limit 50");
+        const auto live = run("select execution_id from v_executions where status in ('QUEUED', 'PENDING', 'RUNNING') limit 50");
         if (live.empty()) return;
-        run(fmt::format("select rowlock.cancel_1(null, array['{}'::uuid], 'test', 'mischief')",
+        run(fmt::format("select cancel_1(null, array['{}'::uuid], 'test', 'mischief')",
                         live[static_cast<pqxx::result::size_type>(dice_() % static_cast<unsigned>(live.size()))][0].c_str()));
     }
 
