@@ -58,6 +58,9 @@ private:
                         s.disconnect();
                         if (--tries_ > 0) continue;
                         waiter<Answer>::answer(std::move(who_), error{errc::database_unavailable, "The database cannot be reached. Try again.", {}, std::chrono::seconds{1}});
+                    } else if (storage::is_passing(e)) {
+                        spdlog::warn("a statement was given up: {}", e.what());
+                        waiter<Answer>::answer(std::move(who_), error{errc::database_unavailable, "The database could not do this now. Try again.", {}, std::chrono::seconds{1}});
                     } else {
                         spdlog::error("a statement failed: {}", e.what());
                         waiter<Answer>::answer(std::move(who_), error{errc::internal, "A statement failed. The server's log says why."});
