@@ -92,5 +92,5 @@ create function result_status_name(p_status smallint) returns text language sql 
 create function refuse_change() returns trigger language plpgsql as $$
 begin
     raise exception 'rowlock.% is append-only: % is refused', tg_table_name, tg_op
-        using errcode = 'insufficient_privilege', hint = 'History never changes; to do work again, replay it as a new execution.';
+        using errcode = 'insufficient_privilege', hint = 'History never changes; to do the work again, submit it as a new execution.';
 end $$;

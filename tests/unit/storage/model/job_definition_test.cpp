@@ -80,12 +80,12 @@ TEST_CASE("a definition needs a job_id, in the path or in the body, and a handle
 
 TEST_CASE("all errors of a definition come back at once, with their values", "[unit][definition]")
 {
-    const auto all = errors_of(R"({"handler":{"type":"process","command":["a",""],"env":{"1X":"v","N":5}},"timeout_seconds":-1,"nonsense":true,
+    const auto all = errors_of(R"({"handler":{"type":"process","command":["","a"],"env":{"1X":"v","N":5}},"timeout_seconds":-1,"nonsense":true,
         "resources":{"priority":1001,"cores":2},"retry_policy":{"max_attempts":0,"jitter_mode":"SOME"},"tags":{"a":1}})");
     names fields;
     for (const auto& e : all) fields.push_back(e.field);
     std::sort(fields.begin(), fields.end());
-    CHECK(fields == names{"handler.command[1]", "handler.env.1X", "handler.env.N", "nonsense", "resources.cores", "resources.priority",
+    CHECK(fields == names{"handler.command[0]", "handler.env.1X", "handler.env.N", "nonsense", "resources.cores", "resources.priority",
                           "retry_policy.jitter_mode", "retry_policy.max_attempts", "tags.a", "timeout_seconds"});
     const auto priority = std::find_if(all.begin(), all.end(), [](const field_error& e) { return e.field == "resources.priority"; });
     CHECK(*priority == field_error{"resources.priority", "1001", "must be an integer from -1000 to 1000"});
