@@ -103,7 +103,7 @@ TEST_CASE("a database that is away for three leases costs no attempt: work goes 
     eventually("it shows that it is not ready", [&] { return servers.at("one").get("/readyz").status == 503; });
     eventually("clients are turned away", [&] { return clients.turned_away() >= 8; });
     CHECK(servers.at("one").get("/healthz").status == 200);
-    std::this_thread::sleep_until(from + 3 * crew_lease);
+    outlast(std::chrono::duration_cast<std::chrono::milliseconds>(from + 3 * crew_lease - std::chrono::steady_clock::now()));
     start_postmaster();
     const auto before = clients.count();
     eventually("the work goes on", [&] { return clients.count() > before + 50; });
@@ -131,7 +131,7 @@ TEST_CASE("a database that stands still for three leases, and then works off wha
     });
     const auto more = start_naps(servers, "3");
     proxy.stall();
-    std::this_thread::sleep_for(3 * crew_lease);
+    outlast(3 * crew_lease);
     proxy.go_on();
     check_naps(servers, naps);
     check_naps(servers, more);

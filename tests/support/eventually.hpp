@@ -21,4 +21,10 @@ void eventually(const std::string& what, Predicate holds, std::chrono::milliseco
     }
 }
 
+// For a trouble that has to last so long, a lease that has to run out while the database is away: not for waiting until something is done.
+inline void outlast(std::chrono::milliseconds trouble)
+{
+    std::this_thread::sleep_for(trouble);
+}
+
 }

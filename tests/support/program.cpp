@@ -1,5 +1,7 @@
 #include "tests/support/program.hpp"
 
+#include "tests/support/eventually.hpp"
+
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
@@ -92,16 +94,15 @@ void program::signal(int number) const
 
 std::optional<int> program::wait(std::chrono::milliseconds within)
 {
-    const auto until = std::chrono::steady_clock::now() + within;
-    while (!code_) {
+    const auto has_ended = [this] {
         int status = 0;
-        if (::waitpid(pid_, &status, WNOHANG) == pid_) {
-            code_ = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-        } else if (std::chrono::steady_clock::now() >= until) {
-            return std::nullopt;
-        } else {
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        }
+        if (!code_ && ::waitpid(pid_, &status, WNOHANG) == pid_) code_ = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+        return code_.has_value();
+    };
+    try {
+        eventually("the program ends", has_ended, within);
+    } catch (const std::runtime_error&) {
+        return std::nullopt;
     }
     return code_;
 }
