@@ -42,7 +42,13 @@ public:
 
 }
 
-session::session(session_options options) : options_(std::move(options)) {}
+session::session(session_options options) : options_(std::move(options))
+{
+    // Bounds how long a vanished host is waited for; what the URL says itself goes first. Set with the first session, before threads
+    // use theirs: other threads may be reading the environment later.
+    static const int once = setenv("PGCONNECT_TIMEOUT", "5", 0);
+    static_cast<void>(once);
+}
 
 session::~session()
 {
@@ -52,8 +58,6 @@ session::~session()
 void session::connect()
 {
     if (connection_) return;
-    // connect_timeout and keepalives bound how long a vanished host is waited for; what the URL says itself goes first.
-    setenv("PGCONNECT_TIMEOUT", "5", 0);
     auto fresh = std::make_unique<pqxx::connection>(options_.url);
     // libpqxx 6 would reconnect silently, and with it a commit in doubt would go unnoticed.
 #pragma GCC diagnostic push

@@ -83,6 +83,7 @@ awaitable<result<void>> membership::start()
 
 awaitable<void> membership::stop()
 {
+    stopped_ = true;
     services_.cancel();
     co_await services_.join();
 }
@@ -125,7 +126,7 @@ void membership::poke_in(milliseconds delay)
 void membership::announce()
 {
     boost::asio::post(home_.executor(), [this] {
-        if (std::exchange(announcing_, true)) return;
+        if (stopped_ || std::exchange(announcing_, true)) return;
         services_.spawn(send_announcement());
     });
 }

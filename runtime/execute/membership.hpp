@@ -76,6 +76,7 @@ private:
     steady_timer next_tick_;
     bool tick_again_ = false;
     bool announcing_ = false;
+    bool stopped_ = false;                           // nothing is spawned any more
     deadline last_announcement_{};
     std::int64_t seen_changes_ = -1;
     std::optional<deadline> contact_since_;          // unbroken since
