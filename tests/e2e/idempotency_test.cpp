@@ -206,3 +206,27 @@ TEST_CASE("the header's key on a batch names the whole batch", "[e2e][idempotenc
     CHECK(server.post("/v1/executions/batch", {{"executions", list}}, {{"Idempotency-Key", "whole"}}).status == 409);
     CHECK(submit_with(server, "whole").status == 409);
 }
+
+TEST_CASE("a repeat is answered after its job was disabled; a new request is refused", "[e2e][idempotency]")
+{
+    auto& server = open_server();
+    server.define("retired", {{"type", "noop"}});
+    const json::object one{{"job_id", "retired"}};
+    const auto first = server.post("/v1/executions", one, {{"Idempotency-Key", "key-retired"}});
+    REQUIRE(first.status == 201);
+    const auto batch = server.post("/v1/executions/batch", {{"executions", json::array{one, one}}}, {{"Idempotency-Key", "key-retired-batch"}});
+    REQUIRE(batch.status == 201);
+    REQUIRE(server.post("/v1/jobs/retired/disable", json::object{}).status == 200);
+
+    const auto repeat = server.post("/v1/executions", one, {{"Idempotency-Key", "key-retired"}});
+    CHECK(repeat.status == 200);
+    CHECK(id_of(repeat) == id_of(first));
+    const auto batch_again = server.post("/v1/executions/batch", {{"executions", json::array{one, one}}}, {{"Idempotency-Key", "key-retired-batch"}});
+    CHECK(batch_again.status == 200);
+    CHECK(text_at(batch_again.json(), "/executions/1/execution_id") == text_at(batch.json(), "/executions/1/execution_id"));
+
+    const auto other = server.post("/v1/executions", one, {{"Idempotency-Key", "key-retired-new"}});
+    CHECK(other.status == 409);
+    CHECK(text_at(other.json(), "/code") == "JOB_DISABLED");
+    CHECK(server.post("/v1/executions", one).status == 409);
+}
