@@ -5,7 +5,6 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
-#include <cassert>
 #include <spdlog/spdlog.h>
 
 namespace rowlock::runtime {
