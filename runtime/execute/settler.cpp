@@ -38,12 +38,13 @@ void settler::settle(std::vector<finished> ends)
 
 void settler::commit(storage::session& s, batch& ends)
 {
-    // Ends that were claimed under an earlier id of this process settle under that id, or are lost.
-    std::map<instance_id, std::vector<finished*>> by_owner;
+    // An end settles under the claim that it was made under, or is lost: an earlier id of this process, or an earlier fence of an extent
+    // that was handed back and claimed again, never stands beside a later one in a statement.
+    std::map<std::pair<instance_id, rowlock::fence>, std::vector<finished*>> by_claim;
     for (auto& group : ends) {
-        for (auto& end : group) by_owner[end.owner].push_back(&end);
+        for (auto& end : group) by_claim[{end.owner, end.fence}].push_back(&end);
     }
-    for (auto& [owner, of_owner] : by_owner) commit_of(s, owner, of_owner);
+    for (auto& [claim, of_claim] : by_claim) commit_of(s, claim.first, of_claim);
 }
 
 void settler::commit_of(storage::session& s, instance_id owner, std::vector<finished*>& ends)

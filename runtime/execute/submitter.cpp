@@ -72,6 +72,7 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
 {
     // One statement cannot insert a key twice: the second request with a key goes into the next round, where it finds the first.
     std::vector<item> batch;
+    batch.reserve(offered.size());                   // `keys` looks into its items, which must stay where they are
     std::vector<item> next_round;
     std::set<std::pair<tenant_key, std::string_view>> keys;
     for (auto& each : offered) {
