@@ -1,12 +1,5 @@
 # Writes a C++ file that holds the OpenAPI document as text. Called by the build.
+include(${CMAKE_CURRENT_LIST_DIR}/../ops/embed_text.cmake)
 file(READ ${IN} text)
-# A string literal may not be longer than 65,536 characters everywhere; adjacent ones are joined.
-set(parts "")
-string(LENGTH "${text}" length)
-set(at 0)
-while(at LESS length)
-  string(SUBSTRING "${text}" ${at} 8000 part)
-  string(APPEND parts "    R\"_yaml_(${part})_yaml_\"\n")
-  math(EXPR at "${at} + 8000")
-endwhile()
+as_literals("${text}" parts)
 file(WRITE ${OUT} "#include \"api/openapi.hpp\"\n\nnamespace rowlock::api {\n\nconst std::string_view openapi_yaml =\n${parts};\n\n}\n")

@@ -1,6 +1,6 @@
 #include "ops/doctor.hpp"
 
-#include "ops/database_url.hpp"
+#include "ops/first_line.hpp"
 #include "storage/migrations.hpp"
 #include "storage/migrator.hpp"
 #include "storage/model/time.hpp"
@@ -173,7 +173,7 @@ std::string_view to_string(severity level)
 
 std::vector<finding> check_database(const std::string& url)
 {
-    session s({.url = with_connect_timeout(url), .application_name = "rowlock doctor"});
+    session s({.url = url, .application_name = "rowlock doctor"});
     std::vector<finding> found;
     try {
         s.connect();
@@ -197,14 +197,14 @@ std::vector<finding> check_database(const std::string& url)
     }
     check("database.connections", [&] { return check_connections(s); });
     check("database.oldest_transaction", [&] { return check_oldest_transaction(s); });
-    check("database.migrations", [&] { return check_migrations(with_connect_timeout(url)); });
+    check("database.migrations", [&] { return check_migrations(url); });
     check("database.clock", [&] { return check_clock(s); });
     return found;
 }
 
 std::vector<finding> check_invariants(const std::string& url)
 {
-    session s({.url = with_connect_timeout(url), .application_name = "rowlock doctor", .statement_timeout = longest_invariant_check});
+    session s({.url = url, .application_name = "rowlock doctor", .statement_timeout = longest_invariant_check});
     try {
         if (!s.exec(find_violations_function)[0][0].as<bool>()) {
             return {{severity::problem, "invariants", "rowlock.violations() is not there", "Run `rowlock migrate --database URL`"}};

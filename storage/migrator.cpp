@@ -1,5 +1,6 @@
 #include "storage/migrator.hpp"
 
+#include "storage/connection_defaults.hpp"
 #include "storage/migrations.hpp"
 #include "storage/session.hpp"
 
@@ -96,7 +97,7 @@ template <class F>
 auto with_connection(const std::string& url, F f) -> decltype(f(std::declval<pqxx::connection&>()))
 {
     try {
-        pqxx::connection c(url);
+        pqxx::connection c(with_connection_defaults(url));
         return f(c);
     } catch (const pqxx::sql_error& e) {
         return refusal(fmt::format("the database refused: {}", e.what()));

@@ -1,5 +1,7 @@
 #include "storage/session.hpp"
 
+#include "storage/connection_defaults.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -44,10 +46,7 @@ public:
 
 session::session(session_options options) : options_(std::move(options))
 {
-    // Bounds how long a vanished host is waited for; what the URL says itself goes first. Set with the first session, before threads
-    // use theirs: other threads may be reading the environment later.
-    static const int once = setenv("PGCONNECT_TIMEOUT", "5", 0);
-    static_cast<void>(once);
+    options_.url = with_connection_defaults(options_.url);
 }
 
 session::~session()

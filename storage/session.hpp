@@ -24,7 +24,7 @@ enum class session_kind : std::uint8_t {
 };
 
 struct session_options {
-    std::string url;
+    std::string url;                                 // completed by with_connection_defaults()
     session_kind kind = session_kind::general;
     std::string application_name = "rowlock";
     std::chrono::milliseconds statement_timeout{30'000};

@@ -1,7 +1,7 @@
 #include "ops/cli/human_text.hpp"
 #include "ops/cli/json_read.hpp"
 #include "ops/cli/verbs.hpp"
-#include "ops/database_url.hpp"
+#include "ops/first_line.hpp"
 #include "storage/model/ids.hpp"
 #include "storage/model/json_text.hpp"
 #include "storage/model/principal.hpp"
@@ -42,7 +42,7 @@ template <class Work>
 exit_code on_database(context& c, const token_options& options, Work work)
 {
     try {
-        storage::session session({.url = with_connect_timeout(options.database)});
+        storage::session session({.url = options.database});
         return work(session);
     } catch (const pqxx::broken_connection& e) {
         return c.fail({exit_code::protocol, "The database cannot be reached", first_line(e.what())});
