@@ -24,6 +24,14 @@ struct doctor_options {
     bool invariants = false;
 };
 
+// A token helps only where one is missing or not valid: one with too small a role, or a server in trouble, needs something else.
+std::string remedy_of(int status, const char* otherwise)
+{
+    if (status == 401) return "Give a token with --token or ROWLOCK_TOKEN";
+    if (status == 403) return "Use a token whose role may read, viewer or more, and whose tenant is the one that you name";
+    return otherwise;
+}
+
 // Asks one route for its status; the body of a 200 in `body`.
 finding check_route(context& c, const char* path, const char* check, const char* good, const char* remedy, std::string* body = nullptr)
 {
@@ -31,7 +39,7 @@ finding check_route(context& c, const char* path, const char* check, const char*
     if (!reply) return {severity::problem, check, reply.error().detail.empty() ? reply.error().title : reply.error().detail, "Start the server, or correct --url"};
     if (reply->status != 200) {
         const refusal why = refusal_of_reply(reply->status, reply->content_type, reply->body, reply->retry_after);
-        return {severity::problem, check, why.detail.empty() ? why.title : fmt::format("{}: {}", why.title, why.detail), remedy};
+        return {severity::problem, check, why.detail.empty() ? why.title : fmt::format("{}: {}", why.title, why.detail), remedy_of(reply->status, remedy)};
     }
     if (body) *body = reply->body;
     return {severity::fine, check, good, ""};
@@ -42,7 +50,7 @@ void check_versions(context& c, std::vector<finding>& found)
 {
     const auto instances = c.api().list(target("/v1/instances"), most_instances);
     if (!instances) {
-        found.push_back({severity::problem, "server.instances", instances.error().title, "Give a token that may read, with --token or ROWLOCK_TOKEN"});
+        found.push_back({severity::problem, "server.instances", instances.error().title, "Look at the server's log"});
         return;
     }
     const json::array& items = *array_at(*instances, "items");
@@ -65,7 +73,7 @@ std::vector<finding> check_server(context& c)
     if (found.back().level != severity::fine) return found;
     found.push_back(check_route(c, "/readyz", "server.ready", "it takes work", "Look at its log: the database is away, migrations are missing, or it is stopping"));
     std::string body;
-    found.push_back(check_route(c, "/v1/health", "server.health", "it reports its health", "Give a token with --token or ROWLOCK_TOKEN, and look at the server's log", &body));
+    found.push_back(check_route(c, "/v1/health", "server.health", "it reports its health", "Look at the server's log", &body));
     if (found.back().level != severity::fine) return found;
     const auto health = parse_json(body);
     if (!health) {

@@ -5,6 +5,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
+#include <map>
+#include <pqxx/pqxx>
 #include <set>
 #include <thread>
 
@@ -109,8 +111,16 @@ TEST_CASE("a key in the header and another in the body is a 422, and so is a key
     CHECK(unequal.json().at("errors").as_array().size() >= 1);
     for (const std::string& key : {std::string("a b"), std::string(256, 'k'), std::string("k\xc3\xa4")}) {
         INFO(key);
-        CHECK(submit_with(server, key).status == 422);
+        const auto refused = submit_with(server, key);
+        CHECK(refused.status == 422);
+        CHECK(text_at(refused.json(), "/errors/0/field") == "Idempotency-Key");
+        // What is long is cut.
+        CHECK(text_at(refused.json(), "/errors/0/value").find(key.substr(0, 100)) != std::string::npos);
+        CHECK(server.post("/v1/executions/batch", {{"executions", json::array{json::object{{"job_id", "keyed"}}}}}, {{"Idempotency-Key", key}}).json().at_pointer("/errors/0/value") ==
+              refused.json().at_pointer("/errors/0/value"));
     }
+    CHECK(text_at(submit_with(server, "").json(), "/errors/0/value").empty());
+    CHECK(text_at(submit_with(server, "k\xff").json(), "/errors/0/value") == "k\xc3\xbf");
     CHECK(submit_with(server, std::string(255, 'k')).status == 201);
     // A refused submission has not used up its key.
     CHECK(submit_with(server, "key-refused", {{"priority", 5000}}).status == 422);
@@ -135,6 +145,66 @@ TEST_CASE("fifty callers with one key at once get one execution, and one of them
     }
     CHECK(ids.size() == 1);
     CHECK(created == 1);
+}
+
+TEST_CASE("many short batches with keys of their own, committed together, each keep their own executions", "[e2e][idempotency]")
+{
+    auto& server = server_with_job();
+    const auto waiting = [&] {
+        const auto text = server.get("/metrics").body;
+        const std::string name = "\nrowlock_submissions_waiting ";
+        return std::stoi(text.substr(text.find(name) + name.size()));
+    };
+    // A commit that cannot go on keeps those behind it waiting, so that the next one takes all of them at once.
+    constexpr std::size_t batches = 120;
+    pqxx::connection session(open_server_database());
+    std::vector<http_connection> callers;
+    const auto send_all = [&] {
+        for (std::size_t i = 0; i < batches; ++i) {
+            json::array list;
+            for (std::size_t n = 0; n <= i % 3; ++n) list.push_back({{"job_id", "keyed"}, {"parameters", {{"batch", i}, {"n", n}}}});
+            callers[i].send(request_text("POST", "/v1/executions/batch", json::serialize(json::object{{"executions", list}}), {{"Idempotency-Key", "g" + std::to_string(i)}}));
+        }
+    };
+    for (std::size_t i = 0; i < batches; ++i) callers.emplace_back(server.address());
+    {
+        pqxx::work tx(session);
+        tx.exec("lock table rowlock.idempotency_keys in access exclusive mode");
+        send_all();
+        eventually("all of them wait for their commit", [&] { return waiting() == static_cast<int>(batches); });
+    }
+
+    std::vector<json::value> first;
+    std::set<std::string> ids;
+    std::size_t executions = 0;
+    for (std::size_t i = 0; i < batches; ++i) {
+        const auto reply = callers[i].receive();
+        INFO(i << ": " << reply.status << " " << reply.body);
+        REQUIRE(reply.status == 201);
+        first.push_back(reply.json().at("executions"));
+        REQUIRE(first.back().as_array().size() == i % 3 + 1);
+        for (const auto& one : first.back().as_array()) {
+            ids.insert(text_at(one, "/execution_id"));
+            CHECK(one.at("replayed") == false);
+            ++executions;
+        }
+    }
+    CHECK(ids.size() == executions);
+    const auto parameters = pqxx::nontransaction(session).exec("select execution_id, parameters ->> 'batch' from rowlock.v_executions where job_id = 'keyed' and parameters ? 'batch'");
+    std::map<std::string, std::string> batch_of;
+    for (const auto& row : parameters) batch_of[row[0].as<std::string>()] = row[1].as<std::string>();
+
+    send_all();
+    for (std::size_t i = 0; i < batches; ++i) {
+        const auto reply = callers[i].receive();
+        INFO(i << ": " << reply.status << " " << reply.body);
+        REQUIRE(reply.status == 200);
+        for (std::size_t n = 0; n <= i % 3; ++n) {
+            const auto id = text_at(reply.json(), "/executions/" + std::to_string(n) + "/execution_id");
+            CHECK(id == text_at(first[i], "/" + std::to_string(n) + "/execution_id"));
+            CHECK(batch_of[id] == std::to_string(i));
+        }
+    }
 }
 
 TEST_CASE("two instances on one database share the keys, also for callers at once", "[e2e][idempotency]")

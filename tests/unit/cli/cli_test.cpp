@@ -409,6 +409,14 @@ TEST_CASE("doctor is 0 for a healthy server and 1 with a remedy for any other", 
     CHECK(json_of(e.out).at("healthy") == false);
     CHECK(json_of(e.out).at("findings").at(1).at("severity") == "problem");
 
+    for (const auto& [status, asks_for_a_token] : {std::pair{401, true}, std::pair{403, false}, std::pair{500, false}, std::pair{503, false}}) {
+        CAPTURE(status);
+        stub_http refusing([status = status](const stub_request& request) { return request.target == "/v1/health" ? problem(status, "REFUSED") : stub_reply{}; });
+        const ended refused = run_against(refusing, {"doctor", "--format", "json"});
+        CHECK(refused.code == 1);
+        CHECK(contains(refused.out, "Give a token") == asks_for_a_token);
+    }
+
     const ended away = run_line({"doctor", "--database", "postgresql://127.0.0.1:1/x"});
     CHECK(away.code == 1);
     CHECK(contains(away.out, "database.reachable"));
