@@ -60,7 +60,7 @@ struct instance::parts {
         claims.emplace(queue("claim"), self, free, owned, jobs, *work, counts);
         free.when_freed([this] { claims->slots_freed(); });
         submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, *work, counts,
-                            [this](std::size_t n) { queued_here(n); });
+                            submitter::listeners{[this](std::size_t n) { queued_here(n); }, [this] { claims->doubt(); }});
         storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
         members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance}, cores[0], control, self,
                         owned, jobs, *work, *claims, counts);
@@ -70,13 +70,13 @@ struct instance::parts {
     void queued_here(std::size_t n)
     {
         claims->wake();
-        if (n > static_cast<std::size_t>(std::max(free.available(), 0))) members->announce();
+        if (stopping.load() || n > static_cast<std::size_t>(std::max(free.available(), 0))) members->announce();
     }
 
     // Retries may have been queued, for now or for later.
     void after_settle(milliseconds soonest)
     {
-        if (soonest == milliseconds{0}) claims->wake();
+        if (soonest == milliseconds{0}) stopping.load() ? members->announce() : claims->wake();
         if (soonest != milliseconds::max() && soonest > milliseconds{0}) members->poke_in(soonest);
     }
 
@@ -109,6 +109,8 @@ struct instance::parts {
     std::optional<storage::listener> ears;
     std::atomic<bool> stopping{false};
     std::atomic<bool> started{false};
+    std::atomic<bool> stopped{false};                // takes in nothing any more
+    bool handed_over = false;
 };
 
 namespace {
@@ -152,16 +154,20 @@ result<void> instance::start(std::string address)
     return {};
 }
 
-void instance::stop(const std::atomic<bool>& hurry)
+void instance::wind_down()
 {
     parts& p = *parts_;
-    p.stopping.store(true);
-    if (!p.started.load()) return;
+    if (p.stopping.exchange(true) || !p.started.load()) return;
     p.ears->stop();
     p.claims->stop();
-    p.runs.stop();
-    p.submissions->stop();
+    p.submissions->start_nothing();
+}
 
+void instance::hand_over(const std::atomic<bool>& hurry)
+{
+    wind_down();
+    parts& p = *parts_;
+    if (!p.started.load() || std::exchange(p.handed_over, true)) return;
     // Running work gets the grace; what is left then is stopped, and goes on elsewhere.
     std::mutex mutex;
     std::condition_variable never;
@@ -177,13 +183,26 @@ void instance::stop(const std::atomic<bool>& hurry)
         wait_until(steady_clock::now() + p.options.process.grace + std::chrono::seconds{5}, idle);
     }
     p.work->stop();
-    finish_on(p.cores[0], p.members->stop());
     p.ends->give_up();
     p.ends->stop();
+    const auto left = finish_on(p.cores[0], p.members->hand_back("the instance stopped"));
+    if (!left) return;                               // tried once more when the instance leaves
+    p.counts.handed_back.fetch_add(static_cast<std::uint64_t>(*left));
+    if (*left > 0) spdlog::info("handed back: {}", *left);
+}
+
+void instance::stop(const std::atomic<bool>& hurry)
+{
+    hand_over(hurry);
+    parts& p = *parts_;
+    if (!p.started.load() || p.stopped.exchange(true)) return;
+    p.runs.stop();
+    p.submissions->stop();
+    finish_on(p.cores[0], p.members->stop());
     const auto left = finish_on(p.cores[0], p.members->leave("the instance stopped"));
     if (left) {
         p.counts.handed_back.fetch_add(static_cast<std::uint64_t>(*left));
-        spdlog::info("instance {} left; handed back: {}", p.self.id().value, *left);
+        spdlog::info("instance {} left", p.self.id().value);
     } else {
         spdlog::warn("the database is away: what instance {} owned is taken over when its lease ends", p.self.id().value);
     }
@@ -192,12 +211,19 @@ void instance::stop(const std::atomic<bool>& hurry)
 
 awaitable<submit_answer> instance::submit(submit_request request)
 {
-    if (parts_->stopping.load(std::memory_order_relaxed)) co_return error{errc::stopping, "The server is stopping. Try again.", {}, std::chrono::seconds{1}};
+    if (parts_->stopped.load(std::memory_order_relaxed)) co_return error{errc::stopping, "The server is stopping. Try again.", {}, std::chrono::seconds{1}};
     if (!parts_->started.load(std::memory_order_acquire)) co_return error{errc::stopping, "The server is starting. Try again.", {}, std::chrono::seconds{1}};
-    parts_->counts.waiting_for_commit.fetch_add(1, std::memory_order_relaxed);
-    auto answer = co_await parts_->submissions->submit(std::move(request));
-    parts_->counts.waiting_for_commit.fetch_sub(1, std::memory_order_relaxed);
-    co_return answer;
+    co_return co_await parts_->submissions->submit(std::move(request));
+}
+
+void instance::submit(submit_request request, std::unique_ptr<waiter<submit_answer>> who)
+{
+    const bool started = parts_->started.load(std::memory_order_acquire);
+    if (started && !parts_->stopped.load(std::memory_order_relaxed)) {
+        parts_->submissions->submit(std::move(request), std::move(who));
+    } else {
+        waiter<submit_answer>::answer(std::move(who), error{errc::stopping, started ? "The server is stopping. Try again." : "The server is starting. Try again.", {}, std::chrono::seconds{1}});
+    }
 }
 
 awaitable<result<std::vector<submitted>>> instance::find_replay(tenant_key tenant, std::string key, std::string key_request)

@@ -42,12 +42,21 @@ public:
     // Connects, joins the cluster, starts the services. `address`: where the API listens, for people. Errors: database_unavailable,
     // internal (not migrated).
     result<void> start(std::string address);
-    // Stops claiming, waits for running work up to the grace, hands the rest back, leaves. Blocks; from a thread that is no core.
+    // A stop has three steps, so that requests can be answered through the first two. Each blocks; from a thread that is no core, one
+    // after the other. Each does the ones before it, where they have not been done.
+    //
+    // Not ready from now on, and nothing is started here any more: what is submitted is queued for the other instances.
+    void wind_down();
+    // Running work gets the grace; what is left then is stopped. Ends are committed, and what is not done goes back to the queue at once.
     // `hurry` turns true when the caller wants the wait to end now.
+    void hand_over(const std::atomic<bool>& hurry);
+    // Takes in nothing any more, and leaves the cluster.
     void stop(const std::atomic<bool>& hurry);
 
     // Committed when it returns a value. Resumes the caller on its core.
     awaitable<submit_answer> submit(submit_request request);
+    // The same for those who wait otherwise than in a coroutine: they have an answer in any case. Any thread; returns at once.
+    void submit(submit_request request, std::unique_ptr<waiter<submit_answer>> who);
     // What a key gave to the same request before; empty where it is not in use, or was used with another request. For requests that
     // would be refused by now: their repeats are not.
     awaitable<result<std::vector<submitted>>> find_replay(tenant_key tenant, std::string key, std::string key_request);

@@ -264,6 +264,14 @@ bool leave_cluster(session& s, instance_id id)
     return s.exec(leave_statement, id.value)[0][0].as<bool>();
 }
 
+// Claims and submissions hold KEY SHARE on the instance's row until they are committed.
+constexpr statement await_statements_statement{"await_statements", "select 1 from instances where instance_id = $1 for update"};
+
+void await_statements_of(session& s, instance_id id)
+{
+    s.exec(await_statements_statement, id.value);
+}
+
 constexpr statement declare_dead_statement{"declare_dead", "select declare_dead_1($1, $2)"};
 
 int declare_dead(session& s, instance_id self, bool sole)

@@ -160,6 +160,8 @@ struct instance_row {
 instance_id join_cluster(session& s, const instance_row& row);
 bool renew_lease(session& s, instance_id id, std::chrono::milliseconds lease);      // false: it has been declared dead
 bool leave_cluster(session& s, instance_id id);                                 // false: it still owns something
+// Returns when no statement is under way in the server that hands something to this instance, though its caller may have given it up.
+void await_statements_of(session& s, instance_id id);
 int declare_dead(session& s, instance_id self, bool sole);
 int takeover(session& s, instance_id self, std::chrono::milliseconds priority_age, int budget);
 

@@ -2,6 +2,7 @@
 
 #include "runtime/execute/crash_point.hpp"
 #include "runtime/execute/pause.hpp"
+#include "runtime/execute/unheard.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -33,6 +34,13 @@ void claimer::slots_freed()
     if (told_) changed_.notify_one();
 }
 
+void claimer::doubt()
+{
+    const std::lock_guard lock(mutex_);
+    in_doubt_ = true;
+    changed_.notify_one();
+}
+
 void claimer::stop()
 {
     {
@@ -49,30 +57,49 @@ void claimer::work(storage::session_options options)
     reconnect_pause wait;
     bool more = false;
     for (;;) {
+        bool doubtful = false;
         {
             std::unique_lock lock(mutex_);
             told_ = told_ || more;
-            changed_.wait(lock, [&] { return stopping_ || (told_ && free_.available() > 0); });
+            changed_.wait(lock, [&] { return stopping_ || in_doubt_ || (told_ && free_.available() > 0); });
             if (stopping_) return;
             told_ = false;
+            doubtful = std::exchange(in_doubt_, false);
         }
         try {
+            if (doubtful) resolve_doubt(s);
             more = claim_once(s);
             wait.reset();
         } catch (const storage::lease_lost_error&) {
             more = false;      // the lease service joins anew, and wakes us
         } catch (const std::exception& e) {
-            // What the statement may have claimed all the same is found by the lease service, and handed back.
             counts_.database_errors.fetch_add(1, std::memory_order_relaxed);
             if (storage::is_away(e)) {
+                // It may have been committed all the same.
                 s.disconnect();
+                doubtful = true;
+            } else if (storage::is_passing(e)) {
+                spdlog::warn("a claim was given up, and is tried again: {}", e.what());
             } else {
                 spdlog::error("a claim failed: {}", e.what());
             }
+            if (doubtful) doubt();
             more = true;
             wait.pause();
         }
     }
+}
+
+void claimer::resolve_doubt(storage::session& s)
+{
+    const instance_id owner = self_.id();
+    storage::await_statements_of(s, owner);
+    // This thread is the only one that claims, and it does not: what the ledger does not know now, nobody will hear of.
+    const int n = hand_back_unheard(s, owner, owned_, {});
+    counts_.statements.fetch_add(2, std::memory_order_relaxed);
+    if (n == 0) return;
+    counts_.handed_back.fetch_add(static_cast<std::uint64_t>(n), std::memory_order_relaxed);
+    spdlog::info("{} executions that were claimed without an answer are handed back", n);
 }
 
 bool claimer::claim_once(storage::session& s)

@@ -23,10 +23,14 @@ public:
     void wake();
     // There are free slots again: what was known to wait is claimed. Any thread.
     void slots_freed();
+    // A statement that may have given this instance something has been given up without its answer: what it took is looked for as soon
+    // as the database answers again, and handed back. Any thread.
+    void doubt();
     void stop();
 
 private:
     void work(storage::session_options options);
+    void resolve_doubt(storage::session& s);
     // Returns whether there may be more.
     bool claim_once(storage::session& s);
     void start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
@@ -42,6 +46,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     bool told_ = false;                              // there may be work
+    bool in_doubt_ = false;
     bool stopping_ = false;
     std::thread thread_;
 };

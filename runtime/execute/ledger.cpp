@@ -24,6 +24,18 @@ void ledger::clear()
     unknown_since_.clear();
 }
 
+void ledger::expect(execution_id first, execution_id last)
+{
+    const std::lock_guard lock(mutex_);
+    expected_.emplace(first, last);
+}
+
+void ledger::arrived()
+{
+    const std::lock_guard lock(mutex_);
+    expected_.reset();
+}
+
 std::vector<ledger::entry> ledger::all() const
 {
     const std::lock_guard lock(mutex_);
@@ -41,6 +53,7 @@ std::vector<ledger::entry> ledger::strangers(const std::vector<storage::owned_ex
     for (const auto& o : owned) {
         const entry e{o.lo, o.fence};
         if (unsettled_.contains(e)) continue;
+        if (expected_ && o.lo >= expected_->first && o.lo <= expected_->second) continue;
         const auto before = unknown_since_.find(e);
         const auto since = before == unknown_since_.end() ? now : before->second;
         unknown.emplace(e, since);

@@ -5,7 +5,9 @@
 #include "storage/queue_store.hpp"
 
 #include <mutex>
+#include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace rowlock::runtime {
@@ -24,10 +26,15 @@ public:
     void settled(execution_id lo, rowlock::fence fence, int n);
     void clear();
 
+    // A statement is under way that may store the executions `first` to `last` as this instance's own. Until arrived() they are no
+    // strangers. One at a time.
+    void expect(execution_id first, execution_id last);
+    void arrived();
+
     std::vector<entry> all() const;
 
-    // Which of these does the ledger not know, and has not known for `patience`? A statement that is still under way may have made
-    // them, so once is not enough.
+    // Which of these does the ledger not know, and has not known for `patience`? A claim that is still under way may have made them:
+    // only who knows that there is none asks without patience.
     std::vector<entry> strangers(const std::vector<storage::owned_extent>& owned, steady_clock::time_point now, steady_clock::duration patience);
 
 private:
@@ -41,6 +48,7 @@ private:
     mutable std::mutex mutex_;
     std::unordered_map<entry, int, key_hash, key_equal> unsettled_;
     std::unordered_map<entry, steady_clock::time_point, key_hash, key_equal> unknown_since_;
+    std::optional<std::pair<execution_id, execution_id>> expected_;
 };
 
 }

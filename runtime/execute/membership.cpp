@@ -2,6 +2,7 @@
 
 #include "runtime/execute/channel.hpp"
 #include "runtime/execute/crash_point.hpp"
+#include "runtime/execute/unheard.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -14,7 +15,8 @@ namespace {
 
 constexpr auto announcement_gap = std::chrono::milliseconds{5};
 constexpr int takeover_batch = 1000;
-// A statement that may still hand something to this instance has ended after this long.
+// A statement that may still hand something to this instance has ended after this long. (The claimer looks at once after one of its own
+// was lost; this is for what comes through later still.)
 constexpr auto strangers_patience = std::chrono::seconds{15};
 
 }
@@ -88,7 +90,7 @@ awaitable<void> membership::stop()
     co_await services_.join();
 }
 
-awaitable<result<int>> membership::leave(std::string reason)
+awaitable<result<int>> membership::hand_back(std::string reason)
 {
     co_return co_await control_.write([self = self_.id(), reason = std::move(reason)](storage::session& s) -> result<int> {
         storage::array lo(storage::array::element::uuid);
@@ -98,10 +100,18 @@ awaitable<result<int>> membership::leave(std::string reason)
             fences.add(x.fence.value);
         }
         const int n = lo.size() > 0 ? storage::hand_back(s, self, lo, fences, reason) : 0;
-        storage::leave_cluster(s, self);
         if (n > 0) storage::notify(s, wake_channel, wake_payload(self));
         return n;
     });
+}
+
+awaitable<result<int>> membership::leave(std::string reason)
+{
+    const auto left = co_await hand_back(std::move(reason));
+    if (!left) co_return left;
+    const auto gone = co_await control_.write([self = self_.id()](storage::session& s) -> result<bool> { return storage::leave_cluster(s, self); });
+    if (!gone) co_return gone.error();
+    co_return left;
 }
 
 void membership::poke()
@@ -182,21 +192,9 @@ awaitable<void> membership::rejoin()
 
 awaitable<void> membership::return_strangers()
 {
-    const auto owned = co_await control_.read([self = self_.id()](storage::session& s) -> result<std::vector<storage::owned_extent>> { return storage::owned_extents(s, self); });
+    const auto returned = co_await control_.write([self = self_.id(), this](storage::session& s) -> result<int> { return hand_back_unheard(s, self, owned_, strangers_patience); });
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
-    if (!owned) co_return;
-    const auto strangers = owned_.strangers(*owned, steady_clock::now(), strangers_patience);
-    if (strangers.empty()) co_return;
-    const auto returned = co_await control_.write([self = self_.id(), strangers](storage::session& s) -> result<int> {
-        storage::array lo(storage::array::element::uuid);
-        storage::array fences(storage::array::element::int4);
-        for (const auto& x : strangers) {
-            lo.add(x.lo);
-            fences.add(x.fence.value);
-        }
-        return storage::hand_back(s, self, lo, fences, "the answer to its claim was lost");
-    });
-    if (returned) {
+    if (returned && *returned > 0) {
         counts_.handed_back.fetch_add(static_cast<std::uint64_t>(*returned), std::memory_order_relaxed);
         claims_.wake();
     }

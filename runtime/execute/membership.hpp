@@ -33,6 +33,8 @@ public:
     awaitable<result<void>> start();
     // Ends the services; the lease is kept until leave(). On the home core.
     awaitable<void> stop();
+    // Hands back everything that this instance owns. On the home core, when nothing runs any more. Errors: database_unavailable.
+    awaitable<result<int>> hand_back(std::string reason);
     // Hands back what is left, and leaves. On the home core. Errors: database_unavailable: the lease will run out instead.
     awaitable<result<int>> leave(std::string reason);
 

@@ -44,13 +44,12 @@ void settler::commit(storage::session& s, batch& ends)
     for (auto& group : ends) {
         for (auto& end : group) by_claim[{end.owner, end.fence}].push_back(&end);
     }
-    for (auto& [claim, of_claim] : by_claim) commit_of(s, claim.first, of_claim);
+    for (auto& [claim, of_claim] : by_claim) commit_of(s, claim.first, of_claim, false);
 }
 
-void settler::commit_of(storage::session& s, instance_id owner, std::vector<finished*>& ends)
+void settler::commit_of(storage::session& s, instance_id owner, std::vector<finished*>& ends, bool again)
 {
     reconnect_pause wait;
-    bool again = false;
     bool told = false;
     for (;;) {
         try {
@@ -82,7 +81,7 @@ void settler::commit_of(storage::session& s, instance_id owner, std::vector<fini
             // One of them is at fault: alone, each shows whether it is the one.
             for (auto* end : ends) {
                 std::vector<finished*> alone{end};
-                commit_of(s, owner, alone);
+                commit_of(s, owner, alone, again);
             }
             return;
         }

@@ -57,7 +57,8 @@ private:
     using batch = std::vector<std::vector<finished>>;
 
     void commit(storage::session& s, batch& ends);
-    void commit_of(storage::session& s, instance_id owner, std::vector<finished*>& ends);
+    // `again`: an earlier try may have been committed.
+    void commit_of(storage::session& s, instance_id owner, std::vector<finished*>& ends, bool again);
     bool try_commit(storage::session& s, instance_id owner, const std::vector<finished*>& ends, bool again);
     void fill(const std::vector<finished*>& ends);
     // Which of these executions belong to somebody else by now.

@@ -20,6 +20,21 @@ error away()
             {}, std::chrono::seconds{2}};
 }
 
+// While it lives, what is stored with ids of the block is no stranger to the ledger.
+class expectation {
+public:
+    expectation(ledger& owned, const identity::block& block, bool starts) : owned_(owned)
+    {
+        if (starts) owned_.expect(block.id(0), block.id(execution_id::max_ordinal));
+    }
+    ~expectation() { owned_.arrived(); }
+    expectation(const expectation&) = delete;
+    expectation& operator=(const expectation&) = delete;
+
+private:
+    ledger& owned_;
+};
+
 // Does one of the keys in use name the very execution that was to be stored under it?
 bool names_own(const submit_plan& layout, const storage::submit_reply& reply)
 {
@@ -39,28 +54,40 @@ struct submitter::plan {
     int slots = 0;                                   // taken for it
 };
 
-submitter::submitter(options o, identity& self, slots& free, ledger& owned, executor& runs, counters& counts, std::function<void(std::size_t)> work_queued)
-    : options_(std::move(o)), self_(self), free_(free), owned_(owned), runs_(runs), counts_(counts), work_queued_(std::move(work_queued)),
+submitter::submitter(options o, identity& self, slots& free, ledger& owned, executor& runs, counters& counts, listeners tell)
+    : options_(std::move(o)), self_(self), free_(free), owned_(owned), runs_(runs), counts_(counts), tell_(std::move(tell)),
       commits_({options_.session, options_.max_waiting, options_.max_batch}, [this](storage::session& s, std::vector<item>& batch) { commit(s, batch); })
 {
 }
 
 awaitable<submit_answer> submitter::submit(submit_request request)
 {
-    return suspend_for<submit_answer>([this, request = std::move(request)](std::unique_ptr<waiter<submit_answer>> who) mutable {
-        const std::size_t weight = request.items.size();
-        item one{std::move(request), std::move(who)};
-        if (commits_.add(one, weight)) return;
-        waiter<submit_answer>::answer(std::move(one.who),
-                                      error{errc::overloaded, "Too many submissions wait for a commit. Try again later.", {}, std::chrono::seconds{1}});
-    });
+    return suspend_for<submit_answer>([this, request = std::move(request)](std::unique_ptr<waiter<submit_answer>> who) mutable { submit(std::move(request), std::move(who)); });
+}
+
+void submitter::submit(submit_request request, std::unique_ptr<waiter<submit_answer>> who)
+{
+    const std::size_t weight = request.items.size();
+    item one{std::move(request), std::move(who), counted_wait(counts_.waiting_for_commit)};
+    if (commits_.add(one, weight)) return;
+    waiter<submit_answer>::answer(std::move(one.who), error{errc::overloaded, "Too many submissions wait for a commit. Try again later.", {}, std::chrono::seconds{1}});
 }
 
 void submitter::commit(storage::session& s, std::vector<item>& batch)
 {
+    turns_.fetch_add(1);
     std::vector<item> left = std::move(batch);
     while (!left.empty()) left = commit_round(s, std::move(left));
     batch.clear();
+    turns_.fetch_add(1);
+    turns_.notify_all();
+}
+
+void submitter::start_nothing()
+{
+    may_start_.store(false);
+    // A batch that began earlier may still start something.
+    if (const unsigned turn = turns_.load(); turn % 2 == 1) turns_.wait(turn);
 }
 
 void submitter::answer_all(std::vector<item>& batch, const error& why)
@@ -102,10 +129,12 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
         p.requests.push_back(&each.request);
         n += each.request.items.size();
     }
-    p.owner = self_.holds_lease() ? self_.id() : instance_id{};
+    p.owner = may_start_.load() && self_.holds_lease() ? self_.id() : instance_id{};
     p.slots = p.owner.value != 0 ? free_.take(static_cast<int>(n)) : 0;
     if (p.slots == 0) p.owner = {};
-    p.layout = lay_out(p.requests, self_.next_block(), p.slots);
+    const auto block = self_.next_block();
+    p.layout = lay_out(p.requests, block, p.slots);
+    const expectation expected(owned_, block, p.slots > 0);
 
     reconnect_pause wait;
     bool in_doubt = false;
@@ -143,13 +172,14 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
                     wait.pause();
                     continue;
                 }
-                free_.give(p.slots);
+                give_up_start(p);
                 answer_all(batch, away());
                 return next_round;
             }
             // Our own ids are there already: the commit that was in doubt did happen.
             const auto* sql = dynamic_cast<const pqxx::sql_error*>(&e);
             if (in_doubt && sql != nullptr && storage::sqlstate_of(*sql) == "23505") continue;
+            if (in_doubt) give_up_start(p);
             free_.give(std::exchange(p.slots, 0));
             if (batch.size() == 1) {
                 spdlog::error("a submission was refused by the database: {}", e.what());
@@ -166,6 +196,14 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
             return next_round;
         }
     }
+}
+
+void submitter::give_up_start(plan& p)
+{
+    if (p.slots == 0) return;
+    free_.give(std::exchange(p.slots, 0));
+    owned_.arrived();
+    tell_.start_in_doubt();
 }
 
 std::optional<storage::submit_reply> submitter::read_back(storage::session& s, plan& p)
@@ -256,7 +294,7 @@ void submitter::answer(storage::session& s, plan& p, std::vector<item>& batch, c
     // Started before anybody is told, so that the parameters can still be read from the requests.
     start_owned(p, reply.owned);
     for (std::size_t r = 0; r < batch.size(); ++r) waiter<submit_answer>::answer(std::move(batch[r].who), std::move(answers[r]));
-    if (stored > started_now) work_queued_(stored - started_now);
+    if (stored > started_now) tell_.work_queued(stored - started_now);
 }
 
 void submitter::answer_keys(storage::session& s, const plan& p, const storage::submit_reply& reply, std::vector<submit_answer>& answers)

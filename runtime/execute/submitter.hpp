@@ -9,6 +9,7 @@
 #include "runtime/execute/submit.hpp"
 #include "runtime/observe/counters.hpp"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,17 +30,46 @@ public:
         std::chrono::milliseconds patience{5'000};   // how long commits are tried, all in all, while the database is away
     };
 
-    submitter(options o, identity& self, slots& free, ledger& owned, executor& runs, counters& counts, std::function<void(std::size_t)> work_queued);
+    // What follows a commit. On the submitting thread; must not block.
+    struct listeners {
+        std::function<void(std::size_t)> work_queued;    // so many, that this instance has not started itself
+        std::function<void()> start_in_doubt;            // a commit was given up that may have given this instance something to run
+    };
+
+    submitter(options o, identity& self, slots& free, ledger& owned, executor& runs, counters& counts, listeners tell);
 
     // Resumes the caller on its core, after the commit.
     awaitable<submit_answer> submit(submit_request request);
+    // The same for those who wait otherwise than in a coroutine. Any thread; returns at once.
+    void submit(submit_request request, std::unique_ptr<waiter<submit_answer>> who);
     std::size_t waiting() const { return commits_.waiting(); }
+    // From now on everything is queued, and nothing is started here. Returns when nothing is being started any more; blocks for a commit.
+    void start_nothing();
     void stop() { commits_.stop(); }
 
 private:
+    // One of those who wait for a commit, as it is counted.
+    class counted_wait {
+    public:
+        explicit counted_wait(std::atomic<std::int64_t>& all) : all_(&all) { all_->fetch_add(1, std::memory_order_relaxed); }
+        counted_wait(counted_wait&& other) noexcept : all_(std::exchange(other.all_, nullptr)) {}
+        counted_wait& operator=(counted_wait&& other) noexcept
+        {
+            std::swap(all_, other.all_);
+            return *this;
+        }
+        ~counted_wait()
+        {
+            if (all_) all_->fetch_sub(1, std::memory_order_relaxed);
+        }
+
+    private:
+        std::atomic<std::int64_t>* all_;
+    };
     struct item {
         submit_request request;
         std::unique_ptr<waiter<submit_answer>> who;
+        counted_wait wait;
     };
     struct plan;
 
@@ -50,6 +80,8 @@ private:
     void answer(storage::session& s, plan& p, std::vector<item>& batch, const storage::submit_reply& reply);
     void answer_keys(storage::session& s, const plan& p, const storage::submit_reply& reply, std::vector<submit_answer>& answers);
     void start_owned(plan& p, const std::vector<int>& owned);
+    // Gives the slots back, though the commit may have given this instance something to run.
+    void give_up_start(plan& p);
     // What became of a batch whose commit is in doubt, or that ran into itself: nullopt = it was not committed.
     std::optional<storage::submit_reply> read_back(storage::session& s, plan& p);
 
@@ -59,7 +91,9 @@ private:
     ledger& owned_;
     executor& runs_;
     counters& counts_;
-    std::function<void(std::size_t)> work_queued_;
+    listeners tell_;
+    std::atomic<bool> may_start_{true};
+    std::atomic<unsigned> turns_{0};                 // odd while a batch is being committed
     std::optional<deadline> away_since_;             // no commit has come through since
     storage::submit_batch columns_;
     group_commit<item> commits_;                     // last: its thread uses the rest

@@ -46,6 +46,19 @@ TEST_CASE("an extent whose answer arrives late is no stranger", "[unit][ledger]"
     CHECK(l.strangers(owned, start + 20s, 10s).empty());
 }
 
+TEST_CASE("what a submission may just have stored as its own is no stranger until its answer is there", "[unit][ledger]")
+{
+    ledger l;
+    const std::vector<storage::owned_extent> owned{{id(5), id(6), fence{1}, 2}, {execution_id::make(1, 2, 0), execution_id::make(1, 2, 0), fence{1}, 1}};
+    l.expect(id(0), id(execution_id::max_ordinal));
+    const auto now = steady_clock::now();
+    const auto of_another_block = l.strangers(owned, now, 0s);
+    REQUIRE(of_another_block.size() == 1);
+    CHECK(of_another_block[0].lo == owned[1].lo);
+    l.arrived();
+    CHECK(l.strangers(owned, now, 0s).size() == 2);
+}
+
 TEST_CASE("slots are taken as far as there are any, and never more", "[unit][slots]")
 {
     slots s(5);
