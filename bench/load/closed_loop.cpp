@@ -2,6 +2,7 @@
 #include "bench/load/latencies.hpp"
 #include "bench/load/run_all.hpp"
 #include "bench/load/scenarios.hpp"
+#include "storage/model/time.hpp"
 
 #include <deque>
 #include <fmt/format.h>
@@ -16,6 +17,7 @@ namespace {
 constexpr std::chrono::seconds longest_answer{60};
 constexpr std::chrono::seconds longest_pause{20};
 constexpr std::chrono::milliseconds between_looks{50};
+constexpr std::chrono::hours later{24};                  // more than any measurement takes
 
 struct caller {
     caller(asio::io_context& context, const asio::ip::tcp::endpoint& server) : connection(context, server) {}
@@ -40,13 +42,20 @@ runtime::awaitable<void> submit_until(caller& c, const std::string& request, ste
     }
 }
 
-outcome run_closed_loop(server& at, outcome made, const std::string& request, std::size_t connections, std::size_t jobs_a_request, std::chrono::seconds length)
+// What a submission says beside its job and parameters.
+std::string rest_of_submission(const load_options& options)
 {
+    return options.stored ? fmt::format(R"(, "scheduled_time": "{}")", to_rfc3339(wall_clock() + later)) : "";
+}
+
+outcome run_closed_loop(server& at, outcome made, const std::string& request, std::size_t connections, std::size_t jobs_a_request, const load_options& options)
+{
+    const std::chrono::seconds length = options.length;
     at.define("load-noop", R"({"type": "noop"})");
     asio::io_context context(1);
     std::deque<caller> callers;
     run_all all(context);
-    for (std::size_t i = 0; i < connections; ++i) all.add(callers.emplace_back(context, at.endpoint()).connection.connect());
+    for (std::size_t i = 0; i < connections; ++i) all.add(callers.emplace_back(context, at.endpoint(i)).connection.connect());
     all.run(longest_answer);
 
     const double ended_before = at.ended();
@@ -64,13 +73,13 @@ outcome run_closed_loop(server& at, outcome made, const std::string& request, st
         refused += each.refused;
     }
     const auto jobs = static_cast<double>(accepted * jobs_a_request);
-    at.wait_until_ended(ended_before + jobs, longest_pause, between_looks);
+    if (!options.stored) at.wait_until_ended(ended_before + jobs, longest_pause, between_looks);
     const snapshot after = at.look();
 
     const auto per_second = [&](steady_clock::time_point end) { return jobs / std::chrono::duration<double>(end - before.at).count(); };
     made.add("jobs", jobs);
     made.add("accepted/s", per_second(submitted));
-    made.add("ended/s", per_second(after.at));
+    if (!options.stored) made.add("ended/s", per_second(after.at));
     made.add("p50 ms", seen.percentile_ms(0.50));
     made.add("p99 ms", seen.percentile_ms(0.99));
     add_usage(made, before, after, jobs);
@@ -84,17 +93,18 @@ outcome run_closed_loop(server& at, outcome made, const std::string& request, st
 outcome run_submit(server& at, const load_options& options)
 {
     outcome made{"submit", fmt::format("{} connections, {} s", options.connections, options.length.count())};
-    const std::string request = request_bytes("POST", "/v1/executions", R"({"job_id": "load-noop", "parameters": {"n": 1}})");
-    return run_closed_loop(at, std::move(made), request, options.connections, 1, options.length);
+    const std::string body = fmt::format(R"({{"job_id": "load-noop", "parameters": {{"n": 1}}{}}})", rest_of_submission(options));
+    return run_closed_loop(at, std::move(made), request_bytes("POST", "/v1/executions", body), options.connections, 1, options);
 }
 
 outcome run_batch(server& at, const load_options& options)
 {
     outcome made{"batch", fmt::format("{} connections, {} a batch, {} s", options.batch_connections, options.batch, options.length.count())};
     std::string body = R"({"executions": [)";
-    for (std::size_t i = 0; i < options.batch; ++i) body += fmt::format(R"({}{{"job_id": "load-noop", "parameters": {{"n": {}}}}})", i > 0 ? ", " : "", i);
+    const std::string rest = rest_of_submission(options);
+    for (std::size_t i = 0; i < options.batch; ++i) body += fmt::format(R"({}{{"job_id": "load-noop", "parameters": {{"n": {}}}{}}})", i > 0 ? ", " : "", i, rest);
     body += "]}";
-    return run_closed_loop(at, std::move(made), request_bytes("POST", "/v1/executions/batch", body), options.batch_connections, options.batch, options.length);
+    return run_closed_loop(at, std::move(made), request_bytes("POST", "/v1/executions/batch", body), options.batch_connections, options.batch, options);
 }
 
 }

@@ -89,7 +89,7 @@ outcome run_latency(server& at, const load_options& options)
     asio::io_context context(1);
     std::deque<http_connection> connections;
     run_all all(context);
-    for (std::size_t i = 0; i < options.connections; ++i) all.add(connections.emplace_back(context, at.endpoint()).connect());
+    for (std::size_t i = 0; i < options.connections; ++i) all.add(connections.emplace_back(context, at.endpoint(i)).connect());
     all.run(longest_answer);
 
     const double ended_before = at.ended();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/system/system_error.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <iostream>
 
 using namespace rowlock::bench;
@@ -40,10 +41,11 @@ int main(int argc, char** argv)
     bool as_json = false;
     const CLI::Range some(std::size_t{1}, std::size_t{1'000'000});
     app.add_option("SCENARIO", chosen, "idle, submit, batch, drain, latency, sleep; all of them if none is named")->check(CLI::IsMember(all_names()));
-    app.add_option("--url", where.url, "The server")->capture_default_str();
+    app.add_option("--url", where.urls, "The server; several, each with its --url, are instances of one database and share the load")
+        ->allow_extra_args(false)->capture_default_str();
     app.add_option("--data", data, "The folder of `rowlock dev`: for the figures of its PostgreSQL");
     app.add_option("--database", where.database, "The database's URL: for the bytes of WAL");
-    app.add_option("--server-pid", where.pid, "The server's process; otherwise the newest instance alive");
+    app.add_option("--server-pid", where.pids, "The server's processes; otherwise the newest instances alive")->allow_extra_args(false);
     app.add_option("--seconds", seconds, "Length of idle, submit, batch and latency")->check(CLI::Range(std::size_t{1}, std::size_t{3600}))->capture_default_str();
     app.add_option("--connections", options.connections, "Of submit and latency")->check(some)->capture_default_str();
     app.add_option("--batch-connections", options.batch_connections, "Of batch")->check(some)->capture_default_str();
@@ -51,6 +53,7 @@ int main(int argc, char** argv)
     app.add_option("--drain", options.drained, "Noops that drain ends")->check(some)->capture_default_str();
     app.add_option("--rate", options.rate, "Submissions a second of latency")->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))->capture_default_str();
     app.add_option("--sleeps", options.sleeps, "Executions that sleep at a time")->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))->capture_default_str();
+    app.add_flag("--stored", options.stored, "submit, batch: due in a day, so that nothing is run meanwhile");
     app.add_flag("--json", as_json, "JSON instead of a table");
     CLI11_PARSE(app, argc, argv);
     where.data = data;
@@ -67,7 +70,7 @@ int main(int argc, char** argv)
             outcomes.push_back(found->run(at, options));
         }
     } catch (const boost::system::system_error& e) {
-        std::cerr << fmt::format("load: {}: {}\n", where.url, e.code().message());
+        std::cerr << fmt::format("load: {}: {}\n", fmt::join(where.urls, ", "), e.code().message());
         code = 1;
     } catch (const std::exception& e) {
         std::cerr << "load: " << e.what() << '\n';

@@ -16,6 +16,7 @@ struct load_options {
     std::size_t drained = 100'000;
     std::size_t rate = 500;                  // latency: submissions a second
     std::size_t sleeps = 1000;
+    bool stored = false;                     // submit, batch: due in a day, so that they are stored and nothing else is done
 };
 
 // Each scenario measures one thing on a server that does nothing else, and returns when its executions have ended. Throws runtime_error,

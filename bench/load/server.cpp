@@ -45,6 +45,22 @@ std::string first_line(const std::filesystem::path& file)
     return line;
 }
 
+// Of a metric over its labels, in the text that /metrics answers with; nullopt where it is not there.
+std::optional<double> sum_of(std::string_view metrics, std::string_view name)
+{
+    std::optional<double> sum;
+    for (std::string_view rest = metrics; !rest.empty();) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+        if (!line.starts_with(name) || line.size() == name.size() || (line[name.size()] != ' ' && line[name.size()] != '{')) continue;
+        const std::string_view figure = line.substr(line.rfind(' ') + 1);
+        double value = 0;
+        std::from_chars(figure.data(), figure.data() + figure.size(), value);
+        sum = sum.value_or(0) + value;
+    }
+    return sum;
+}
+
 runtime::awaitable<void> call(http_connection& over, const std::string& request, std::string& body, int& status)
 {
     co_await over.connect();
@@ -57,7 +73,7 @@ runtime::awaitable<void> call(http_connection& over, const std::string& request,
 
 struct server::state {
     server_options options;
-    tcp::endpoint endpoint;
+    std::vector<tcp::endpoint> endpoints{};
     std::optional<pid_t> postmaster{};
     std::optional<database_counters> database{};
 };
@@ -67,31 +83,31 @@ server::server(server_options options) : state_(std::make_unique<state>())
     if (options.database.empty() && !options.data.empty()) options.database = first_line(options.data / "database_url");
     if (!options.data.empty()) state_->postmaster = postmaster_in(options.data);
     if (!options.database.empty()) state_->database.emplace(options.database);
-    state_->endpoint = endpoint_of(options.url);
+    for (const std::string& url : options.urls) state_->endpoints.push_back(endpoint_of(url));
     state_->options = std::move(options);
-    if (state_->options.pid != 0) return;
-    // Instances of other machines have processes that are none of this one's; the latest that lives is the one that was started for this.
+    auto& pids = state_->options.pids;
+    if (!pids.empty()) return;
+    // Instances of other machines have processes that are none of this one's; the latest that live are those that were started for this.
     const json::value instances = get("/v1/instances");
     for (const json::value& one : instances.at("items").as_array()) {
-        if (one.at("state").as_string() != "ALIVE") continue;
-        state_->options.pid = static_cast<pid_t>(one.at("pid").to_number<std::int64_t>());
-        break;
+        if (pids.size() == state_->endpoints.size()) break;
+        if (one.at("state").as_string() == "ALIVE") pids.push_back(static_cast<pid_t>(one.at("pid").to_number<std::int64_t>()));
     }
 }
 
 server::~server() = default;
 
-const tcp::endpoint& server::endpoint() const
+const tcp::endpoint& server::endpoint(std::size_t connection) const
 {
-    return state_->endpoint;
+    return state_->endpoints[connection % state_->endpoints.size()];
 }
 
 // A connection for each call: the server closes those that are silent for long.
-std::string server::text(const std::string& request, int& status)
+std::string server::text(const std::string& request, int& status, std::size_t instance)
 {
     std::string body;
     asio::io_context context;
-    http_connection connection(context, state_->endpoint);
+    http_connection connection(context, endpoint(instance));
     run_all all(context);
     all.add(call(connection, request, body, status));
     all.run(longest_call);
@@ -117,21 +133,14 @@ json::value server::get(const std::string& target)
 
 double server::metric(std::string_view name)
 {
-    int status = 0;
-    const std::string body = text(request_bytes("GET", "/metrics"), status);
     double sum = 0;
-    bool found = false;
-    for (std::string_view rest = body; !rest.empty();) {
-        const std::string_view line = rest.substr(0, rest.find('\n'));
-        rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-        if (!line.starts_with(name) || line.size() == name.size() || (line[name.size()] != ' ' && line[name.size()] != '{')) continue;
-        const std::string_view figure = line.substr(line.rfind(' ') + 1);
-        double value = 0;
-        std::from_chars(figure.data(), figure.data() + figure.size(), value);
-        sum += value;
-        found = true;
+    for (std::size_t instance = 0; instance < state_->endpoints.size(); ++instance) {
+        int status = 0;
+        const std::string body = text(request_bytes("GET", "/metrics"), status, instance);
+        const auto figure = sum_of(body, name);
+        if (!figure) throw std::runtime_error(fmt::format("GET /metrics, answered {}, does not say {}", status, name));
+        sum += *figure;
     }
-    if (!found) throw std::runtime_error(fmt::format("GET /metrics, answered {}, does not say {}", status, name));
     return sum;
 }
 
@@ -150,7 +159,9 @@ void server::wait_until_ended(double count, std::chrono::seconds limit, std::chr
 snapshot server::look()
 {
     snapshot now{std::chrono::steady_clock::now(), own_cpu()};
-    now.server = cpu_of(state_->options.pid);
+    for (const pid_t pid : state_->options.pids) {
+        if (const auto cpu = cpu_of(pid)) now.server = now.server.value_or(std::chrono::microseconds{}) + *cpu;
+    }
     if (state_->postmaster) now.postgres = cpu_of_cluster(*state_->postmaster);
     if (state_->database) {
         now.wal_bytes = state_->database->position();
@@ -161,9 +172,12 @@ snapshot server::look()
 
 std::optional<double> server::rss_mb() const
 {
-    const auto bytes = rss_of(state_->options.pid);
-    if (!bytes) return std::nullopt;
-    return static_cast<double>(*bytes) / 1e6;
+    std::optional<std::size_t> most;
+    for (const pid_t pid : state_->options.pids) {
+        if (const auto bytes = rss_of(pid)) most = std::max(most.value_or(0), *bytes);
+    }
+    if (!most) return std::nullopt;
+    return static_cast<double>(*most) / 1e6;
 }
 
 void add_usage(outcome& to, const snapshot& before, const snapshot& after, double jobs)

@@ -12,15 +12,16 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
+#include <vector>
 
 namespace rowlock::bench {
 
-// How to find the running server, and what may be looked at beside it.
+// How to find the running server, and what may be looked at beside it. Several URLs are instances of one database, which share the load.
 struct server_options {
-    std::string url = "http://127.0.0.1:7575";
+    std::vector<std::string> urls{"http://127.0.0.1:7575"};
     std::string database{};                  // URL; empty: that of `data`, if there is one
     std::filesystem::path data{};            // of `rowlock dev`; empty: unknown
-    pid_t pid = 0;                           // 0: as the server says
+    std::vector<pid_t> pids{};               // empty: as the server says
 };
 
 // What had been used and done at one moment.
@@ -42,23 +43,24 @@ public:
     server(const server&) = delete;
     server& operator=(const server&) = delete;
 
-    const boost::asio::ip::tcp::endpoint& endpoint() const;
+    // Of a connection: they go round the instances.
+    const boost::asio::ip::tcp::endpoint& endpoint(std::size_t connection = 0) const;
 
     // Defines a job. `handler` is JSON.
     void define(std::string_view job_id, std::string_view handler);
     boost::json::value get(const std::string& target);
-    // The sum of a metric over its labels.
+    // The sum of a metric over its labels and the instances.
     double metric(std::string_view name);
     double ended() { return metric("rowlock_executions_ended_total"); }
     // Returns when so many have ended. Throws when none has for as long as `limit`.
     void wait_until_ended(double count, std::chrono::seconds limit, std::chrono::milliseconds between_looks);
 
     snapshot look();
-    // Resident memory in MB; nullopt where the process cannot be seen.
+    // Resident memory in MB of the largest instance; nullopt where the processes cannot be seen.
     std::optional<double> rss_mb() const;
 
 private:
-    std::string text(const std::string& request, int& status);
+    std::string text(const std::string& request, int& status, std::size_t instance = 0);
 
     struct state;
     std::unique_ptr<state> state_;

@@ -1,0 +1,152 @@
+#include "bench/ceiling/queue_hand.hpp"
+
+#include "storage/job_store.hpp"
+#include "storage/migrator.hpp"
+
+#include <algorithm>
+#include <boost/json/object.hpp>
+#include <fmt/format.h>
+#include <random>
+#include <stdexcept>
+
+namespace rowlock::bench {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::chrono::milliseconds lease = std::chrono::hours{1};
+constexpr std::chrono::milliseconds priority_age = std::chrono::seconds{60};
+constexpr std::chrono::milliseconds key_ttl = std::chrono::hours{24};
+constexpr int lanes_a_look = 256;                     // as instances claim
+constexpr std::uint64_t counter_bits = 38;            // of a block; see storage/model/ids.hpp
+
+storage::session_options options_for(const std::string& url, storage::session_kind kind)
+{
+    return {.url = url, .kind = kind, .application_name = "rowlock-ceiling"};
+}
+
+}
+
+std::vector<lane_of_job> make_jobs(const std::string& database_url, std::size_t count)
+{
+    if (const auto migrated = storage::migrate(database_url); !migrated) throw std::runtime_error(migrated.error().detail);
+    storage::session s(options_for(database_url, storage::session_kind::general));
+    storage::make_partitions(s, 1);
+    const principal who{.name = "local", .granted = role::admin};
+    const definition_defaults defaults;
+    std::vector<lane_of_job> jobs;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::string job_id = fmt::format("ceiling-{}", i);
+        const auto definition = parse_job_definition(json::object{{"handler", json::object{{"type", "noop"}}}}, job_id, defaults);
+        if (!definition) throw std::runtime_error(definition.error().detail);
+        if (const auto put = storage::put(s, who, *definition, std::nullopt, "bench", "", false); !put) throw std::runtime_error(put.error().detail);
+        const job_version_ptr made = storage::load_version(s, who.tenant, job_id, 0, defaults);
+        jobs.push_back({made->job, made->lane, made->version});
+    }
+    return jobs;
+}
+
+queue_hand::queue_hand(const std::string& database_url, const std::vector<lane_of_job>& jobs)
+    : session_(options_for(database_url, storage::session_kind::queue)), jobs_(jobs),
+      self_(storage::join_cluster(session_, {.lease = lease, .hostname = "ceiling"})), counter_(std::random_device{}())
+{
+}
+
+queue_hand::~queue_hand()
+{
+    try {
+        storage::leave_cluster(session_, self_);
+    } catch (const std::exception&) {
+        // The database is gone, and with it whoever could have waited.
+    }
+}
+
+std::uint64_t queue_hand::next_block()
+{
+    return ((static_cast<std::uint64_t>(self_.value) & 0xffff) << counter_bits) | (counter_++ & ((std::uint64_t{1} << counter_bits) - 1));
+}
+
+void queue_hand::submit(std::size_t count, bool start)
+{
+    using std::chrono::milliseconds;
+    const std::size_t extents = std::min(count, jobs_.size());
+    const auto now = static_cast<std::uint64_t>(std::chrono::floor<milliseconds>(wall_clock()).time_since_epoch().count());
+    const std::uint64_t block = next_block();
+    submission_.clear();
+    std::vector<owned_extent> laid_out;
+    std::uint32_t ordinal = 0;
+    for (std::size_t x = 0; x < extents; ++x) {
+        const std::size_t n = count / extents + (x < count % extents ? 1 : 0);
+        const lane_of_job& job = jobs_[next_job_++ % jobs_.size()];
+        owned_extent& made = laid_out.emplace_back();
+        for (std::size_t i = 0; i < n; ++i) {
+            const execution_id id = execution_id::make(now, block, ordinal++);
+            made.executions.push_back(id);
+            submission_.id.add(id);
+            submission_.extent.add(static_cast<std::int32_t>(x + 1));
+            submission_.parameters.add(std::string_view{R"({"n": 1})"});
+        }
+        made.lo = made.executions.front();
+        made.under = {1};
+        submission_.lo.add(made.lo);
+        submission_.hi.add(made.executions.back());
+        submission_.n.add(static_cast<std::int32_t>(n));
+        submission_.tenant.add(default_tenant.value);
+        submission_.lane.add(job.lane.value);
+        submission_.job.add(job.job.value);
+        submission_.version.add(static_cast<std::int32_t>(job.version));
+        submission_.priority.add(std::int16_t{0});
+        submission_.trigger.add(static_cast<std::int16_t>(trigger_type::manual));
+        submission_.eligible.add_null();
+        submission_.submitter.add_null();
+    }
+    const auto reply = storage::submit(session_, start ? self_ : instance_id{}, start ? static_cast<int>(count) : 0, priority_age, key_ttl, submission_);
+    for (const int k : reply.owned) owned_.push_back(std::move(laid_out[static_cast<std::size_t>(k) - 1]));
+}
+
+std::size_t queue_hand::claim(std::size_t budget)
+{
+    // Lanes are gone round, as instances do: a look that began in the middle and found nothing goes on at the front.
+    for (bool at_front = false; !at_front;) {
+        at_front = cursor_.value == 0;
+        const auto answer = storage::claim_next(session_, self_, cursor_, lanes_a_look, static_cast<int>(budget));
+        cursor_ = answer.next_after;
+        if (answer.extents.empty()) {
+            at_front = at_front && cursor_.value == 0;
+            continue;
+        }
+        const std::size_t first = owned_.size();
+        for (const auto& x : answer.extents) owned_.push_back({x.lo, x.fence, {}});
+        const auto read = storage::read_executions(session_, answer.extents);
+        for (const auto& e : read) owned_[first + static_cast<std::size_t>(e.extent)].executions.push_back(e.id);
+        return read.size();
+    }
+    return 0;
+}
+
+std::size_t queue_hand::settle()
+{
+    if (owned_.empty()) return 0;
+    ends_.clear();
+    std::size_t n = 0;
+    std::int32_t extent = 0;
+    for (const owned_extent& x : owned_) {
+        ++extent;
+        ends_.lo.add(x.lo);
+        ends_.fence.add(x.under.value);
+        for (const execution_id& id : x.executions) {
+            ends_.id.add(id);
+            ends_.extent.add(extent);
+            ends_.status.add(static_cast<std::int16_t>(execution_status::completed));
+            ends_.age_us.add(std::int32_t{0});
+            ++n;
+        }
+    }
+    const auto lost = storage::settle(session_, self_, priority_age, false, ends_);
+    if (!lost.empty()) throw std::runtime_error(fmt::format("{} extents were lost, which nobody else can have taken", lost.size()));
+    owned_.clear();
+    return n;
+}
+
+}

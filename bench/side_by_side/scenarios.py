@@ -1,0 +1,51 @@
+"""What is measured. A scenario has variants; each is a function of a Row and of its parameters, and returns figures by name."""
+
+from dataclasses import dataclass, field
+from typing import Callable
+
+import backlog
+import batches
+import drain
+import held
+import latency
+import sleeps
+import steady
+
+PEERS = ("graphile", "pgboss", "bullmq")
+
+
+@dataclass
+class Variant:
+    title: str
+    contenders: tuple
+    run: Callable
+    parameters: dict = field(default_factory=dict)
+
+
+def variants(name, options):
+    """The variants of a scenario under the options of the command line."""
+    seconds = options.seconds
+    jobs = options.jobs
+    spread = max(1000, jobs // 3)
+    return {
+        "drain": lambda: [Variant(f"drain: {jobs:,} queued noops, 2 processes", (*PEERS, "ceiling", "rowlock"), drain.drain, {"jobs": jobs})],
+        "submit": lambda: [Variant(f"submit: one at a time, {callers} callers, {seconds} s", (*PEERS, "rowlock", "rowlock-run"), batches.submit,
+                                   {"callers": callers, "seconds": seconds}) for callers in (64, 256)],
+        "batch": lambda: [Variant(f"batch: 1,000 at a time, 2 connections, {seconds} s", (*PEERS, "rowlock", "rowlock-run"), batches.batch,
+                                  {"seconds": seconds})],
+        "steady": lambda: [Variant(f"steady: submit, run, settle at once, batches of {steady.BATCH}, {seconds} s", ("ceiling", "ceiling-start", "rowlock"),
+                                   steady.steady, {"seconds": seconds})],
+        "latency": lambda: [Variant(f"latency: submit to start at {latency.RATE} a second, 1 process, {seconds} s", (*PEERS, "rowlock"), latency.latency,
+                                    {"seconds": seconds})],
+        "held": lambda: [Variant(f"held: steady load, a snapshot held for {options.held_seconds} s", ("graphile", "pgboss", "ceiling", "rowlock"),
+                                 held.held, {"seconds": options.held_seconds})],
+        "backlog": lambda: [Variant(f"backlog: {options.measured:,} from the front of {waiting:,}", ("rowlock",), backlog.backlog,
+                                    {"waiting": waiting, "measured": options.measured}) for waiting in (50_000, options.backlog)],
+        "spread": lambda: [Variant(f"spread: submit and drain {spread:,} of {lanes:,} job{'s' if lanes > 1 else ''}", ("ceiling", "rowlock"),
+                                   drain.spread, {"jobs": spread, "lanes": lanes}) for lanes in (1, 1000)],
+        "sleeps": lambda: [Variant(f"sleeps: {n:,} at a time, 1 instance", ("rowlock",), sleeps.sleeps, {"count": n}) for n in (10_000, 100_000)],
+    }[name]()
+
+
+NAMES = ("drain", "submit", "batch", "steady", "latency", "held", "backlog", "spread", "sleeps")
+CONTENDERS = (*PEERS, "ceiling", "ceiling-start", "rowlock", "rowlock-run")
