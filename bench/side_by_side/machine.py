@@ -32,11 +32,15 @@ def cpu_of(pids):
 
 def cpu_of_server(pid):
     """Seconds of a server and its children, those that have ended included."""
-    root = _stat(pid)
-    if root is None:
-        return 0.0
-    children = [stat for stat in map(_stat, _processes()) if stat and stat[0] == pid]
-    return root[1] + root[2] + sum(stat[1] + stat[2] for stat in children)
+    while True:
+        root = _stat(pid)
+        if root is None:
+            return 0.0
+        children = [stat for stat in map(_stat, _processes()) if stat and stat[0] == pid]
+        # A child that was reaped meanwhile would be in neither account, or in both.
+        again = _stat(pid)
+        if again and again[2] == root[2]:
+            return root[1] + root[2] + sum(stat[1] + stat[2] for stat in children)
 
 
 def cpu_of_machine():
@@ -52,12 +56,11 @@ def cpu_of_ours(servers):
     ours = {os.getpid()}
     grown = True
     while grown:
-        more = {pid for pid, stat in stats.items() if stat[0] in ours} - ours
+        more = {pid for pid, stat in stats.items() if stat[0] in ours and pid not in servers} - ours
         ours |= more
         grown = bool(more)
-    # Both the living and, in the parent's account, the ended.
-    return sum(stats[pid][1] + stats[pid][2] for pid in ours if pid in stats) + sum(
-        cpu_of_server(pid) for pid in servers if pid not in ours)
+    # The ended stand in their parents' accounts.
+    return sum(stats[pid][1] + stats[pid][2] for pid in ours if pid in stats) + sum(map(cpu_of_server, servers))
 
 
 def fsync_milliseconds(folder):
