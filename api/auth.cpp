@@ -30,11 +30,11 @@ error no_token()
     return {errc::unauthenticated, "There is no valid token. Send Authorization: Bearer TOKEN; `rowlock token create` makes one."};
 }
 
+}
+
 error missing_permission(role granted)
 {
     return {errc::forbidden, fmt::format("The role {} does not permit this. Use a token with a role that does.", to_string(granted))};
-}
-
 }
 
 std::optional<token_parts> split_token(std::string_view token)

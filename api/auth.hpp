@@ -23,6 +23,9 @@ std::optional<std::string_view> bearer_token(std::string_view authorization);
 // Is `secret` the one that was hashed? In constant time for secrets of one length. Pure.
 bool secret_matches(std::string_view secret, std::string_view sha256);
 
+// What a role lacks, in one sentence. Error forbidden.
+error missing_permission(role granted);
+
 // Who asks, for the requests of one core. What the database says of a token is believed for a second, so a revoked token works for
 // a second at most, and a busy client costs one statement a second.
 class authenticator {

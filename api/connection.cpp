@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t first_room = 4 * 1024;
 constexpr std::size_t memory_kept = 64 * 1024;
+constexpr std::size_t largest_input_kept = 64 * 1024;
 constexpr auto watch_pause = 250ms;
 constexpr unsigned rounds_between_peers = 2;
 
@@ -37,7 +38,9 @@ connection::connection(runtime::tcp_socket socket) : socket_(std::move(socket))
 void connection::consume(std::size_t bytes)
 {
     begin_ += bytes;
-    if (begin_ == end_) begin_ = end_ = 0;
+    if (begin_ < end_) return;
+    begin_ = end_ = 0;
+    if (input_.size() > largest_input_kept) std::vector<char>().swap(input_);
 }
 
 runtime::awaitable<bool> connection::receive(std::size_t room, runtime::deadline until)
@@ -52,11 +55,11 @@ runtime::awaitable<bool> connection::receive(std::size_t room, runtime::deadline
         if (end_ == input_.size()) input_.resize(std::min(std::max(first_room, input_.size() * 2), std::max(room, first_room)));
     }
     if (end_ == input_.size()) co_return false;
-    until_ = until;
+    receive_until_ = until;
     boost::system::error_code ec;
     const std::size_t n = co_await socket_.async_read_some(boost::asio::buffer(input_.data() + end_, input_.size() - end_),
                                                            boost::asio::redirect_error(runtime::use_awaitable, ec));
-    until_ = runtime::no_deadline;
+    receive_until_ = runtime::no_deadline;
     end_ += n;
     co_return !ec && n > 0;
 }
@@ -69,10 +72,10 @@ runtime::awaitable<bool> connection::flush()
     if (!output_.empty()) sent = socket_.write_some(boost::asio::buffer(output_), ec);
     if (ec == boost::asio::error::would_block) ec.clear();
     if (!ec && sent < output_.size()) {
-        until_ = transfer_deadline(runtime::steady_clock::now(), output_.size() - sent);
+        send_until_ = transfer_deadline(runtime::steady_clock::now(), output_.size() - sent);
         co_await boost::asio::async_write(socket_, boost::asio::buffer(output_.data() + sent, output_.size() - sent),
                                           boost::asio::redirect_error(runtime::use_awaitable, ec));
-        until_ = runtime::no_deadline;
+        send_until_ = runtime::no_deadline;
     }
     if (output_.capacity() > memory_kept) {
         std::string().swap(output_);
@@ -105,9 +108,13 @@ void connection::check_peer()
 
 void connection::check(runtime::deadline now)
 {
-    if (now < until_) return;
+    if (now >= receive_until_ || now >= send_until_) abort();
+}
+
+void connection::abort()
+{
     timed_out_ = true;
-    until_ = runtime::no_deadline;
+    receive_until_ = send_until_ = runtime::no_deadline;
     boost::system::error_code ignored;
     socket_.cancel(ignored);
 }
@@ -121,6 +128,7 @@ runtime::awaitable<void> connection_list::watch()
         for (connection* each : all_) {
             each->check(now);
             if (peers_too) each->check_peer();
+            if (each->look_) each->look_(now);
         }
         if (!co_await runtime::sleep_until(now + watch_pause)) co_return;
     }
@@ -132,6 +140,7 @@ void connection_list::wind_up()
         boost::system::error_code ignored;
         if (each->idle_) each->socket_.cancel(ignored);
         if (each->attended_) each->gone_.emit(boost::asio::cancellation_type::terminal);
+        if (each->look_) each->look_(runtime::steady_clock::now());
     }
 }
 

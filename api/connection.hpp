@@ -6,6 +6,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <cstddef>
+#include <functional>
 #include <list>
 #include <span>
 #include <string>
@@ -18,9 +19,9 @@ inline constexpr std::chrono::seconds transfer_grace{30};
 inline constexpr std::size_t transfer_bytes_per_second = 16 * 1024;
 runtime::deadline transfer_deadline(runtime::deadline started, std::size_t bytes);
 
-// A socket with one input buffer, one output buffer, and one deadline for whatever it waits for. The deadline is a plain member that the
+// A socket with one input buffer, one output buffer, and a deadline for each way that it waits. The deadlines are plain members that the
 // core's watch looks at four times a second (see connection_list): a timer for each read and write would cost more than they do.
-// Used on its own core only, by one coroutine at a time.
+// Used on its own core only; by one coroutine at a time, or by one that receives and one that sends.
 class connection {
 public:
     explicit connection(runtime::tcp_socket socket);
@@ -28,8 +29,12 @@ public:
     connection(const connection&) = delete;
     connection& operator=(const connection&) = delete;
 
+    runtime::io_executor executor() { return socket_.get_executor(); }
+
     // What was received and not yet consumed.
     std::string_view received() const { return {input_.data() + begin_, end_ - begin_}; }
+    // The same, for who changes it where it lies.
+    std::span<char> received_bytes() { return {input_.data() + begin_, end_ - begin_}; }
     void consume(std::size_t bytes);
     // Waits for more. `room` is how much the buffer may hold at most; there must be some left. False: the peer has closed, failed, or the
     // deadline came; nothing more will be received.
@@ -60,6 +65,12 @@ public:
     // Between two requests, with nothing received: may be closed at any time.
     void set_idle(bool idle) { idle_ = idle; }
 
+    // For who does several things at once: called with every look of the watch, and often while the server stops. It may not end the
+    // membership of the connection in its list. Null: nobody.
+    void set_look(std::function<void(runtime::deadline now)> look) { look_ = std::move(look); }
+    // Ends what waits for the peer; nothing will be received or sent any more.
+    void abort();
+
 private:
     friend class connection_list;
 
@@ -79,8 +90,10 @@ private:
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     std::string output_;
-    runtime::deadline until_ = runtime::no_deadline;
+    runtime::deadline receive_until_ = runtime::no_deadline;
+    runtime::deadline send_until_ = runtime::no_deadline;
     boost::asio::cancellation_signal gone_;
+    std::function<void(runtime::deadline)> look_;
     bool attended_ = false;
     bool idle_ = false;
     bool timed_out_ = false;

@@ -87,6 +87,7 @@ void request_context::clear()
     parsed_.reset();
     memory_.emplace(first_memory_.data(), first_memory_.size());
     trace_parent.clear();
+    authorization.clear();
     held = false;
 }
 

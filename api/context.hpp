@@ -28,6 +28,7 @@ public:
     request rq;
     path_values path;
     principal caller;
+    std::string authorization;                       // of a WebSocket, which goes on asking with it: as the header has it
     std::string request_id;
     std::string trace_parent;                        // empty: none that is valid
     reply_stream stream;                             // for answers that are not known as a whole
@@ -50,6 +51,13 @@ public:
 
     // Waits until the run of `id` has ended, `until` is there, the client has gone or the server stops. Errors: overloaded.
     runtime::awaitable<result<void>> wait_for_run(execution_id id, runtime::deadline until);
+
+    // What a request that has become something else goes on with; the answer of its handler is then the last of the connection.
+    connection& take_over()
+    {
+        stream.abandon();
+        return connection_;
+    }
 
     // Is there nobody left to answer, or no time?
     bool should_give_up() { return stopping() || connection_.peer_gone(); }

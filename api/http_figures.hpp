@@ -25,6 +25,11 @@ struct alignas(64) http_figures {
     std::atomic<std::int64_t> connections{0};
     std::atomic<std::int64_t> waiting{0};                    // requests that are held until a run ends, and logs that are followed
 
+    std::atomic<std::int64_t> streams{0};                    // WebSockets that are open
+    count stream_frames_received{0};
+    count stream_events{0};                                  // that were told
+    count streams_cut_off{0};                                // because they were read too slowly
+
     // Only this core writes, so no locked instruction is needed.
     template <class Number>
     static void add(std::atomic<Number>& to, Number n)

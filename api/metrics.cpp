@@ -99,6 +99,10 @@ private:
         all.push_back(durations());
         gauge(all, "rowlock_http_connections", "Open connections.", sum([](const http_figures& f) -> auto& { return f.connections; }));
         gauge(all, "rowlock_http_requests_waiting", "Requests that are held until a run ends.", sum([](const http_figures& f) -> auto& { return f.waiting; }));
+        gauge(all, "rowlock_streams", "Open WebSockets of /v1/stream; each is a connection too.", sum([](const http_figures& f) -> auto& { return f.streams; }));
+        counter(all, "rowlock_stream_frames_received_total", "WebSocket frames from clients.", sum([](const http_figures& f) -> auto& { return f.stream_frames_received; }));
+        counter(all, "rowlock_stream_events_total", "Changes that were told to subscribers.", sum([](const http_figures& f) -> auto& { return f.stream_events; }));
+        counter(all, "rowlock_streams_cut_off_total", "WebSockets that were closed because they were read too slowly.", sum([](const http_figures& f) -> auto& { return f.streams_cut_off; }));
         counter(all, "rowlock_http_connections_accepted_total", "Connections that were accepted.", sum([](const http_figures& f) -> auto& { return f.connections_accepted; }));
         counter(all, "rowlock_http_connections_refused_total", "Connections beyond the limit.", sum([](const http_figures& f) -> auto& { return f.connections_refused; }));
     }

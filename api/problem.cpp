@@ -27,6 +27,7 @@ problem_kind kind_of(errc code)
     case errc::headers_too_large: return {"HEADERS_TOO_LARGE", 431};
     case errc::unsupported_media_type: return {"UNSUPPORTED_MEDIA_TYPE", 415};
     case errc::request_timeout: return {"REQUEST_TIMEOUT", 408};
+    case errc::upgrade_required: return {"UPGRADE_REQUIRED", 426};
     case errc::rate_limited: return {"RATE_LIMITED", 429};
     case errc::overloaded: return {"OVERLOADED", 503};
     case errc::database_unavailable: return {"DATABASE_UNAVAILABLE", 503};
@@ -35,6 +36,21 @@ problem_kind kind_of(errc code)
     case errc::internal: return {"INTERNAL", 500};
     }
     return {"INTERNAL", 500};
+}
+
+namespace {
+
+bool asks_for_patience(const error& e)
+{
+    const int status = status_of(e);
+    return status == 429 || status == 503;
+}
+
+std::size_t retry_after_of(const error& e)
+{
+    return static_cast<std::size_t>(std::max<std::int64_t>(e.retry_after.value_or(std::chrono::seconds{1}).count(), 1));
+}
+
 }
 
 int status_of(const error& e)
@@ -77,6 +93,10 @@ void append_problem(std::string& out, const error& e)
         }
         out.push_back(']');
     }
+    if (asks_for_patience(e)) {
+        out.append(",\"retry_after\":");
+        append_count(out, retry_after_of(e));
+    }
     out.push_back('}');
 }
 
@@ -86,12 +106,12 @@ void write_problem(response& reply, const error& e)
     reply.content_type = problem_type;
     reply.body.clear();
     append_problem(reply.body, e);
-    if (reply.status == 429 || reply.status == 503) {
-        const auto seconds = e.retry_after.value_or(std::chrono::seconds{1}).count();
+    if (asks_for_patience(e)) {
         reply.headers.append("Retry-After: ");
-        append_count(reply.headers, static_cast<std::size_t>(std::max<std::int64_t>(seconds, 1)));
+        append_count(reply.headers, retry_after_of(e));
         reply.headers.append("\r\n");
     }
+    if (reply.status == 426) reply.headers.append("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
     if (reply.status == 401) reply.add_header("WWW-Authenticate", "Bearer realm=\"rowlock\"");
     switch (e.code) {
     case errc::malformed_http:
@@ -101,7 +121,7 @@ void write_problem(response& reply, const error& e)
     case errc::stopping: reply.close = true; break;
     case errc::malformed_json: case errc::invalid_request: case errc::not_found: case errc::job_not_found: case errc::job_version_not_found:
     case errc::job_disabled: case errc::idempotency_key_reused: case errc::already_ended: case errc::not_retryable: case errc::version_conflict:
-    case errc::unauthenticated: case errc::forbidden: case errc::method_not_allowed: case errc::unsupported_media_type: case errc::rate_limited:
+    case errc::unauthenticated: case errc::forbidden: case errc::method_not_allowed: case errc::unsupported_media_type: case errc::upgrade_required: case errc::rate_limited:
     case errc::overloaded: case errc::database_unavailable: case errc::lease_lost: case errc::internal: break;
     }
 }

@@ -14,8 +14,8 @@ problem_kind kind_of(errc code);
 // The status of this failure: what a path names and is not there is 404; what a body names and is not there is 422.
 int status_of(const error& e);
 
-// Fills `reply` with application/problem+json: type, title, status, detail, code, and `errors` where fields are refused. Adds
-// Retry-After to 429 and 503, WWW-Authenticate to 401. Errors that end the connection set `close`.
+// Fills `reply` with application/problem+json: type, title, status, detail, code, `errors` where fields are refused, `retry_after` in seconds
+// for 429 and 503. Adds Retry-After to these, WWW-Authenticate to 401, Upgrade to 426. Errors that end the connection set `close`.
 void write_problem(response& reply, const error& e);
 response problem(const error& e);
 // The JSON alone, for replies that hold a problem inside.

@@ -82,10 +82,10 @@ void request::add_header(std::string_view name, std::string_view value)
     fields_.push_back({kept_name, keep(value)});
 }
 
-std::optional<std::string_view> request::header(std::string_view name) const
+std::optional<std::string_view> request::header(std::string_view name, std::size_t n) const
 {
     for (const auto& f : fields_) {
-        if (f.name.size == name.size() && same_ignoring_case(view(f.name), name)) return view(f.value);
+        if (f.name.size == name.size() && same_ignoring_case(view(f.name), name) && n-- == 0) return view(f.value);
     }
     return std::nullopt;
 }

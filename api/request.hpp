@@ -33,7 +33,9 @@ public:
     std::string_view body() const { return body_; }
 
     // The first header of that name, in whatever case it was sent; nullopt where there is none.
-    std::optional<std::string_view> header(std::string_view name) const;
+    std::optional<std::string_view> header(std::string_view name) const { return header(name, 0); }
+    // The n-th of those of that name, from 0.
+    std::optional<std::string_view> header(std::string_view name, std::size_t n) const;
     std::size_t header_count(std::string_view name) const;
 
 private:

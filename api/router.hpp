@@ -21,6 +21,7 @@ struct route {
     std::string_view pattern;    // segments between slashes; {name} takes one whole segment
     permission needs;
     handler handle;
+    bool is_socket = false;      // a WebSocket: a browser gives its token as a subprotocol
 };
 
 // Every route there is. The order is that of the contract; a route's index is its label in the metrics.

@@ -17,6 +17,7 @@ constexpr route table[] = {
     {method::get, "/v1/executions/{id}/transitions", permission::read, &list_transitions},
     {method::post, "/v1/executions/{id}/cancel", permission::operate, &cancel_execution},
     {method::get, "/v1/runs/{run_id}", permission::read, &get_run},
+    {method::get, "/v1/stream", permission::read, &open_stream, true},
 
     {method::put, "/v1/jobs/{job_id}", permission::define, &put_job},
     {method::get, "/v1/jobs", permission::read, &list_jobs},

@@ -21,6 +21,8 @@ runtime::awaitable<response> get_run(request_context& rq);
 runtime::awaitable<response> get_log(request_context& rq);
 // executions_control.cpp
 runtime::awaitable<response> cancel_execution(request_context& rq);
+// stream_socket.cpp
+runtime::awaitable<response> open_stream(request_context& rq);
 // jobs.cpp
 runtime::awaitable<response> put_job(request_context& rq);
 runtime::awaitable<response> list_jobs(request_context& rq);

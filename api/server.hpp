@@ -20,6 +20,7 @@ struct server_options {
     std::size_t max_connections = 10'000;            // over all cores
     std::size_t max_body_bytes = 32u << 20;
     std::size_t max_header_bytes = 64u << 10;
+    std::size_t max_in_flight = 1000;                // submissions of one stream that wait for their commit
     std::chrono::milliseconds header_timeout{10'000};   // from the first byte of a request to the end of its headers
     std::chrono::milliseconds idle_timeout{75'000};     // between two requests
     std::chrono::milliseconds stop_timeout{30'000};     // what is under way when the server stops

@@ -4,6 +4,7 @@
 #include "api/context.hpp"
 #include "api/request_parser.hpp"
 #include "api/trace.hpp"
+#include "api/websocket_upgrade.hpp"
 
 #include <fmt/format.h>
 #include <optional>
@@ -239,7 +240,13 @@ runtime::awaitable<void> session::admit()
         co_return;
     }
     if (route_->needs != permission::none) {
-        const authenticator::credentials given{rq.header("Authorization").value_or(""), rq.header("X-Rowlock-Tenant").value_or(""), route_->verb != method::get};
+        std::string_view authorization = rq.header("Authorization").value_or("");
+        if (route_->is_socket) {
+            const auto offered = authorization.empty() ? websocket::offered_token(rq) : std::nullopt;
+            context_.authorization = offered ? fmt::format("Bearer {}", *offered) : std::string(authorization);
+            authorization = context_.authorization;
+        }
+        const authenticator::credentials given{authorization, rq.header("X-Rowlock-Tenant").value_or(""), route_->verb != method::get};
         result<void> answer;
         if (!app_.callers.identify_at_once(given, route_->needs, context_.caller, answer)) {
             answer = co_await app_.callers.identify(given, route_->needs, context_.caller);

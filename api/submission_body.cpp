@@ -177,7 +177,11 @@ void read_batch(const json::object& body, field_errors& errors, std::vector<subm
     for (const auto& member : body) {
         if (view(member.key()) != "executions") errors.add(std::string(view(member.key())), &member.value(), "is not a known field; check its spelling or leave it out");
     }
-    const auto* given = body.if_contains("executions");
+    read_submissions(body.if_contains("executions"), errors, out);
+}
+
+void read_submissions(const json::value* given, field_errors& errors, std::vector<submission_body>& out)
+{
     if (!given) {
         errors.add_missing("executions");
         return;

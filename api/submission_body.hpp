@@ -29,6 +29,8 @@ inline constexpr std::size_t most_in_a_batch = 10'000;
 void read_submission(const boost::json::object& body, std::string_view path, field_errors& errors, submission_body& out);
 // Reads {"executions": [...]}. A key that comes twice is refused.
 void read_batch(const boost::json::object& body, field_errors& errors, std::vector<submission_body>& out);
+// The list of them alone; null: it is missing. Its path is `executions`.
+void read_submissions(const boost::json::value* given, field_errors& errors, std::vector<submission_body>& out);
 // Refuses U+0000 in any key or string. `text` is the body as it came: where it has no such escape there is nothing to look through.
 void refuse_nul(const boost::json::object& body, std::string_view text, field_errors& errors);
 

@@ -86,6 +86,7 @@ api::server_options server_options_of(const settings& s, const runtime::process_
     o.max_connections = static_cast<std::size_t>(s.max_connections);
     o.max_body_bytes = static_cast<std::size_t>(s.max_body_bytes);
     o.max_header_bytes = static_cast<std::size_t>(s.max_header_bytes);
+    o.max_in_flight = static_cast<std::size_t>(s.stream_max_in_flight);
     o.header_timeout = s.header_timeout;
     o.idle_timeout = s.idle_timeout;
     o.process = process;

@@ -46,7 +46,7 @@ struct instance::parts {
         : options(std::move(o)), cores(group), free(options.parallelism),
           general_sessions(session_for(options.database_url, storage::session_kind::general, "general"), options.general_sessions, max_queued_tasks),
           control_sessions(session_for(options.database_url, storage::session_kind::general, "control"), 1, max_queued_tasks), general(general_sessions),
-          control(control_sessions), jobs(general, options.defaults), runs(general, cores[0], max_waiting_for_runs), notes(general), background(cores[0].executor())
+          control(control_sessions), jobs(general, options.defaults), runs(general, cores[0], max_waiting_for_runs), changes(general, cores[0], counts), notes(general), background(cores[0].executor())
     {
     }
 
@@ -99,6 +99,7 @@ struct instance::parts {
     database control;
     catalog jobs;
     run_watch runs;
+    change_watch changes;
     records notes;
     task_group background;
     std::optional<settler> ends;
@@ -122,10 +123,11 @@ T finish_on(core& where, awaitable<T> work)
     return boost::asio::co_spawn(where.executor(), std::move(work), boost::asio::use_future).get();
 }
 
-awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitable<void> second)
+awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitable<void> second, awaitable<void> third)
 {
     group.spawn(std::move(first));
     group.spawn(std::move(second));
+    group.spawn(std::move(third));
     co_return;
 }
 
@@ -147,7 +149,7 @@ result<void> instance::start(std::string address)
     if (const auto migrated = storage::check_migrated(p.options.database_url); !migrated) return migrated.error();
     p.make_services(std::move(address));
     if (const auto joined = finish_on(p.cores[0], p.members->start()); !joined) return joined.error();
-    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.notes.run()));
+    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.changes.run(), p.notes.run()));
     p.ears.emplace(p.options.database_url, wake_channel, [&p](const std::string& payload) { p.heard(payload); });
     p.started.store(true);
     p.claims->wake();
@@ -252,6 +254,7 @@ awaitable<result<void>> instance::cancel(principal who, execution_id id, std::st
     if (!cancelled) co_return cancelled.error();
     if (cancelled->ended) {
         p.runs.ended({id});
+        p.changes.poke();
     } else if (cancelled->owner == p.self.id()) {
         p.work->cancel({{id, who.name, reason}});
     } else {
@@ -263,6 +266,7 @@ awaitable<result<void>> instance::cancel(principal who, execution_id id, std::st
 catalog& instance::jobs() { return parts_->jobs; }
 database& instance::db() { return parts_->general; }
 run_watch& instance::runs() { return parts_->runs; }
+change_watch& instance::changes() { return parts_->changes; }
 const counters& instance::figures() const { return parts_->counts; }
 instance_id instance::id() const { return parts_->self.id(); }
 bool instance::stopping() const { return parts_->stopping.load(); }

@@ -3,6 +3,7 @@
 #include "runtime/async/core.hpp"
 #include "runtime/async/database.hpp"
 #include "runtime/catalog/catalog.hpp"
+#include "runtime/execute/change_watch.hpp"
 #include "runtime/execute/run_watch.hpp"
 #include "runtime/execute/submit.hpp"
 #include "runtime/handlers/handlers.hpp"
@@ -67,6 +68,7 @@ public:
     catalog& jobs();
     database& db();
     run_watch& runs();
+    change_watch& changes();
     const counters& figures() const;
     instance_id id() const;
 

@@ -58,6 +58,7 @@ struct settings {
     milliseconds header_timeout{};
     milliseconds idle_timeout{};
     int max_connections{};
+    int stream_max_in_flight{};
     int max_queued_submissions{};
     milliseconds idempotency_key_ttl{};
     int partition_days_ahead{};

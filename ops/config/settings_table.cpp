@@ -54,6 +54,7 @@ constexpr setting table[] = {
     {"HEADER_TIMEOUT_SECONDS", in_seconds(&s::header_timeout), "10", same, from(0.1, 3600), "time for the head of a request to arrive"},
     {"IDLE_TIMEOUT_SECONDS", in_seconds(&s::idle_timeout), "75", same, from(0.1, day), "time that a connection may be silent between requests"},
     {"MAX_CONNECTIONS", &s::max_connections, "10000", same, from(1, 1'000'000), "connections at a time; more are answered 503"},
+    {"STREAM_MAX_IN_FLIGHT", &s::stream_max_in_flight, "1000", same, from(1, 10'000), "submit frames of one WebSocket that wait for their commit; more are refused"},
     {"MAX_QUEUED_SUBMISSIONS", &s::max_queued_submissions, "100000", same, from(1, 10'000'000), "submissions waiting for their commit; more are answered 503"},
     {"IDEMPOTENCY_KEY_TTL_HOURS", in_hours(&s::idempotency_key_ttl), "24", same, from(1, 8760), "how long an idempotency key is remembered"},
     {"PARTITION_DAYS_AHEAD", &s::partition_days_ahead, "3", same, from(1, 366), "days for which partitions of the history are made in advance"},

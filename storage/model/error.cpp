@@ -25,6 +25,7 @@ std::string_view sentence(errc code)
     case errc::headers_too_large: return "The headers are too large.";
     case errc::unsupported_media_type: return "The body must be application/json.";
     case errc::request_timeout: return "The request took too long to arrive.";
+    case errc::upgrade_required: return "The path speaks WebSocket.";
     case errc::rate_limited: return "A limit that refuses is reached.";
     case errc::overloaded: return "The server has reached one of its bounds.";
     case errc::database_unavailable: return "The database cannot be reached.";

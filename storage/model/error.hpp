@@ -31,6 +31,7 @@ enum class errc {
     headers_too_large,
     unsupported_media_type,
     request_timeout,
+    upgrade_required,      // the path speaks WebSocket
     rate_limited,          // the caller's own limit: 429
     overloaded,            // the server's own bounds: 503
     database_unavailable,  // 503
