@@ -159,10 +159,13 @@ result<void> instance::start(std::string address)
 void instance::wind_down()
 {
     parts& p = *parts_;
-    if (p.stopping.exchange(true) || !p.started.load()) return;
-    p.ears->stop();
+    if (p.stopping.load()) return;
+    if (p.started.load()) p.submissions->start_nothing();
+    p.stopping.store(true);
+    if (!p.started.load()) return;
     p.claims->stop();
-    p.submissions->start_nothing();
+    p.submissions->await_turn();
+    p.ears->stop();
 }
 
 void instance::hand_over(const std::atomic<bool>& hurry)

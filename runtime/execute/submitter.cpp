@@ -83,10 +83,8 @@ void submitter::commit(storage::session& s, std::vector<item>& batch)
     turns_.notify_all();
 }
 
-void submitter::start_nothing()
+void submitter::await_turn()
 {
-    may_start_.store(false);
-    // A batch that began earlier may still start something.
     if (const unsigned turn = turns_.load(); turn % 2 == 1) turns_.wait(turn);
 }
 

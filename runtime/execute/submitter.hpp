@@ -43,8 +43,9 @@ public:
     // The same for those who wait otherwise than in a coroutine. Any thread; returns at once.
     void submit(submit_request request, std::unique_ptr<waiter<submit_answer>> who);
     std::size_t waiting() const { return commits_.waiting(); }
-    // From now on everything is queued, and nothing is started here. Returns when nothing is being started any more; blocks for a commit.
-    void start_nothing();
+    // What is committed from now on is queued, and not started here; but for a batch that has begun, whose end await_turn() blocks for.
+    void start_nothing() { may_start_.store(false); }
+    void await_turn();
     void stop() { commits_.stop(); }
 
 private:
