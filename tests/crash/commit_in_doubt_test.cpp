@@ -120,7 +120,7 @@ TEST_CASE("a result whose connection is cut around its commit is stored once, an
     check_history(c.database.url(), {});
 }
 
-TEST_CASE("a claim whose connection is cut around its commit loses nothing: what was claimed unheard is handed back", "[crash]")
+TEST_CASE("a claim whose connection is cut around its commit loses no time: what was claimed unheard is handed back at once", "[crash]")
 {
     cut_off c;
     for (const auto where : {cut::before_forwarding, cut::after_forwarding}) {
@@ -131,7 +131,30 @@ TEST_CASE("a claim whose connection is cut around its commit loses nothing: what
         CHECK(c.proxy.has_cut());
         CHECK(text_at(last, "/status") == "COMPLETED");
         CHECK(last.at("attempt_number") == 2);
+        CHECK(c.began_at_once(text_at(last, "/execution_id")));
     }
+    await_idle(c.database.url());
+    check_history(c.database.url(), {});
+}
+
+TEST_CASE("a submission that is given up although its commit came through starts as soon as the database is back", "[crash]")
+{
+    cut_off c;
+    c.proxy.cut_at("submit", cut::after_forwarding, true);
+    const auto reply = c.submit("given-up", "given-up");
+    CHECK(c.proxy.has_cut());
+    CHECK(reply.status == 503);
+    CHECK(!reply.field("Retry-After").empty());
+    const auto stored = value_of(c.database.url(), "select execution_id from rowlock.v_executions where correlation_id = 'given-up' and status = 'RUNNING'");
+    const auto from = value_of(c.database.url(), "select clock_timestamp()");
+    c.proxy.go_on();
+    const auto last = c.server.ended(stored);
+    CHECK(text_at(last, "/status") == "COMPLETED");
+    CHECK(last.at("attempt_number") == 1);
+    CHECK(value_of(c.database.url(), fmt::format("select completed_time < '{}'::timestamptz + interval '8 s' from rowlock.v_executions where execution_id = '{}'", from, stored)) == "t");
+    const auto again = c.submit("given-up", "given-up");
+    CHECK(again.status == 200);
+    CHECK(text_at(again.json(), "/execution_id") == stored);
     await_idle(c.database.url());
     check_history(c.database.url(), {});
 }

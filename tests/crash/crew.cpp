@@ -1,5 +1,7 @@
 #include "tests/crash/crew.hpp"
 
+#include "tests/crash/loopback_port.hpp"
+
 #include <exception>
 #include <iostream>
 
@@ -34,10 +36,14 @@ crew::~crew()
 
 server_process& crew::start(const std::string& name, environment_map more)
 {
-    auto fresh = std::make_unique<server_process>(arguments(database_), environment(std::move(more)));
+    const auto [at, is_new] = addresses_.try_emplace(name);
+    if (is_new) at->second = unused_loopback_address();
+    auto words = arguments(database_);
+    words.insert(words.end(), {"--listen", at->second});
+    auto fresh = std::make_unique<server_process>(std::move(words), environment(std::move(more)));
     where_.set(name, fresh->address());
     servers_[name] = std::move(fresh);
-    return at(name);
+    return this->at(name);
 }
 
 void crew::kill_hard(const std::string& name)
@@ -47,10 +53,20 @@ void crew::kill_hard(const std::string& name)
     servers_.erase(name);
 }
 
-int crew::run_until_crash(const std::string& step, const std::function<void()>& once_it_listens)
+int crew::stop(const std::string& name)
 {
+    // It stays among the targets of clients until it refuses them.
+    const int code = at(name).terminate();
+    where_.remove(name);
+    servers_.erase(name);
+    return code;
+}
+
+int crew::run_until_crash(const std::string& step, const std::function<void()>& once_it_listens, const std::string& name)
+{
+    const auto before = addresses_.find(name);
     auto words = arguments(database_);
-    words.insert(words.end(), {"--listen", "127.0.0.1:0"});
+    words.insert(words.end(), {"--listen", before == addresses_.end() ? "127.0.0.1:0" : before->second});
     program doomed(words, environment({{"ROWLOCK_CRASH_AT", step}}));
     bool listens = false;
     // It may die before it listens.
@@ -61,11 +77,11 @@ int crew::run_until_crash(const std::string& step, const std::function<void()>& 
         const auto from = told.find(before);
         if (listens || from == std::string::npos || told.back() != '\n') return false;
         listens = true;
-        where_.set("doomed", told.substr(from + before.size(), told.find('\n', from) - from - before.size()));
+        where_.set(name, told.substr(from + before.size(), told.find('\n', from) - from - before.size()));
         if (once_it_listens) once_it_listens();
         return false;
     });
-    where_.remove("doomed");
+    where_.remove(name);
     return *doomed.wait();
 }
 

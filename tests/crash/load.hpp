@@ -16,8 +16,16 @@ namespace rowlock::test {
 inline const std::vector<std::string> kinds_of_work = {"quick", "short", "writes", "fails"};
 
 // Defines the jobs: `quick` does nothing; `short` sleeps 0.05 s; `writes` appends "EXECUTION_ID ATTEMPT" to the ledger file; `fails` fails twice and
-// succeeds the third time.
-void define_load(const server_process& on, const std::filesystem::path& ledger);
+// succeeds the third time. With a url also `calls`, which posts to it.
+void define_load(const server_process& on, const std::filesystem::path& ledger, const std::string& url = "");
+
+struct load_style {
+    std::string name = "client";                     // of the keys; another one for each load on a database
+    bool keep_alive = false;                         // one connection for all requests of a client, as long as it lasts
+    bool balanced = false;                           // a balancer may answer 502, 503 and 504 on its own
+    std::chrono::milliseconds pace{0};               // from an answer to the client's next submission
+    std::vector<std::string> kinds = kinds_of_work;
+};
 
 // The servers that clients try, in any order. They come and go.
 class targets {
@@ -37,7 +45,7 @@ private:
 // with the same key. The key is also the correlation_id.
 class load {
 public:
-    load(targets& where, int clients);
+    load(targets& where, int clients, load_style style = {});
     load(const load&) = delete;
     load& operator=(const load&) = delete;
     // Ends it without waiting for acknowledgements.
@@ -52,18 +60,26 @@ public:
     std::size_t count() const;
     // How often a submission was answered 503, always with Retry-After.
     int turned_away() const { return turned_away_.load(); }
+    // What a client saw that was no acknowledgement, each time: lost connections, refusals, 5xx.
+    std::vector<std::string> failures() const;
 
 private:
+    // Where a client that keeps its connection is connected.
+    struct line;
+
     void work(int client);
     // The run's id, or "" if it is to be tried again.
-    std::string submit_once(const std::string& address, const std::string& key, const std::string& job);
+    std::string submit_once(line& to, const std::string& address, const std::string& key, const std::string& job);
+    void note_failure(std::string what);
 
     targets& where_;
+    load_style style_;
     std::atomic<bool> finishing_{false};
     std::atomic<bool> abandoned_{false};
     std::atomic<int> turned_away_{0};
     mutable std::mutex mutex_;
     std::map<std::string, std::string> acknowledged_;
+    std::vector<std::string> failures_;
     std::string refused_;
     std::vector<std::thread> clients_;
 };

@@ -93,7 +93,7 @@ private:
             const std::string message = asked_.substr(0, size);
             asked_.erase(0, size);
             greeted_ = true;
-            if (head == 1 && message[0] == 'B' && owner_.should_cut(statement_of(message), where_)) {
+            if (head == 1 && message[0] == 'B' && owner_.should_cut(statement_of(message), where_, then_stall_)) {
                 cutting_ = true;
                 if (where_ == cut::before_forwarding) return end_cut();
             }
@@ -111,6 +111,7 @@ private:
 
     bool end_cut()
     {
+        if (then_stall_) owner_.stall();
         ::shutdown(client_, SHUT_RDWR);
         owner_.cuts_.fetch_add(1);
         if (where_ == cut::before_forwarding) return false;
@@ -133,6 +134,7 @@ private:
     bool greeted_ = false;
     bool cutting_ = false;
     cut where_{};
+    bool then_stall_ = false;
 };
 
 database_proxy::database_proxy(const std::string& url)
@@ -160,19 +162,21 @@ database_proxy::~database_proxy()
     for (auto& each : links_) each.join();
 }
 
-void database_proxy::cut_at(const std::string& statement, cut where)
+void database_proxy::cut_at(const std::string& statement, cut where, bool then_stall)
 {
     const std::lock_guard lock(mutex_);
     armed_ = statement;
     where_ = where;
+    then_stall_ = then_stall;
     wanted_.store(cuts_.load() + 1);
 }
 
-bool database_proxy::should_cut(const std::string& statement, cut& where)
+bool database_proxy::should_cut(const std::string& statement, cut& where, bool& then_stall)
 {
     const std::lock_guard lock(mutex_);
     if (armed_.empty() || statement != armed_) return false;
     where = where_;
+    then_stall = then_stall_;
     armed_.clear();
     return true;
 }

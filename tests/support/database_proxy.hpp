@@ -29,8 +29,9 @@ public:
     // The same database, through the proxy.
     const std::string& url() const { return url_; }
 
-    // Cuts the connection once, at the next execution of the prepared statement of this name.
-    void cut_at(const std::string& statement, cut where);
+    // Cuts the connection once, at the next execution of the prepared statement of this name; `then_stall`: at the same moment the rest
+    // stalls, so that nobody can find out.
+    void cut_at(const std::string& statement, cut where, bool then_stall = false);
     // Has what was asked for happened?
     bool has_cut() const { return cuts_.load() == wanted_.load(); }
 
@@ -42,7 +43,7 @@ private:
     class link;
     void accept_all();
     // Asked by a link for each statement that is executed.
-    bool should_cut(const std::string& statement, cut& where);
+    bool should_cut(const std::string& statement, cut& where, bool& then_stall);
 
     scratch_folder folder_;
     std::string upstream_;
@@ -55,6 +56,7 @@ private:
     std::mutex mutex_;
     std::string armed_;
     cut where_{};
+    bool then_stall_ = false;
     std::vector<std::thread> links_;
     std::thread acceptor_;
 };

@@ -1,5 +1,6 @@
 #include "tests/support/server_process.hpp"
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <csignal>
@@ -30,7 +31,7 @@ json::value accepted(const http_reply& reply, const std::string& what)
 
 server_process::server_process(std::vector<std::string> arguments, environment_map environment)
 {
-    arguments.insert(arguments.end(), {"--listen", "127.0.0.1:0"});
+    if (std::find(arguments.begin(), arguments.end(), "--listen") == arguments.end()) arguments.insert(arguments.end(), {"--listen", "127.0.0.1:0"});
     process_ = std::make_unique<program>(std::move(arguments), std::move(environment));
     eventually("the server listens", [this] {
         const auto found = listening_address(process_->out());
