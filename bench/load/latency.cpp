@@ -2,20 +2,14 @@
 #include "bench/load/latencies.hpp"
 #include "bench/load/run_all.hpp"
 #include "bench/load/scenarios.hpp"
-#include "storage/model/ids.hpp"
-#include "storage/model/json_text.hpp"
-#include "storage/model/time.hpp"
+#include "bench/load/start_witness.hpp"
 
-#include <boost/json/array.hpp>
-#include <boost/json/value.hpp>
 #include <deque>
 #include <fmt/format.h>
-#include <unordered_map>
 
 namespace rowlock::bench {
 
 namespace asio = boost::asio;
-namespace json = boost::json;
 using std::chrono::steady_clock;
 
 namespace {
@@ -23,85 +17,64 @@ namespace {
 constexpr std::chrono::seconds longest_answer{60};
 constexpr std::chrono::seconds longest_pause{20};
 constexpr std::chrono::milliseconds between_looks{50};
-constexpr std::string_view id_member = "\"execution_id\":\"";
-constexpr std::size_t id_size = 36;
 
 // What all callers share. Each takes the next submission, waits until it is due, and sends it; with all callers busy it goes out late, which
 // counts as waiting.
 struct open_loop {
-    std::string request;
     steady_clock::time_point start{};
     std::chrono::nanoseconds interval{};
     std::size_t count = 0;
     std::size_t next = 0;
     latencies answers{};
     std::size_t refused = 0;
-    std::unordered_map<std::string, steady_clock::time_point> due{};     // by execution_id
+
+    steady_clock::time_point due(std::size_t n) const { return start + interval * static_cast<std::int64_t>(n); }
 };
 
-runtime::awaitable<void> submit_when_due(http_connection& over, open_loop& loop, runtime::steady_timer timer)
+runtime::awaitable<void> submit_when_due(http_connection& over, open_loop& loop, start_witness& starts, runtime::steady_timer timer)
 {
     while (loop.next < loop.count) {
-        const auto due = loop.start + loop.interval * static_cast<std::int64_t>(loop.next++);
+        const std::size_t n = loop.next++;
+        const std::string request = request_bytes("POST", "/v1/executions", fmt::format(R"({{"job_id": "load-call", "parameters": {{"n": {}}}}})", n));
+        const auto due = loop.due(n);
         timer.expires_at(due);
         co_await timer.async_wait(runtime::use_awaitable);
-        const reply answer = co_await over.exchange(loop.request);
+        const reply answer = co_await over.exchange(request);
         loop.answers.add(steady_clock::now() - due);
-        const std::size_t id = answer.body.find(id_member);
-        if (answer.status != 201 || id == std::string_view::npos) {
-            ++loop.refused;
-            continue;
-        }
-        loop.due.emplace(answer.body.substr(id + id_member.size(), id_size), due);
+        if (answer.status == 201) continue;
+        ++loop.refused;
+        starts.forget_one();
     }
-}
-
-// Reads back when each was started, by the server's clock: it must be this machine's.
-latencies start_latencies(server& at, const std::string& correlation, const open_loop& loop, timestamp wall_start)
-{
-    latencies starts;
-    std::string cursor;
-    do {
-        const json::value page = at.get(fmt::format("/v1/executions?correlation_id={}&limit=1000{}{}", correlation, cursor.empty() ? "" : "&cursor=", cursor));
-        for (const json::value& one : page.at("items").as_array()) {
-            const auto due = loop.due.find(std::string{one.at("execution_id").as_string()});
-            const json::value& started = one.at("started_time");
-            if (due == loop.due.end() || !started.is_string()) continue;
-            const auto at_start = parse_rfc3339(std::string_view{started.as_string()});
-            if (at_start) starts.add((*at_start - wall_start) - (due->second - loop.start));
-        }
-        const json::value& next = page.at("next_cursor");
-        cursor = next.is_string() ? std::string{next.as_string()} : "";
-    } while (!cursor.empty());
-    return starts;
 }
 
 }
 
 outcome run_latency(server& at, const load_options& options)
 {
-    at.define("load-noop", R"({"type": "noop"})");
-    const std::string correlation = fmt::format("load-{}", random_uuid().str());
     open_loop loop;
-    loop.request = request_bytes("POST", "/v1/executions", fmt::format(R"({{"job_id": "load-noop", "correlation_id": "{}"}})", correlation));
     loop.interval = std::chrono::nanoseconds{1'000'000'000 / options.rate};
     loop.count = options.rate * static_cast<std::size_t>(options.length.count());
     asio::io_context context(1);
     std::deque<http_connection> connections;
     run_all all(context);
+    start_witness witness(context, all, loop.count);
+    at.define("load-call", fmt::format(R"({{"type": "http", "method": "GET", "url": "http://127.0.0.1:{}/{{{{ parameters.n }}}}"}})", witness.port()));
     for (std::size_t i = 0; i < options.connections; ++i) all.add(connections.emplace_back(context, at.endpoint(i)).connect());
     all.run(longest_answer);
 
     const double ended_before = at.ended();
     const snapshot before = at.look();
     loop.start = steady_clock::now();
-    const timestamp wall_start = wall_clock();
-    for (auto& each : connections) all.add(submit_when_due(each, loop, runtime::steady_timer(context)));
+    for (auto& each : connections) all.add(submit_when_due(each, loop, witness, runtime::steady_timer(context)));
+    all.add(witness.listen());
     all.run(options.length + longest_answer);
-    const auto jobs = static_cast<double>(loop.due.size());
+    const auto jobs = static_cast<double>(loop.count - loop.refused);
     at.wait_until_ended(ended_before + jobs, longest_pause, between_looks);
     const snapshot after = at.look();
-    auto starts = start_latencies(at, correlation, loop, wall_start);
+    latencies starts;
+    for (std::size_t n = 0; n < loop.count; ++n) {
+        if (const auto seen = witness.seen(n)) starts.add(*seen - loop.due(n));
+    }
 
     outcome made{"latency", fmt::format("{} a second, {} s", options.rate, options.length.count())};
     made.add("jobs", jobs);

@@ -28,7 +28,8 @@ outcome run_submit(server& at, const load_options& options);
 outcome run_batch(server& at, const load_options& options);
 // Noops that all become due at one moment: from that moment until the last has ended.
 outcome run_drain(server& at, const load_options& options);
-// Single submissions at a fixed rate, whatever the answers: from the moment each was due to be sent until the answer, and until the start.
+// Single submissions at a fixed rate, whatever the answers: from the moment each was due to be sent until the answer, and until the execution's
+// HTTP call to this program arrived. The server must be allowed to call loopback.
 outcome run_latency(server& at, const load_options& options);
 // Memory with many executions that sleep. The server must be allowed to run so many at a time.
 outcome run_sleep(server& at, const load_options& options);

@@ -17,6 +17,11 @@ class Medians:
         a, b = self.of(scenario, above, figure, variant), self.of(scenario, below, figure, variant)
         return None if a is None or not b else a / b
 
+    def of_best(self, scenario, contenders, figure):
+        """The highest of these contenders."""
+        values = [value for contender in contenders if (value := self.of(scenario, contender, figure)) is not None]
+        return max(values, default=None)
+
     def across(self, scenario, contender, figure, above, below):
         a, b = self.of(scenario, contender, figure, above), self.of(scenario, contender, figure, below)
         return None if a is None or not b else a / b
@@ -25,6 +30,8 @@ class Medians:
 def goals(medians):
     """[(what, value, "at least" or "at most", bound)], without those that this run says nothing about."""
     m = Medians(medians)
+    steady = m.of("steady", "rowlock", "jobs/s")
+    steady_ceiling = m.of_best("steady", ("ceiling", "ceiling-start"), "jobs/s")
     asked = [
         ("drain, jobs/s, against graphile-worker", m.ratio("drain", "jobs/s", "rowlock", "graphile"), "at least", 2.5),
         ("drain, processor time a job, against graphile-worker", m.ratio("drain", "cpu us/job", "rowlock", "graphile"), "at most", 0.4),
@@ -38,7 +45,7 @@ def goals(medians):
             asked.append((f"submit, {callers} callers, p99, against {peer}", m.ratio("submit", "p99 ms", "rowlock", peer, variant), "at most", 1))
     asked += [
         ("batch, jobs/s, against graphile-worker", m.ratio("batch", "jobs/s", "rowlock", "graphile"), "at least", 1.2),
-        ("steady, jobs/s, against the ceiling", m.ratio("steady", "jobs/s", "rowlock", "ceiling"), "at least", 0.7),
+        ("steady, jobs/s, against the higher ceiling", steady / steady_ceiling if steady and steady_ceiling else None, "at least", 0.7),
         ("latency, p50 in ms", m.of("latency", "rowlock", "p50 ms"), "at most", 2),
         ("latency, p99 in ms", m.of("latency", "rowlock", "p99 ms"), "at most", 10),
     ]

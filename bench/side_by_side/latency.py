@@ -1,4 +1,5 @@
-"""From the moment of the submission to the start of the job, at a fixed rate, while nothing else is done."""
+"""From the moment of the submission to the start of the job, at a fixed rate, while nothing else is done. A peer's job notes the moment in
+its process; Rowlock's is an HTTP call, and what counts is its arrival, so the way there is in the figure."""
 
 import time
 

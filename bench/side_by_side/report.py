@@ -67,12 +67,16 @@ def scenario_table(title, contenders):
 
 def notes(rows):
     said = []
+    for title in dict.fromkeys(row["title"] for row in rows):
+        loads = [row["other load"] for row in rows if row["title"] == title and "other load" in row]
+        disturbed = [load for load in loads if load > OTHERS_MATTER]
+        if disturbed:
+            said.append(f"- \"{title}\": others used up to {max(disturbed):.2f} cores during {len(disturbed)} of {len(loads)} measurements: its rates are "
+                        "too low, and ratios of rates uncertain")
     for row in rows:
         where = f"{row['contender']} in round {row['round']} of \"{row['title']}\""
         if "error" in row:
             said.append(f"- {where}: not measured: {row['error']}")
-        elif row["other load"] > OTHERS_MATTER:
-            said.append(f"- {where}: others used {row['other load']:.2f} cores meanwhile; its rates are too low")
         if row.get("figures", {}).get("repeated"):
             said.append(f"- {where}: {row['figures']['repeated']} jobs were run more than once")
         if "buckets" in row.get("figures", {}):
@@ -94,7 +98,7 @@ def head(about):
         f"Disk: {machine['file system']}, a commit of 8 kB takes {machine['fsync ms']} ms. Load average at the start: {machine['load average']}",
         f"Versions: {versions}",
         f"PostgreSQL: {', '.join(f'{name}={value}' for name, value in about['settings']['postgres'].items())}",
-        f"Date: {about['date']}. Command: {about['command']}. Medians of {about['rounds']} rounds.",
+        f"Date: {about['date']}. Command: {about['command']}. Medians of {about['rounds']} round{'s' if about['rounds'] > 1 else ''}.",
     ])
 
 
