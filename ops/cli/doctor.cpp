@@ -1,4 +1,4 @@
-#include "ops/doctor.hpp"
+#include "ops/doctor/doctor.hpp"
 
 #include "ops/cli/human_text.hpp"
 #include "ops/cli/json_read.hpp"
@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <chrono>
+#include <ctime>
 #include <fmt/format.h>
 
 namespace rowlock::ops {
@@ -66,12 +68,31 @@ void check_versions(context& c, std::vector<finding>& found)
                      "Use the same version everywhere"});
 }
 
+// By the Date of its answers, which says whole seconds and may be one old.
+void check_server_clock(context& c, std::vector<finding>& found)
+{
+    constexpr std::chrono::seconds tolerable{4};
+    const auto before = std::chrono::system_clock::now();
+    const auto reply = c.api().probe(target("/healthz"));
+    const auto after = std::chrono::system_clock::now();
+    std::tm parts{};
+    if (!reply || ::strptime(reply->date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts) == nullptr) return;
+    const auto there = std::chrono::system_clock::from_time_t(::timegm(&parts));
+    const auto apart = std::chrono::floor<std::chrono::seconds>(std::max(there - after, before - there));
+    if (apart <= tolerable) {
+        found.push_back({severity::fine, "server.clock", "agrees with this machine's"});
+    } else {
+        found.push_back({severity::warning, "server.clock", fmt::format("{} s apart from this machine's", apart.count()), "Synchronise both with NTP"});
+    }
+}
+
 std::vector<finding> check_server(context& c)
 {
     std::vector<finding> found;
     found.push_back(check_route(c, "/healthz", "server.alive", "the server answers", "Look at the server's log"));
     if (found.back().level != severity::fine) return found;
     found.push_back(check_route(c, "/readyz", "server.ready", "it takes work", "Look at its log: the database is away, migrations are missing, or it is stopping"));
+    check_server_clock(c, found);
     std::string body;
     found.push_back(check_route(c, "/v1/health", "server.health", "it reports its health", "Look at the server's log", &body));
     if (found.back().level != severity::fine) return found;

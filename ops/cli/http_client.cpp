@@ -39,6 +39,7 @@ http_reply head_of(const http::response_parser<Body>& parser)
     reply.status = static_cast<int>(message.result_int());
     reply.content_type = std::string{message[http::field::content_type]};
     reply.retry_after = std::string{message[http::field::retry_after]};
+    reply.date = std::string{message[http::field::date]};
     return reply;
 }
 

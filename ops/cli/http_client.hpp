@@ -26,6 +26,7 @@ struct http_reply {
     int status = 0;
     std::string content_type{};
     std::string retry_after{};                           // as it came; empty: none
+    std::string date{};                                  // the same
     std::string body{};
 };
 
