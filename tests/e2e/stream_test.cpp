@@ -1,6 +1,5 @@
 #include "tests/support/database_proxy.hpp"
-#include "tests/support/server_process.hpp"
-#include "tests/support/websocket_client.hpp"
+#include "tests/support/stream_client.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -27,32 +26,6 @@ json::object submit_frame(const json::value& id, json::array executions)
     return {{"op", "submit"}, {"id", id}, {"executions", std::move(executions)}};
 }
 
-// A stream that has been welcomed.
-struct open_stream {
-    explicit open_stream(const server_process& at, http_fields fields = {}) : socket(at.address(), {.fields = std::move(fields)})
-    {
-        const auto welcome = socket.receive();
-        CHECK(welcome.at("op") == "welcome");
-        max_in_flight = welcome.at("max_in_flight").to_number<std::size_t>();
-        CHECK(max_in_flight > 0);
-    }
-
-    // The one answer to a frame.
-    json::value ask(const json::value& frame)
-    {
-        socket.send(frame);
-        return socket.receive();
-    }
-    json::value ask_text(std::string_view text)
-    {
-        socket.send_text(text);
-        return socket.receive();
-    }
-
-    websocket_client socket;
-    std::size_t max_in_flight = 0;
-};
-
 server_process& server_with_jobs()
 {
     auto& server = open_server();
@@ -70,7 +43,7 @@ server_process& server_with_jobs()
 TEST_CASE("a submitted frame is accepted after its commit, in the order given, and runs", "[e2e][stream]")
 {
     auto& server = server_with_jobs();
-    open_stream stream(server);
+    stream_client stream(server);
     json::array list;
     for (int i = 0; i < 50; ++i) list.push_back(one_of("streamed", {{"parameters", {{"i", i}}}, {"priority", i % 3}}));
     const auto reply = stream.ask(submit_frame("1", list));
@@ -96,7 +69,7 @@ TEST_CASE("a submitted frame is accepted after its commit, in the order given, a
 
 TEST_CASE("the id comes back as the client gave it", "[e2e][stream]")
 {
-    open_stream stream(server_with_jobs());
+    stream_client stream(server_with_jobs());
     for (const json::value& id : {json::value("x"), json::value(""), json::value("a \"quoted\" \\ one \xc3\xa4"), json::value(7), json::value(-1), json::value(18446744073709551615u), json::value(nullptr)}) {
         const auto accepted = stream.ask(submit_frame(id, {one_of("streamed")}));
         CHECK(accepted.at("op") == "accepted");
@@ -119,7 +92,7 @@ TEST_CASE("the id comes back as the client gave it", "[e2e][stream]")
 TEST_CASE("many frames are in flight at once, and each has its own answer", "[e2e][stream]")
 {
     auto& server = server_with_jobs();
-    open_stream stream(server);
+    stream_client stream(server);
     const std::size_t frames = std::min<std::size_t>(stream.max_in_flight, 500);
     for (std::size_t i = 0; i < frames; ++i) stream.socket.send(submit_frame(i, json::array(1 + i % 3, one_of("streamed", {{"correlation_id", "in-flight"}}))));
     std::set<std::size_t> answered;
@@ -141,7 +114,7 @@ TEST_CASE("many frames are in flight at once, and each has its own answer", "[e2
 TEST_CASE("what a batch over HTTP refuses a frame refuses, with the same problem", "[e2e][stream]")
 {
     auto& server = server_with_jobs();
-    open_stream stream(server);
+    stream_client stream(server);
     struct row {
         const char* why;
         json::value executions;
@@ -176,11 +149,11 @@ TEST_CASE("what a batch over HTTP refuses a frame refuses, with the same problem
 TEST_CASE("idempotency keys hold over frames, batches and sockets alike", "[e2e][stream]")
 {
     auto& server = server_with_jobs();
-    open_stream stream(server);
+    stream_client stream(server);
     const auto keyed = submit_frame("1", {one_of("streamed", {{"idempotency_key", "stream-own"}}), one_of("streamed")});
     const auto first = stream.ask(keyed);
     REQUIRE(first.at("op") == "accepted");
-    open_stream other(server);
+    stream_client other(server);
     const auto again = other.ask(keyed);
     REQUIRE(again.at("op") == "accepted");
     CHECK(again.at_pointer("/executions/0/execution_id") == first.at_pointer("/executions/0/execution_id"));
@@ -210,7 +183,7 @@ TEST_CASE("idempotency keys hold over frames, batches and sockets alike", "[e2e]
 
 TEST_CASE("what is no frame is rejected, and the stream goes on", "[e2e][stream]")
 {
-    open_stream stream(server_with_jobs());
+    stream_client stream(server_with_jobs());
     for (const char* text : {"", "{", "nonsense", "[1]", "\"submit\"", "7", "{\"op\":\"submit\",}", "{\"op\":1e999}"}) {
         INFO(text);
         const auto reply = stream.ask_text(text);
@@ -242,7 +215,7 @@ TEST_CASE("past max_in_flight frames are refused, and those in flight are not to
     server_process server({"serve", "--auth", "none", "--database", between.url()}, {{"ROWLOCK_STREAM_MAX_IN_FLIGHT", "3"}});
     server.define("held", {{"type", "noop"}});
     server.run("held");
-    open_stream stream(server);
+    stream_client stream(server);
     REQUIRE(stream.max_in_flight == 3);
     between.stall();
     for (int i = 0; i < 5; ++i) stream.socket.send(submit_frame(i, {one_of("held")}));
@@ -272,8 +245,8 @@ TEST_CASE("what is in flight is answered before a server that stops says goodbye
     server_process server({"serve", "--auth", "none", "--database", between.url()}, {{"ROWLOCK_GRACEFUL_TIMEOUT_SECONDS", "0"}, {"ROWLOCK_DRAIN_SECONDS", "0"}});
     server.define("held", {{"type", "noop"}});
     server.run("held");
-    open_stream idle(server);
-    open_stream busy(server);
+    stream_client idle(server);
+    stream_client busy(server);
     between.stall();
     busy.socket.send(submit_frame("1", {one_of("held")}));
     // In flight: the figure says so, and the answer cannot come yet.

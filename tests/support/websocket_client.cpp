@@ -7,6 +7,7 @@
 #include <boost/beast/websocket.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <deque>
 #include <stdexcept>
 
 namespace rowlock::test {
@@ -19,18 +20,44 @@ struct websocket_client::state {
     boost::asio::io_context context{1};
     ws::stream<beast::tcp_stream> stream{context};
     ws::response_type handshake;
+    std::deque<boost::json::value> kept;
+    beast::flat_buffer buffer;
+    std::optional<beast::error_code> read;       // of the message that is being read; none: still
+    bool reading = false;
     int pings = 0;
     int pongs = 0;
     bool closed = false;
 
-    // Runs what has been started until `done`.
-    void run(const bool& done, std::chrono::milliseconds within)
+    // Runs what has been started until `done()`.
+    template <class Done>
+    void run(Done done, std::chrono::milliseconds within)
     {
         const auto until = std::chrono::steady_clock::now() + within;
-        context.restart();
-        while (!done) {
-            if (context.run_one_until(until) == 0 && !done) throw std::runtime_error("the server has not answered on its WebSocket in time");
+        while (!done()) {
+            context.restart();
+            if (context.run_one_until(until) == 0 && !done()) throw std::runtime_error("the server has not answered on its WebSocket in time");
         }
+    }
+
+    // A read that has timed out goes on with the next one.
+    void start_reading()
+    {
+        if (std::exchange(reading, true)) return;
+        buffer.clear();
+        read.reset();
+        stream.async_read(buffer, [this](beast::error_code ec, std::size_t) { read = ec; });
+    }
+
+    // The message that has been read; nullopt: the connection has been closed.
+    std::optional<boost::json::value> take()
+    {
+        reading = false;
+        if (*read) {
+            closed = true;
+            return std::nullopt;
+        }
+        const auto bytes = buffer.data();
+        return boost::json::parse(beast::string_view(static_cast<const char*>(bytes.data()), bytes.size()));
     }
 
     void write(std::string_view bytes, bool text)
@@ -42,7 +69,7 @@ struct websocket_client::state {
             failed = ec;
             done = true;
         });
-        run(done, patience);
+        run([&] { return done; }, patience);
         if (failed) throw std::runtime_error("a frame could not be sent: " + failed.message());
     }
 };
@@ -97,21 +124,28 @@ void websocket_client::ping(std::string_view payload)
 
 std::optional<boost::json::value> websocket_client::try_receive(std::chrono::milliseconds within)
 {
-    if (state_->closed) return std::nullopt;
-    bool done = false;
-    beast::error_code failed;
-    beast::flat_buffer buffer;
-    state_->stream.async_read(buffer, [&](beast::error_code ec, std::size_t) {
-        failed = ec;
-        done = true;
-    });
-    state_->run(done, within);
-    if (failed) {
-        state_->closed = true;
-        return std::nullopt;
+    auto& s = *state_;
+    if (!s.kept.empty()) {
+        auto first = std::move(s.kept.front());
+        s.kept.pop_front();
+        return first;
     }
-    const auto bytes = buffer.data();
-    return boost::json::parse(beast::string_view(static_cast<const char*>(bytes.data()), bytes.size()));
+    if (s.closed) return std::nullopt;
+    s.start_reading();
+    s.run([&s] { return s.read.has_value(); }, within);
+    return s.take();
+}
+
+void websocket_client::receive_until(const std::function<bool()>& holds, std::chrono::milliseconds within)
+{
+    auto& s = *state_;
+    while (!holds()) {
+        if (s.closed) throw std::runtime_error("the server has closed the WebSocket: " + close_reason());
+        s.start_reading();
+        s.run([&] { return s.read.has_value() || holds(); }, within);
+        if (!s.read) return;
+        if (auto message = s.take()) s.kept.push_back(std::move(*message));
+    }
 }
 
 boost::json::value websocket_client::receive(std::chrono::milliseconds within)
@@ -148,7 +182,7 @@ int websocket_client::pongs() const
 void websocket_client::close()
 {
     beast::error_code ignored;
-    state_->stream.close(ws::close_code::normal, ignored);
+    if (!state_->reading) state_->stream.close(ws::close_code::normal, ignored);
     state_->closed = true;
 }
 

@@ -4,6 +4,7 @@
 #include "tests/support/http_client.hpp"
 
 #include <boost/json/value.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,8 @@ public:
     std::optional<boost::json::value> try_receive(std::chrono::milliseconds within = patience);
     // The same where there must be one.
     boost::json::value receive(std::chrono::milliseconds within = patience);
+    // Reads until it holds; what was received meanwhile is given by the next receive().
+    void receive_until(const std::function<bool()>& holds, std::chrono::milliseconds within = patience);
     // Reads on until the server closes, and returns its code; 0: it has closed without one.
     int closed_with(std::chrono::milliseconds within = patience);
     std::string close_reason() const;
@@ -44,7 +47,7 @@ public:
     int pings() const;
     int pongs() const;
 
-    // From now on nothing is answered: no pong, no close. What comes is left unread.
+    // Says goodbye, and reads the server's answer.
     void close();
 
 private:
