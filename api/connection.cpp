@@ -20,6 +20,8 @@ constexpr std::size_t memory_kept = 64 * 1024;
 constexpr std::size_t largest_input_kept = 64 * 1024;
 constexpr auto watch_pause = 250ms;
 constexpr unsigned rounds_between_peers = 2;
+// A request that was sent when its connection became idle has arrived after this long.
+constexpr auto on_its_way = 250ms;
 
 }
 
@@ -136,9 +138,10 @@ runtime::awaitable<void> connection_list::watch()
 
 void connection_list::wind_up()
 {
+    const auto now = runtime::steady_clock::now();
     for (connection* each : all_) {
         boost::system::error_code ignored;
-        if (each->idle_) each->socket_.cancel(ignored);
+        if (each->idle_ && now - each->idle_since_ >= on_its_way) each->socket_.cancel(ignored);
         if (each->attended_) each->gone_.emit(boost::asio::cancellation_type::terminal);
         if (each->look_) each->look_(runtime::steady_clock::now());
     }

@@ -63,7 +63,11 @@ public:
     // Did a wait end because its deadline came?
     bool timed_out() const { return timed_out_; }
     // Between two requests, with nothing received: may be closed at any time.
-    void set_idle(bool idle) { idle_ = idle; }
+    void set_idle(bool idle)
+    {
+        idle_ = idle;
+        if (idle) idle_since_ = runtime::steady_clock::now();
+    }
 
     // For who does several things at once: called with every look of the watch, and often while the server stops. It may not end the
     // membership of the connection in its list. Null: nobody.
@@ -96,6 +100,7 @@ private:
     std::function<void(runtime::deadline)> look_;
     bool attended_ = false;
     bool idle_ = false;
+    runtime::deadline idle_since_{};
     bool timed_out_ = false;
 };
 
@@ -116,7 +121,8 @@ public:
 
     // The service: until it is cancelled.
     runtime::awaitable<void> watch();
-    // The server stops: ends the waits of those between two requests, and of those that wait for something to happen.
+    // The server stops: ends the waits of those between two requests, and of those that wait for something to happen. Who has only just
+    // become idle, or connected, is spared: a request may be on its way.
     void wind_up();
     std::size_t size() const { return all_.size(); }
     // The time as the Date header has it, at most a second old.

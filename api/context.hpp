@@ -62,6 +62,8 @@ public:
     // Is there nobody left to answer, or no time?
     bool should_give_up() { return stopping() || connection_.peer_gone(); }
     bool stopping() const { return app.stopping.load(std::memory_order_relaxed); }
+    // Is each answer the last of its connection?
+    bool winding_down() const { return app.winding_down.load(std::memory_order_relaxed); }
 
     // Before the next request.
     void clear();

@@ -1,6 +1,7 @@
 #include "api/server.hpp"
 
 #include "api/auth.hpp"
+#include "api/routes.hpp"
 #include "api/session.hpp"
 #include "runtime/async/task_group.hpp"
 
@@ -9,8 +10,13 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
+#include <condition_variable>
+#include <cstring>
 #include <future>
+#include <linux/filter.h>
+#include <mutex>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 namespace rowlock::api {
 
@@ -21,6 +27,10 @@ using boost::asio::ip::tcp;
 using reuse_port = boost::asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
 
 constexpr int backlog = 1024;
+// For so long nobody must have asked for anything before a server that winds down believes that nobody will.
+constexpr auto quiet = 1s;
+// A handshake that has begun is over after this long; its connection can then be accepted.
+constexpr auto handshake = 50ms;
 // So many are told that they are one too many; more are closed without a word.
 constexpr std::size_t most_turned_away = 256;
 
@@ -63,6 +73,27 @@ result<void> check_free(const tcp::endpoint& at, boost::asio::io_context& any)
     return cannot_listen(text_of(at), ec.message());
 }
 
+// From now on the kernel drops SYN segments to this socket, and only those: no new connection begins, and those that have begun are
+// completed and can be accepted. (Closing the socket would reset them, with the requests that they may carry already.) Who sent a
+// dropped one repeats it after a second, and is then refused: nothing listens any more.
+void turn_away_new(runtime::tcp_acceptor& acceptor)
+{
+    constexpr std::uint32_t flags_offset = 13;       // within the TCP header, where a socket's filter begins
+    constexpr std::uint32_t syn = 0x02;
+    constexpr std::uint32_t ack = 0x10;
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_offset),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, syn | ack),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syn, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+    };
+    const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+    if (::setsockopt(acceptor.native_handle(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0) {
+        spdlog::warn("new connections cannot be turned away before the last are accepted: {}", std::strerror(errno));
+    }
+}
+
 // Sets `at` to the port that was picked.
 result<runtime::tcp_acceptor> open(const runtime::io_executor& executor, tcp::endpoint& at)
 {
@@ -86,7 +117,7 @@ public:
     shard(server& owner, runtime::tcp_acceptor acceptor)
         : owner_(owner), executor_(acceptor.get_executor()), acceptor_(std::move(acceptor)), services_(executor_), sessions_(executor_),
           callers_(owner.instance_.db(), owner.options_.auth_none),
-          app_{owner.instance_, owner.options_, callers_, figures_, {}, owner.stopping_}
+          app_{owner.instance_, owner.options_, callers_, figures_, {}, owner.stopping_, owner.winding_down_}
     {
     }
 
@@ -101,10 +132,23 @@ public:
         co_return;
     }
 
+    // What has connected is accepted, and nothing after it.
+    runtime::awaitable<void> shut_door()
+    {
+        turn_away_new(acceptor_);
+        co_await runtime::sleep_until(runtime::steady_clock::now() + handshake);
+        boost::system::error_code ec;
+        acceptor_.non_blocking(true, ec);
+        while (!ec) {
+            runtime::tcp_socket socket(executor_);
+            acceptor_.accept(socket, ec);
+            if (!ec) welcome(std::move(socket));
+        }
+        acceptor_.close(ec);
+    }
+
     runtime::awaitable<void> stop()
     {
-        boost::system::error_code ignored;
-        acceptor_.close(ignored);
         const auto until = runtime::steady_clock::now() + owner_.options_.stop_timeout;
         while (sessions_.size() > 0 && runtime::steady_clock::now() < until) {
             // A connection becomes idle when its last answer is out.
@@ -138,21 +182,27 @@ private:
         for (;;) {
             boost::system::error_code ec;
             runtime::tcp_socket socket = co_await acceptor_.async_accept(boost::asio::redirect_error(runtime::use_awaitable, ec));
-            if (ec == boost::asio::error::operation_aborted || owner_.stopping_.load(std::memory_order_relaxed)) co_return;
+            if (ec == boost::asio::error::operation_aborted) co_return;
             if (ec) {
                 // Mostly: no more file descriptors. The client waits in the backlog until there are some.
                 spdlog::warn("a connection could not be accepted: {}", ec.message());
                 if (!co_await runtime::sleep_until(runtime::steady_clock::now() + 100ms)) co_return;
                 continue;
             }
-            if (owner_.connections_.fetch_add(1, std::memory_order_relaxed) < owner_.options_.max_connections) {
-                http_figures::add(figures_.connections_accepted, std::uint64_t{1});
-                sessions_.spawn(serve_in(place(owner_.connections_), std::move(socket)));
-            } else {
-                owner_.connections_.fetch_sub(1, std::memory_order_relaxed);
-                http_figures::add(figures_.connections_refused, std::uint64_t{1});
-                if (turned_away_ < most_turned_away) sessions_.spawn(refuse(std::move(socket)));
-            }
+            welcome(std::move(socket));
+            if (!acceptor_.is_open()) co_return;
+        }
+    }
+
+    void welcome(runtime::tcp_socket socket)
+    {
+        if (owner_.connections_.fetch_add(1, std::memory_order_relaxed) < owner_.options_.max_connections) {
+            http_figures::add(figures_.connections_accepted, std::uint64_t{1});
+            sessions_.spawn(serve_in(place(owner_.connections_), std::move(socket)));
+        } else {
+            owner_.connections_.fetch_sub(1, std::memory_order_relaxed);
+            http_figures::add(figures_.connections_refused, std::uint64_t{1});
+            if (turned_away_ < most_turned_away) sessions_.spawn(refuse(std::move(socket)));
         }
     }
 
@@ -229,13 +279,57 @@ std::string server::address() const
     return address_;
 }
 
+void server::wind_down()
+{
+    if (winding_down_.exchange(true)) return;
+    wound_down_at_ = runtime::steady_clock::now();
+    answered_by_then_ = answered();
+}
+
+std::uint64_t server::answered() const
+{
+    std::uint64_t n = 0;
+    const auto routes = all_routes();
+    for (const auto* figures : figures_) {
+        for (std::size_t i = 0; i < routes.size(); ++i) {
+            if (routes[i].needs == permission::none) continue;
+            for (const auto& of_class : figures->requests[i]) n += of_class.load(std::memory_order_relaxed);
+        }
+    }
+    return n;
+}
+
+void server::drain(runtime::deadline until, const std::atomic<bool>& hurry)
+{
+    auto seen = answered_by_then_;
+    auto last = wound_down_at_;
+    const auto over = [&] {
+        const auto now = runtime::steady_clock::now();
+        if (const auto n = answered(); n != seen) {
+            seen = n;
+            last = now;
+        }
+        return hurry.load() || now >= until || (connections_.load() == 0 && now - last >= quiet);
+    };
+    std::mutex mutex;
+    std::condition_variable never;
+    std::unique_lock lock(mutex);
+    while (!over()) never.wait_for(lock, 10ms);
+}
+
 void server::stop()
 {
-    if (stopping_.exchange(true)) return;
+    if (std::exchange(stopped_, true)) return;
+    wind_down();
     acceptors_.clear();
-    std::vector<std::future<void>> ended;
-    for (const auto& each : shards_) ended.push_back(boost::asio::co_spawn(each->executor(), each->stop(), boost::asio::use_future));
-    for (auto& each : ended) each.get();
+    const auto on_all = [this](runtime::awaitable<void> (shard::*step)()) {
+        std::vector<std::future<void>> ended;
+        for (const auto& each : shards_) ended.push_back(boost::asio::co_spawn(each->executor(), (each.get()->*step)(), boost::asio::use_future));
+        for (auto& each : ended) each.get();
+    };
+    on_all(&shard::shut_door);
+    stopping_.store(true);
+    on_all(&shard::stop);
 }
 
 }

@@ -36,7 +36,8 @@ struct services {
     authenticator& callers;                          // this core's
     http_figures& figures;                           // this core's
     std::span<const http_figures* const> all_figures;
-    std::atomic<bool>& stopping;
+    std::atomic<bool>& stopping;                     // nobody waits for anything any more
+    std::atomic<bool>& winding_down;                 // each answer is the last of its connection
 };
 
 // Rowlock's HTTP server: on each core an acceptor of its own (SO_REUSEPORT) and the sessions that it has accepted.
@@ -57,18 +58,33 @@ public:
     result<void> start();
     // Where it listens, "127.0.0.1:7575", with the port that was picked.
     std::string address() const;
-    // Accepts no more, closes idle connections, lets requests that are under way end, and ends what is left after stop_timeout. Blocks, from
-    // a thread that is no core.
+    // A stop that loses no request has three steps, each from a thread that is no core.
+    //
+    // Requests are answered as before, but each answer is the last of its connection: clients make their next one elsewhere, as soon as
+    // what stands between has found out.
+    void wind_down();
+    // Blocks until nobody is connected, and nobody has asked for anything for a second, or it is `until`, or `hurry` is true. Who asks
+    // whether the server lives or is ready does not count.
+    void drain(runtime::deadline until, const std::atomic<bool>& hurry);
+    // Refuses new connections, without losing one that was made; closes idle ones, lets requests that are under way end, and ends what
+    // is left after stop_timeout. Blocks.
     void stop();
 
 private:
     class shard;
+
+    // So many requests have been answered, without those with which others look after the server.
+    std::uint64_t answered() const;
 
     runtime::core_group& cores_;
     runtime::instance& instance_;
     server_options options_;
     std::atomic<std::size_t> connections_{0};
     std::atomic<bool> stopping_{false};
+    std::atomic<bool> winding_down_{false};
+    runtime::deadline wound_down_at_{};
+    std::uint64_t answered_by_then_ = 0;
+    bool stopped_ = false;
     std::vector<runtime::tcp_acceptor> acceptors_;   // from listen() to start()
     std::vector<std::unique_ptr<shard>> shards_;
     std::vector<const http_figures*> figures_;

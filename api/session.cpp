@@ -33,7 +33,7 @@ public:
         while (co_await serve_next()) {
         }
         if (!reply_is_last_) co_return;
-        if (co_await connection_.flush()) co_await connection_.linger(runtime::steady_clock::now() + (context_.stopping() ? 1s : longest_linger));
+        if (co_await connection_.flush()) co_await connection_.linger(runtime::steady_clock::now() + (context_.winding_down() ? 1s : longest_linger));
     }
 
 private:
@@ -283,7 +283,9 @@ reply_frame session::frame() const
     reply_frame f;
     f.request_id = context_.request_id;
     f.date = connections_.date();
-    f.keep_alive = parser_->is_header_done() && parser_->keep_alive() && !context_.stopping();
+    // Requests that have been sent already are answered still: the client could not know.
+    const bool last = context_.stopping() || (context_.winding_down() && connection_.received().empty());
+    f.keep_alive = parser_->is_header_done() && parser_->keep_alive() && !last;
     f.http_1_0 = context_.rq.version() == 10;
     f.head = context_.rq.verb() == method::head;
     return f;

@@ -160,11 +160,16 @@ exit_code run_server(const settings& s, const std::string& database_url, const s
 
     wait_for_stop(signals, around.own_database);
     spdlog::info("stopping: running work gets {} s", std::chrono::duration_cast<std::chrono::seconds>(s.graceful_timeout).count());
+    // Requests are answered through all of it: only what has been shut out of load balancers for a while is closed to clients.
+    const auto drained_by = runtime::steady_clock::now() + s.drain;
     std::atomic<bool> done{false};
     std::atomic<bool> hurry{false};
     std::thread watcher([&] { watch_for_hurry(signals, done, hurry); });
-    instance.stop(hurry);
+    server.wind_down();
+    instance.hand_over(hurry);
+    server.drain(drained_by, hurry);
     server.stop();
+    instance.stop(hurry);
     done.store(true);
     watcher.join();
     spdlog::info("stopped");

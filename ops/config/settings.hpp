@@ -46,6 +46,7 @@ struct settings {
     milliseconds retry_default_initial_delay{};
     milliseconds retry_default_max_delay{};
     double retry_default_backoff_multiplier{};
+    milliseconds drain{};
     milliseconds graceful_timeout{};
     milliseconds force_kill_after{};
 

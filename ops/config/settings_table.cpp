@@ -41,6 +41,8 @@ constexpr setting table[] = {
      "longest wait between two attempts, where the job says nothing"},
     {"RETRY_DEFAULT_BACKOFF_MULTIPLIER", &s::retry_default_backoff_multiplier, "2", same, from(1, 10),
      "by how much each wait is longer than the one before, where the job says nothing"},
+    {"DRAIN_SECONDS", in_seconds(&s::drain), "5", "0", from(0, 3600),
+     "how long, at most, a server that stops goes on taking requests while load balancers find out that it is not ready"},
     {"GRACEFUL_TIMEOUT_SECONDS", in_seconds(&s::graceful_timeout), "30", same, from(0, day),
      "how long running work may go on after the server is asked to stop, before it is handed back"},
     {"FORCE_KILL_AFTER_SECONDS", in_seconds(&s::force_kill_after), "10", same, from(0, 3600),
