@@ -12,13 +12,13 @@ using kind = received::kind;
 
 namespace {
 
-std::string client_frame(unsigned opcode, std::string_view payload, bool last = true, unsigned more_bits = 0)
+std::string client_frame(unsigned code, std::string_view payload, bool last = true, unsigned more_bits = 0)
 {
     const std::array<unsigned char, 4> mask{0x37, 0xfa, 0x21, 0x3d};
     std::string frame;
-    append_frame(frame, static_cast<opcode>(opcode), payload);
+    append_frame(frame, static_cast<opcode>(code), payload);
     const std::size_t head = frame.size() - payload.size();
-    frame[0] = static_cast<char>((last ? 0x80u : 0u) | more_bits | opcode);
+    frame[0] = static_cast<char>((last ? 0x80u : 0u) | more_bits | code);
     frame[1] = static_cast<char>(static_cast<unsigned char>(frame[1]) | 0x80u);
     frame.insert(head, reinterpret_cast<const char*>(mask.data()), mask.size());
     unmask(std::span<char>(frame).subspan(head + mask.size()), mask);
@@ -147,11 +147,11 @@ TEST_CASE("a handshake is what it has to be, or refused", "[unit][websocket]")
         if (!value.empty()) changed.emplace_back(name, value);
         return changed;
     };
-    REQUIRE(ask(right));
+    REQUIRE(ask(right).has_value());
     CHECK(ask(right)->accept == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     CHECK(ask(right)->protocol.empty());
-    CHECK(ask(with("Connection", "keep-alive, Upgrade")));
-    CHECK(ask(with("Upgrade", "h2c, WebSocket")));
+    CHECK(ask(with("Connection", "keep-alive, Upgrade")).has_value());
+    CHECK(ask(with("Upgrade", "h2c, WebSocket")).has_value());
     CHECK(ask(with("Sec-WebSocket-Protocol", "chat, rowlock.bearer.rl_1_2"))->protocol == "rowlock.bearer.rl_1_2");
     CHECK(ask(with("Sec-WebSocket-Protocol", "chat"))->protocol.empty());
     fields two_lines = right;
