@@ -16,40 +16,28 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Like ops/examples/haproxy.cfg, but that it looks more often.
-constexpr std::string_view settings = R"(
-global
-    maxconn 1000
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 75s
-    timeout server 310s
-    timeout check 1s
-    retries 3
-    retry-on conn-failure
-    option redispatch 1
-frontend clients
-    bind {}
-    stats enable
-    stats uri /balancer
-    default_backend rowlock
-backend rowlock
-    balance leastconn
-    option httpchk
-    http-check send meth GET uri /readyz
-    http-check expect status 200
-    default-server check inter 100ms fall 2 rise 1
-)";
+// ops/examples/haproxy.cfg, with other addresses and fewer connections, without TLS, and with quicker checks.
+std::string settings(const std::string& address, const std::map<std::string, std::string>& servers)
+{
+    std::istringstream example(text_of_file(fs::path(__FILE__).parent_path() / "../../ops/examples/haproxy.cfg"));
+    std::string out;
+    for (std::string line; std::getline(example, line);) {
+        if (line.starts_with("    server ")) continue;
+        if (line.starts_with("    maxconn ")) line = "    maxconn 1000";
+        if (line.starts_with("    bind ")) line = fmt::format("    bind {}\n    stats enable\n    stats uri /balancer", address);
+        if (const auto at = line.find("inter 1s"); at != std::string::npos) line.replace(at, 8, "inter 100ms");
+        out += line + '\n';
+    }
+    for (const auto& [name, at] : servers) out += fmt::format("    server {} {}\n", name, at);
+    return out;
+}
 
 }
 
 balancer::balancer(const std::map<std::string, std::string>& servers) : address_(unused_loopback_address())
 {
-    std::string text = fmt::format(fmt::runtime(settings), address_);
-    for (const auto& [name, at] : servers) text += fmt::format("    server {} {}\n", name, at);
     const auto file = folder_.path() / "haproxy.cfg";
-    write_file(file, text);
+    write_file(file, settings(address_, servers));
     const auto log = folder_.path() / "log";
     const int output = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     auto started = children_.spawn({.command = {"/usr/sbin/haproxy", "-db", "-f", file.string()}, .environment = {"PATH=/usr/bin:/bin"}, .output = output});
@@ -57,7 +45,7 @@ balancer::balancer(const std::map<std::string, std::string>& servers) : address_
     if (!started) throw std::runtime_error("HAProxy cannot be started (ops/setup installs it): " + started.error().detail);
     haproxy_ = std::move(*started);
     eventually("HAProxy listens", [&] {
-        if (!haproxy_->running()) throw std::runtime_error("HAProxy has ended: " + text_of_file(log) + text);
+        if (!haproxy_->running()) throw std::runtime_error("HAProxy has ended: " + text_of_file(log));
         try {
             return http_request(address_, "GET", "/balancer;csv").status == 200;
         } catch (const std::runtime_error&) {

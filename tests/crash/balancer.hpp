@@ -9,7 +9,7 @@
 
 namespace rowlock::test {
 
-// HAProxy in front of servers, with the settings of ops/examples/haproxy.cfg. A child of this process, on loopback.
+// HAProxy in front of servers, as in ops/examples/haproxy.cfg. A child of this process, on loopback.
 class balancer {
 public:
     // `servers`: ADDR:PORT of each. Returns when it listens; throws where it cannot, and says why.
