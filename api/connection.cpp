@@ -16,7 +16,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t first_room = 4 * 1024;
-constexpr std::size_t memory_kept = 64 * 1024;
+// What an output buffer may keep from one answer to the next.
+constexpr std::size_t memory_kept = 8 * 1024;
 constexpr std::size_t largest_input_kept = 64 * 1024;
 constexpr auto watch_pause = 250ms;
 constexpr unsigned rounds_between_peers = 2;
@@ -25,9 +26,9 @@ constexpr auto on_its_way = 250ms;
 
 }
 
-runtime::deadline transfer_deadline(runtime::deadline started, std::size_t bytes)
+runtime::deadline transfer_deadline(runtime::deadline started, std::size_t bytes, std::chrono::milliseconds grace)
 {
-    return started + transfer_grace + std::chrono::seconds(static_cast<std::int64_t>(bytes / transfer_bytes_per_second));
+    return started + grace + std::chrono::seconds(static_cast<std::int64_t>(bytes / transfer_bytes_per_second));
 }
 
 connection::connection(runtime::tcp_socket socket) : socket_(std::move(socket))
@@ -48,13 +49,16 @@ void connection::consume(std::size_t bytes)
 runtime::awaitable<bool> connection::receive(std::size_t room, runtime::deadline until)
 {
     if (timed_out_) co_return false;
-    if (end_ == input_.size()) {
+    // A buffer that the last read has filled is too small for what comes: bodies are taken in larger pieces.
+    const bool filled = std::exchange(filled_, false);
+    if (end_ == input_.size() || (filled && end_ == 0)) {
         if (begin_ > 0) {
             std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
             end_ -= begin_;
             begin_ = 0;
         }
-        if (end_ == input_.size()) input_.resize(std::min(std::max(first_room, input_.size() * 2), std::max(room, first_room)));
+        const std::size_t wanted = std::min(std::max(first_room, input_.size() * 2), std::max(room, first_room));
+        if ((end_ == input_.size() || filled) && wanted > input_.size()) input_.resize(wanted);
     }
     if (end_ == input_.size()) co_return false;
     receive_until_ = until;
@@ -63,7 +67,21 @@ runtime::awaitable<bool> connection::receive(std::size_t room, runtime::deadline
                                                            boost::asio::redirect_error(runtime::use_awaitable, ec));
     receive_until_ = runtime::no_deadline;
     end_ += n;
+    filled_ = end_ == input_.size();
     co_return !ec && n > 0;
+}
+
+runtime::awaitable<bool> connection::receive_when_idle(std::size_t room, runtime::deadline until)
+{
+    if (timed_out_) co_return false;
+    if (begin_ < end_) co_return co_await receive(room, until);
+    std::vector<char>().swap(input_);
+    receive_until_ = until;
+    boost::system::error_code ec;
+    co_await socket_.async_wait(boost::asio::ip::tcp::socket::wait_read, boost::asio::redirect_error(runtime::use_awaitable, ec));
+    receive_until_ = runtime::no_deadline;
+    if (ec) co_return false;
+    co_return co_await receive(room, until);
 }
 
 runtime::awaitable<bool> connection::flush()
@@ -94,7 +112,7 @@ runtime::awaitable<void> connection::linger(runtime::deadline until)
     timed_out_ = false;
     do {
         begin_ = end_ = 0;
-    } while (runtime::steady_clock::now() < until && co_await receive(memory_kept, until));
+    } while (runtime::steady_clock::now() < until && co_await receive(largest_input_kept, until));
 }
 
 bool connection::peer_gone()
@@ -143,7 +161,7 @@ void connection_list::wind_up()
         boost::system::error_code ignored;
         if (each->idle_ && now - each->idle_since_ >= on_its_way) each->socket_.cancel(ignored);
         if (each->attended_) each->gone_.emit(boost::asio::cancellation_type::terminal);
-        if (each->look_) each->look_(runtime::steady_clock::now());
+        if (each->look_) each->look_(now);
     }
 }
 

@@ -14,10 +14,11 @@
 
 namespace rowlock::api {
 
-// A peer gets this long, and then a second for each 16 KiB that it sends or takes: slow lines work, idle ones are cut off.
+// A peer gets this long (for a body: BODY_TIMEOUT_SECONDS), and then a second for each 16 KiB that it sends or takes: slow lines work,
+// and who sends a byte a second is cut off.
 inline constexpr std::chrono::seconds transfer_grace{30};
 inline constexpr std::size_t transfer_bytes_per_second = 16 * 1024;
-runtime::deadline transfer_deadline(runtime::deadline started, std::size_t bytes);
+runtime::deadline transfer_deadline(runtime::deadline started, std::size_t bytes, std::chrono::milliseconds grace = transfer_grace);
 
 // A socket with one input buffer, one output buffer, and a deadline for each way that it waits. The deadlines are plain members that the
 // core's watch looks at four times a second (see connection_list): a timer for each read and write would cost more than they do.
@@ -39,6 +40,10 @@ public:
     // Waits for more. `room` is how much the buffer may hold at most; there must be some left. False: the peer has closed, failed, or the
     // deadline came; nothing more will be received.
     runtime::awaitable<bool> receive(std::size_t room, runtime::deadline until);
+    // The same between two requests, where the wait is long and there is nothing to keep: without a buffer until something comes.
+    runtime::awaitable<bool> receive_when_idle(std::size_t room, runtime::deadline until);
+    // What the buffer of received() takes.
+    std::size_t input_memory() const { return input_.size(); }
 
     // What is to be sent, in order.
     std::string& output() { return output_; }
@@ -93,6 +98,7 @@ private:
     std::vector<char> input_;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
+    bool filled_ = false;
     std::string output_;
     runtime::deadline receive_until_ = runtime::no_deadline;
     runtime::deadline send_until_ = runtime::no_deadline;

@@ -8,7 +8,13 @@ namespace rowlock::api {
 namespace {
 
 // What a large answer leaves behind is given back.
-constexpr std::size_t memory_kept = 64 * 1024;
+constexpr std::size_t memory_kept = 8 * 1024;
+
+error no_room(bool for_good, const bounds& limits)
+{
+    if (for_good) return {errc::body_too_large, fmt::format("The body takes more memory than the server has for all bodies, {} bytes.", limits.body_memory.most())};
+    return {errc::overloaded, "The bodies of other requests take all the memory that there is for them. Try again later.", {}, std::chrono::seconds{1}};
+}
 
 }
 
@@ -52,17 +58,59 @@ result<std::string> request_context::slug_of(std::string_view name) const
 result<const boost::json::object*> request_context::body(bool optional)
 {
     const auto text = rq.body();
-    parsed_.reset();
-    memory_.emplace(first_memory_.data(), first_memory_.size());
+    drop_parsed();
+    if (!first_memory_) first_memory_ = std::make_unique_for_overwrite<unsigned char[]>(first_memory);
+    memory_.emplace(first_memory_.get(), first_memory, boost::json::storage_ptr(&counted_));
     if (optional && text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
         parsed_.emplace(boost::json::object());
         return parsed_->if_object();
     }
-    auto value = parse_json(text, {}, boost::json::storage_ptr(&*memory_));
-    if (!value) return std::move(value).error();
-    parsed_.emplace(std::move(*value));
+    try {
+        auto value = parse_json(text, {}, boost::json::storage_ptr(&*memory_));
+        if (!value) return std::move(value).error();
+        parsed_.emplace(std::move(*value));
+    } catch (const std::bad_alloc&) {
+        // Once it is dropped, others may use what it had; its own request is over.
+        drop_parsed();
+        return no_room(counted_.was_too_large(), app.limits);
+    }
     if (const auto* object = parsed_->if_object()) return object;
     return error{errc::malformed_json, "The body is JSON, but not an object: send { ... }."};
+}
+
+result<void> request_context::count_body(std::size_t rest)
+{
+    const bool fits = counted_.hold_buffers(rq.body_memory() + connection_.input_memory()) && counted_.has_room_for(rest);
+    if (fits) return {};
+    const bool for_good = !counted_.could_have(rq.body_memory() + rest);
+    drop_body();
+    return no_room(for_good, app.limits);
+}
+
+result<void> request_context::count_answer(std::size_t bytes)
+{
+    drop_body();
+    if (counted_.hold_buffers(bytes)) return {};
+    return no_room(false, app.limits);
+}
+
+void request_context::drop_parsed()
+{
+    parsed_.reset();
+    memory_.reset();
+}
+
+void request_context::drop_body()
+{
+    drop_parsed();
+    rq.drop_body();
+    counted_.hold_buffers(0);
+}
+
+void request_context::hold()
+{
+    held = true;
+    drop_body();
 }
 
 runtime::awaitable<result<void>> request_context::wait_for_run(execution_id id, runtime::deadline until)
@@ -72,7 +120,7 @@ runtime::awaitable<result<void>> request_context::wait_for_run(execution_id id, 
         ~counted() { http_figures::add(figures.waiting, std::int64_t{-1}); }
         http_figures& figures;
     };
-    held = true;
+    hold();
     const counted waiting(app.figures);
     auto ended = co_await connection_.attended(app.instance.runs().wait(id, until));
     // A server that stops answers with what is known by now.
@@ -84,8 +132,8 @@ void request_context::clear()
 {
     rq.clear();
     path.clear();
-    parsed_.reset();
-    memory_.emplace(first_memory_.data(), first_memory_.size());
+    drop_parsed();
+    counted_.hold_buffers(0);
     trace_parent.clear();
     authorization.clear();
     held = false;

@@ -4,6 +4,7 @@
 #include "api/query.hpp"
 #include "api/reply_stream.hpp"
 #include "api/request.hpp"
+#include "api/request_memory.hpp"
 #include "api/response.hpp"
 #include "api/router.hpp"
 #include "api/server.hpp"
@@ -12,6 +13,8 @@
 
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/object.hpp>
+#include <memory>
+#include <optional>
 #include <span>
 
 namespace rowlock::api {
@@ -19,7 +22,7 @@ namespace rowlock::api {
 // One request as its handler sees it, and everything that the handler may use. Lives in the session, from one request to the next.
 class request_context {
 public:
-    request_context(const services& s, connection& c) : app(s), stream(c), connection_(c) {}
+    request_context(const services& s, connection& c) : app(s), stream(c), connection_(c), counted_(s.limits.body_memory) {}
 
     request_context(const request_context&) = delete;
     request_context& operator=(const request_context&) = delete;
@@ -45,10 +48,17 @@ public:
     // Error not_found.
     result<std::string> slug_of(std::string_view name) const;
 
-    // The body as an object. Error malformed_json. Holds until the next request: its memory is reused. An empty body is an empty object
-    // where `optional`.
+    // Counts what has come of a body, and, as far as it is known, whether there is room for the `rest`. Errors: overloaded; body_too_large
+    // where it would not find room in an idle server either.
+    result<void> count_body(std::size_t rest = 0);
+    // Counts an answer instead, until the next request. Error: overloaded.
+    result<void> count_answer(std::size_t bytes);
+    // The body as an object. Errors: malformed_json, overloaded, body_too_large. Holds until the next request, or hold(): its memory is
+    // reused. An empty body is an empty object where `optional`.
     result<const boost::json::object*> body(bool optional = false);
 
+    // The request waits on purpose from here on: its body is given up, as nobody needs it for a wait.
+    void hold();
     // Waits until the run of `id` has ended, `until` is there, the client has gone or the server stops. Errors: overloaded.
     runtime::awaitable<result<void>> wait_for_run(execution_id id, runtime::deadline until);
 
@@ -67,12 +77,19 @@ public:
 
     // Before the next request.
     void clear();
+    // Nothing has been received of a next request: gives back what is quickly had again.
+    void rest() { first_memory_.reset(); }
 
 private:
     connection& connection_;
     std::string spare_body_;
     std::string spare_headers_;
-    std::array<unsigned char, 4096> first_memory_;
+    void drop_parsed();
+    void drop_body();
+
+    static constexpr std::size_t first_memory = 4096;
+    request_memory counted_;
+    std::unique_ptr<unsigned char[]> first_memory_;
     // Made anew for each body: release() of Boost 1.81 keeps the size of the next block, which doubles with every one.
     std::optional<boost::json::monotonic_resource> memory_;
     std::optional<boost::json::value> parsed_;

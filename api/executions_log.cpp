@@ -44,12 +44,14 @@ runtime::awaitable<response> get_log(request_context& rq)
     query_reader query(rq.rq.query());
     const bool follow = query.flag("follow");
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
+    share place(rq.app.limits.streams);
+    if (follow && !place.resize(1)) co_return rq.refuse(too_many_streams(rq.app.limits));
     const auto id = rq.id_of("id");
     if (!id) co_return rq.refuse(id.error());
     auto part = co_await read_part(rq, *id, 0);
     if (!part) co_return rq.refuse(part.error());
     if (!*part) co_return rq.refuse(not_found(fmt::format("There is no execution {}.", id->str())));
-    rq.held = true;
+    rq.hold();
 
     response streamed = rq.reply(200, text_type);
     if (rq.rq.verb() == method::head) co_return streamed;

@@ -51,6 +51,21 @@ result<execution_id> only_id(const request_context& rq, std::string_view name)
     return rq.id_of(name);
 }
 
+// What an execution has of one kind, oldest first; null where there is no such execution.
+using list_reader = std::optional<std::vector<std::string>> (*)(storage::session&, tenant_key, execution_id);
+
+runtime::awaitable<response> list_of_execution(request_context& rq, list_reader list)
+{
+    query_reader query(rq.rq.query());
+    const auto window = query.window();
+    if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
+    const auto id = rq.id_of("id");
+    if (!id) co_return rq.refuse(id.error());
+    const auto tenant = rq.caller.tenant;
+    auto found = co_await rq.app.instance.db().read([tenant, id = *id, list](storage::session& s) -> found_list { return list(s, tenant, id); });
+    co_return show(rq, std::move(found), window, no_execution(*id));
+}
+
 void read_tags(query_reader& query, storage::execution_filter& filter)
 {
     for (const auto& tag : query.texts("tag", most_tags)) {
@@ -149,27 +164,13 @@ runtime::awaitable<response> wait_for_execution(request_context& rq)
 // GET /v1/executions/{id}/transitions: 200, 404, 422.
 runtime::awaitable<response> list_transitions(request_context& rq)
 {
-    query_reader query(rq.rq.query());
-    const auto window = query.window();
-    if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
-    const auto id = rq.id_of("id");
-    if (!id) co_return rq.refuse(id.error());
-    const auto tenant = rq.caller.tenant;
-    auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> found_list { return storage::list_transitions_json(s, tenant, id); });
-    co_return show(rq, std::move(found), window, no_execution(*id));
+    co_return co_await list_of_execution(rq, &storage::list_transitions_json);
 }
 
 // GET /v1/executions/{id}/checkpoints: 200, 404, 422.
 runtime::awaitable<response> list_checkpoints(request_context& rq)
 {
-    query_reader query(rq.rq.query());
-    const auto window = query.window();
-    if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
-    const auto id = rq.id_of("id");
-    if (!id) co_return rq.refuse(id.error());
-    const auto tenant = rq.caller.tenant;
-    auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> found_list { return storage::list_checkpoints_json(s, tenant, id); });
-    co_return show(rq, std::move(found), window, no_execution(*id));
+    co_return co_await list_of_execution(rq, &storage::list_checkpoints_json);
 }
 
 // GET /v1/executions/{id}/checkpoints/{n}: 200 with the bytes, 404.

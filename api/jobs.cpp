@@ -169,8 +169,7 @@ runtime::awaitable<response> list_jobs(request_context& rq)
 {
     query_reader query(rq.rq.query());
     const int limit = query.limit();
-    const std::string cursor = query.cursor();
-    if (!cursor.empty() && !is_slug(cursor)) query.refuse("cursor", cursor, "is not a cursor of this list");
+    const std::string cursor = query.name_cursor();
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const auto tenant = rq.caller.tenant;
     const auto found = co_await rq.app.instance.db().read([tenant, limit, cursor](storage::session& s) -> result<storage::page> {

@@ -25,7 +25,10 @@ constexpr double microsecond = 1e-6;
 // puts names to them when somebody asks.
 class collected final : public prometheus::Collectable {
 public:
-    collected(const runtime::counters& runtime, std::span<const http_figures* const> http, bool ready) : runtime_(runtime), http_(http), ready_(ready) {}
+    collected(const runtime::counters& runtime, std::span<const http_figures* const> http, const bounds& limits, bool ready)
+        : runtime_(runtime), http_(http), limits_(limits), ready_(ready)
+    {
+    }
 
     std::vector<MetricFamily> Collect() const override
     {
@@ -38,9 +41,7 @@ public:
 private:
     static void counter(std::vector<MetricFamily>& all, const char* name, const char* help, double value)
     {
-        ClientMetric m;
-        m.counter.value = value;
-        all.push_back({name, help, MetricType::Counter, {std::move(m)}});
+        all.push_back({name, help, MetricType::Counter, {counted(value)}});
     }
 
     static void gauge(std::vector<MetricFamily>& all, const char* name, const char* help, double value)
@@ -48,6 +49,14 @@ private:
         ClientMetric m;
         m.gauge.value = value;
         all.push_back({name, help, MetricType::Gauge, {std::move(m)}});
+    }
+
+    static ClientMetric counted(double value, std::vector<ClientMetric::Label> labels = {})
+    {
+        ClientMetric m;
+        m.label = std::move(labels);
+        m.counter.value = value;
+        return m;
     }
 
     void collect_runtime(std::vector<MetricFamily>& all) const
@@ -67,10 +76,7 @@ private:
         counter(all, "rowlock_settle_batches_total", "Group commits of outcomes.", value_of(r.settle_batches));
         MetricFamily ended{"rowlock_executions_ended_total", "Executions that have ended here, by status.", MetricType::Counter, {}};
         for (const auto status : {execution_status::completed, execution_status::failed, execution_status::timeout, execution_status::cancelled, execution_status::skipped}) {
-            ClientMetric m;
-            m.label = {{"status", std::string(to_string(status))}};
-            m.counter.value = value_of(r.ended[static_cast<std::size_t>(status)]);
-            ended.metric.push_back(std::move(m));
+            ended.metric.push_back(counted(value_of(r.ended[static_cast<std::size_t>(status)]), {{"status", std::string(to_string(status))}}));
         }
         all.push_back(std::move(ended));
         counter(all, "rowlock_outcomes_lost_total", "Outcomes that came too late: another instance owned the execution.", value_of(r.lost));
@@ -101,6 +107,9 @@ private:
         gauge(all, "rowlock_http_requests_waiting", "Requests that are held until a run ends.", sum([](const http_figures& f) -> auto& { return f.waiting; }));
         gauge(all, "rowlock_streams", "Open WebSockets of /v1/stream; each is a connection too.", sum([](const http_figures& f) -> auto& { return f.streams; }));
         counter(all, "rowlock_stream_frames_received_total", "WebSocket frames from clients.", sum([](const http_figures& f) -> auto& { return f.stream_frames_received; }));
+        gauge(all, "rowlock_http_body_memory_bytes", "Memory of bodies and what is parsed of them, of at most MAX_BODY_MEMORY_BYTES.",
+              static_cast<double>(limits_.body_memory.taken()));
+        gauge(all, "rowlock_http_streams", "Followed logs and WebSockets, of at most MAX_STREAMS.", static_cast<double>(limits_.streams.taken()));
         counter(all, "rowlock_stream_events_total", "Changes that were told to subscribers.", sum([](const http_figures& f) -> auto& { return f.stream_events; }));
         counter(all, "rowlock_streams_cut_off_total", "WebSockets that were closed because they were read too slowly.", sum([](const http_figures& f) -> auto& { return f.streams_cut_off; }));
         counter(all, "rowlock_http_connections_accepted_total", "Connections that were accepted.", sum([](const http_figures& f) -> auto& { return f.connections_accepted; }));
@@ -114,10 +123,7 @@ private:
             for (std::size_t c = 0; c < http_figures::status_classes; ++c) {
                 const double n = sum([at, c](const http_figures& f) -> auto& { return f.requests[at][c]; });
                 if (n == 0) continue;
-                ClientMetric m;
-                m.label = {{"method", std::string(verb)}, {"route", std::string(pattern)}, {"status", std::to_string(c + 1) + "xx"}};
-                m.counter.value = n;
-                family.metric.push_back(std::move(m));
+                family.metric.push_back(counted(n, {{"method", std::string(verb)}, {"route", std::string(pattern)}, {"status", std::to_string(c + 1) + "xx"}}));
             }
         };
         const auto routes = all_routes();
@@ -142,6 +148,7 @@ private:
 
     const runtime::counters& runtime_;
     std::span<const http_figures* const> http_;
+    const bounds& limits_;
     bool ready_;
 };
 
@@ -150,7 +157,7 @@ private:
 // GET /metrics: 200, the text format of Prometheus.
 runtime::awaitable<response> metrics(request_context& rq)
 {
-    const collected all(rq.app.instance.figures(), rq.app.all_figures, rq.app.instance.ready().ready);
+    const collected all(rq.app.instance.figures(), rq.app.all_figures, rq.app.limits, rq.app.instance.ready().ready);
     std::ostringstream text;
     prometheus::TextSerializer().Serialize(text, all.Collect());
     auto answer = rq.reply(200, "text/plain; version=0.0.4; charset=utf-8");

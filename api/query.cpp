@@ -1,6 +1,7 @@
 #include "api/query.hpp"
 
 #include "api/router.hpp"
+#include "storage/model/ids.hpp"
 #include "storage/model/json_text.hpp"
 
 #include <charconv>
@@ -167,6 +168,13 @@ bool query_reader::flag(std::string_view name)
 int query_reader::limit()
 {
     return static_cast<int>(integer("limit", 1, 1000).value_or(100));
+}
+
+std::string query_reader::name_cursor()
+{
+    std::string given = cursor();
+    if (!given.empty() && !is_slug(given)) refuse("cursor", given, "is not a cursor of this list");
+    return given;
 }
 
 page_window query_reader::window()

@@ -37,6 +37,8 @@ public:
     // limit: 1..1000, 100 where it is left out.
     int limit();
     std::string cursor() { return text("cursor").value_or(""); }
+    // The cursor of a list by name is the last name of the page before.
+    std::string name_cursor();
     // limit and cursor of a list that is read whole: its cursor is the number of items that went before.
     page_window window();
 

@@ -12,7 +12,7 @@ constexpr std::array<std::pair<std::string_view, method>, 6> method_names{{
     {"GET", method::get}, {"HEAD", method::head}, {"POST", method::post}, {"PUT", method::put}, {"DELETE", method::delete_}, {"OPTIONS", method::options}}};
 
 // What one large body leaves behind is given back, so that ten thousand idle connections stay small.
-constexpr std::size_t memory_kept = 64 * 1024;
+constexpr std::size_t memory_kept = 8 * 1024;
 
 constexpr char lower(char c)
 {

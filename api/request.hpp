@@ -31,6 +31,10 @@ public:
     std::string_view path() const { return view(path_); }        // not decoded; without the query
     std::string_view query() const { return view(query_); }      // not decoded; without its '?'
     std::string_view body() const { return body_; }
+    // What the body's buffer takes.
+    std::size_t body_memory() const { return body_.capacity(); }
+    // Forgets the body, and gives its memory back.
+    void drop_body() { std::string().swap(body_); }
 
     // The first header of that name, in whatever case it was sent; nullopt where there is none.
     std::optional<std::string_view> header(std::string_view name) const { return header(name, 0); }

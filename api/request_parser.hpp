@@ -50,7 +50,7 @@ private:
     void on_body_init_impl(boost::optional<std::uint64_t> const& size, error_code&) override
     {
         // What a client announces is believed only in part: memory follows what has come.
-        if (size) into_.reserve_body(static_cast<std::size_t>(std::min<std::uint64_t>(*size, 64 * 1024)));
+        if (size) into_.reserve_body(static_cast<std::size_t>(std::min<std::uint64_t>(*size, 4 * 1024)));
     }
     std::size_t on_body_impl(string_view part, error_code&) override
     {

@@ -117,7 +117,7 @@ public:
     shard(server& owner, runtime::tcp_acceptor acceptor)
         : owner_(owner), executor_(acceptor.get_executor()), acceptor_(std::move(acceptor)), services_(executor_), sessions_(executor_),
           callers_(owner.instance_.db(), owner.options_.auth_none),
-          app_{owner.instance_, owner.options_, callers_, figures_, {}, owner.stopping_, owner.winding_down_}
+          app_{owner.instance_, owner.options_, callers_, figures_, {}, owner.stopping_, owner.winding_down_, owner.limits_}
     {
     }
 
@@ -162,21 +162,6 @@ public:
     }
 
 private:
-    // A place among max_connections.
-    class place {
-    public:
-        explicit place(std::atomic<std::size_t>& taken) : taken_(&taken) {}
-        place(place&& other) noexcept : taken_(std::exchange(other.taken_, nullptr)) {}
-        place& operator=(place&&) = delete;
-        ~place()
-        {
-            if (taken_) taken_->fetch_sub(1, std::memory_order_relaxed);
-        }
-
-    private:
-        std::atomic<std::size_t>* taken_;
-    };
-
     runtime::awaitable<void> accept()
     {
         for (;;) {
@@ -185,10 +170,11 @@ private:
             if (ec == boost::asio::error::operation_aborted) co_return;
             if (ec) {
                 // Mostly: no more file descriptors. The client waits in the backlog until there are some.
-                spdlog::warn("a connection could not be accepted: {}", ec.message());
+                if (!std::exchange(cannot_accept_, true)) spdlog::warn("no connection can be accepted: {}; tried again ten times a second", ec.message());
                 if (!co_await runtime::sleep_until(runtime::steady_clock::now() + 100ms)) co_return;
                 continue;
             }
+            if (std::exchange(cannot_accept_, false)) spdlog::info("connections are accepted again");
             welcome(std::move(socket));
             if (!acceptor_.is_open()) co_return;
         }
@@ -196,17 +182,17 @@ private:
 
     void welcome(runtime::tcp_socket socket)
     {
-        if (owner_.connections_.fetch_add(1, std::memory_order_relaxed) < owner_.options_.max_connections) {
+        share place(owner_.limits_.connections);
+        if (place.resize(1)) {
             http_figures::add(figures_.connections_accepted, std::uint64_t{1});
-            sessions_.spawn(serve_in(place(owner_.connections_), std::move(socket)));
+            sessions_.spawn(serve_in(std::move(place), std::move(socket)));
         } else {
-            owner_.connections_.fetch_sub(1, std::memory_order_relaxed);
             http_figures::add(figures_.connections_refused, std::uint64_t{1});
             if (turned_away_ < most_turned_away) sessions_.spawn(refuse(std::move(socket)));
         }
     }
 
-    runtime::awaitable<void> serve_in(place, runtime::tcp_socket socket) { co_await serve(std::move(socket), app_, connections_); }
+    runtime::awaitable<void> serve_in(share, runtime::tcp_socket socket) { co_await serve(std::move(socket), app_, connections_); }
 
     runtime::awaitable<void> refuse(runtime::tcp_socket socket)
     {
@@ -225,10 +211,12 @@ private:
     authenticator callers_;
     services app_;
     std::size_t turned_away_ = 0;
+    bool cannot_accept_ = false;                     // said once, not ten times a second
 };
 
 server::server(runtime::core_group& cores, runtime::instance& instance, server_options options)
-    : cores_(cores), instance_(instance), options_(std::move(options))
+    : cores_(cores), instance_(instance), options_(std::move(options)),
+      limits_{budget(options_.max_connections), budget(options_.max_streams), budget(options_.max_body_memory_bytes)}
 {
 }
 
@@ -309,7 +297,7 @@ void server::drain(runtime::deadline until, const std::atomic<bool>& hurry)
             seen = n;
             last = now;
         }
-        return hurry.load() || now >= until || (connections_.load() == 0 && now - last >= quiet);
+        return hurry.load() || now >= until || (limits_.connections.taken() == 0 && now - last >= quiet);
     };
     std::mutex mutex;
     std::condition_variable never;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "api/budget.hpp"
 #include "api/http_figures.hpp"
 #include "runtime/instance.hpp"
 
@@ -18,10 +19,13 @@ struct server_options {
     std::uint16_t port = 7575;                       // 0: the system picks one
     bool auth_none = false;                          // everybody is admin; only on loopback
     std::size_t max_connections = 10'000;            // over all cores
+    std::size_t max_streams = 1000;                  // followed logs and WebSockets, over all cores
+    std::size_t max_body_memory_bytes = 256u << 20;  // of bodies and of what is parsed of them, over all cores
     std::size_t max_body_bytes = 32u << 20;
     std::size_t max_header_bytes = 64u << 10;
     std::size_t max_in_flight = 1000;                // submissions of one stream that wait for their commit
     std::chrono::milliseconds header_timeout{10'000};   // from the first byte of a request to the end of its headers
+    std::chrono::milliseconds body_timeout{30'000};     // for a body, and then a second for each 16 KiB of it
     std::chrono::milliseconds idle_timeout{75'000};     // between two requests
     std::chrono::milliseconds stop_timeout{30'000};     // what is under way when the server stops
     runtime::process_options process;                // for the warnings of PUT /v1/jobs alone
@@ -38,6 +42,7 @@ struct services {
     std::span<const http_figures* const> all_figures;
     std::atomic<bool>& stopping;                     // nobody waits for anything any more
     std::atomic<bool>& winding_down;                 // each answer is the last of its connection
+    bounds& limits;                                  // of all cores
 };
 
 // Rowlock's HTTP server: on each core an acceptor of its own (SO_REUSEPORT) and the sessions that it has accepted.
@@ -79,7 +84,7 @@ private:
     runtime::core_group& cores_;
     runtime::instance& instance_;
     server_options options_;
-    std::atomic<std::size_t> connections_{0};
+    bounds limits_;
     std::atomic<bool> stopping_{false};
     std::atomic<bool> winding_down_{false};
     runtime::deadline wound_down_at_{};

@@ -99,7 +99,8 @@ runtime::awaitable<bool> session::first_byte()
         if (!connection_.received().empty() && connection_.received() != "\r") co_return true;
         if (!co_await connection_.flush() || context_.stopping()) co_return false;
         connection_.set_idle(true);
-        const bool received = co_await connection_.receive(app_.options.max_header_bytes, runtime::steady_clock::now() + app_.options.idle_timeout);
+        context_.rest();
+        const bool received = co_await connection_.receive_when_idle(app_.options.max_header_bytes, runtime::steady_clock::now() + app_.options.idle_timeout);
         connection_.set_idle(false);
         if (!received) co_return false;
     }
@@ -120,6 +121,10 @@ runtime::awaitable<bool> session::serve_next()
     if (how == arrival::gone) co_return false;
     if (how == arrival::whole && !admitted_) co_await admit();
     if (!answer_) answer_.emplace(co_await handle());
+    // A long answer lies here until its reader has taken it. What was written is told in any case.
+    if (answer_->body.size() >= output_high_water && route_ && route_->verb == method::get) {
+        if (const auto counted = context_.count_answer(answer_->body.size()); !counted) set_answer(counted.error());
+    }
     if (how == arrival::refused) answer_->close = true;
     const auto took = std::chrono::duration_cast<std::chrono::microseconds>(runtime::steady_clock::now() - started_);
     app_.figures.answered(route_index_, answer_->status, took, context_.held);
@@ -141,7 +146,7 @@ runtime::awaitable<bool> session::serve_next()
 runtime::awaitable<bool> session::receive_more()
 {
     const bool headers_done = parser_->is_header_done();
-    const auto until = headers_done ? transfer_deadline(started_, context_.rq.body().size()) : started_ + app_.options.header_timeout;
+    const auto until = headers_done ? transfer_deadline(started_, context_.rq.body().size(), app_.options.body_timeout) : started_ + app_.options.header_timeout;
     // The parser needs a whole header block, or a whole line of a chunk, in the buffer.
     co_return co_await connection_.receive(std::max(app_.options.max_header_bytes, small_body), until);
 }
@@ -158,6 +163,11 @@ runtime::awaitable<session::arrival> session::read_request()
         if (!received.empty()) connection_.consume(parser_->put(boost::asio::buffer(received.data(), received.size()), ec));
         if (ec && ec != boost::beast::http::error::need_more) {
             set_answer(error_of(ec, app_.options));
+            co_return arrival::refused;
+        }
+        const bool long_body = parser_->is_header_done() && !parser_->chunked() && !parser_->is_done();
+        if (const auto counted = context_.count_body(long_body ? static_cast<std::size_t>(parser_->content_length_remaining().value_or(0)) : 0); !counted) {
+            set_answer(counted.error());
             co_return arrival::refused;
         }
         if (parser_->is_done()) co_return arrival::whole;

@@ -44,8 +44,7 @@ runtime::awaitable<response> list_tenants(request_context& rq)
 {
     query_reader query(rq.rq.query());
     const int limit = query.limit();
-    const std::string cursor = query.cursor();
-    if (!cursor.empty() && !is_slug(cursor)) query.refuse("cursor", cursor, "is not a cursor of this list");
+    const std::string cursor = query.name_cursor();
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const std::string only = rq.caller.all_tenants ? "" : rq.caller.tenant_id;
     const auto found = co_await rq.app.instance.db().read([limit, cursor, only](storage::session& s) -> result<storage::page> {

@@ -2,6 +2,7 @@
 
 #include "api/server.hpp"
 #include "ops/config/settings.hpp"
+#include "ops/file_limit.hpp"
 #include "runtime/instance.hpp"
 
 #include <atomic>
@@ -84,10 +85,13 @@ api::server_options server_options_of(const settings& s, const runtime::process_
     o.port = s.listen.port;
     o.auth_none = s.auth == auth_mode::none;
     o.max_connections = static_cast<std::size_t>(s.max_connections);
+    o.max_streams = static_cast<std::size_t>(s.max_streams);
+    o.max_body_memory_bytes = static_cast<std::size_t>(s.max_body_memory_bytes);
     o.max_body_bytes = static_cast<std::size_t>(s.max_body_bytes);
     o.max_header_bytes = static_cast<std::size_t>(s.max_header_bytes);
     o.max_in_flight = static_cast<std::size_t>(s.stream_max_in_flight);
     o.header_timeout = s.header_timeout;
+    o.body_timeout = s.body_timeout;
     o.idle_timeout = s.idle_timeout;
     o.process = process;
     return o;
@@ -144,11 +148,19 @@ void block_stop_signals()
 exit_code run_server(const settings& s, const std::string& database_url, const server_surroundings& around)
 {
     const signal_source signals;
-    const auto options = instance_options_of(s, database_url, around.own_database != nullptr);
+    const auto files = raise_file_limit();
+    auto options = instance_options_of(s, database_url, around.own_database != nullptr);
+    options.process.open_files = files.before;
     runtime::core_group cores(s.cores > 0 ? s.cores : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
     runtime::instance instance(cores, options);
     cores.start();
-    api::server server(cores, instance, server_options_of(s, options.process));
+    auto serving = server_options_of(s, options.process);
+    serving.max_connections = connections_within(s, files.now);
+    if (serving.max_connections < static_cast<std::size_t>(s.max_connections)) {
+        spdlog::warn("MAX_CONNECTIONS is {}, but with {} open files at most {} are taken: raise the limit on open files (ulimit -Hn, LimitNOFILE=)", s.max_connections,
+                     files.now, serving.max_connections);
+    }
+    api::server server(cores, instance, std::move(serving));
     if (const auto listening = server.listen(); !listening) return complain(listening.error());
     if (const auto started = instance.start(server.address()); !started) return complain(started.error());
     if (const auto answering = server.start(); !answering) {

@@ -57,8 +57,11 @@ struct settings {
     std::int64_t max_body_bytes{};
     std::int64_t max_header_bytes{};
     milliseconds header_timeout{};
+    milliseconds body_timeout{};
     milliseconds idle_timeout{};
     int max_connections{};
+    int max_streams{};
+    std::int64_t max_body_memory_bytes{};
     int stream_max_in_flight{};
     int max_queued_submissions{};
     milliseconds idempotency_key_ttl{};

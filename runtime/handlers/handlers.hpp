@@ -18,6 +18,7 @@ struct process_options {
     std::vector<std::string> allowed_programs{};     // names or absolute paths; "*" = any
     std::filesystem::path run_root;                  // run directories: run_root/RUN_ID; made on demand
     milliseconds grace{10'000};                      // where the definition has none
+    std::optional<std::uint64_t> open_files{};       // RLIMIT_NOFILE of programs, where the server's own is not for them
 };
 
 struct http_options {

@@ -148,7 +148,8 @@ awaitable<attempted<process_watch>> process_runner::start(attempt& a, const proc
                 .out = std::move(out->write),
                 .err = std::move(err->write),
                 .protocol = std::move(protocol->write),
-                .memory_bytes = handler.memory_limit_bytes};
+                .memory_bytes = handler.memory_limit_bytes,
+                .open_files = options_.open_files};
     if (handler.cpu_limit) what.cpu = whole_seconds(*handler.cpu_limit);
     auto started = spawn(std::move(what));
     if (!started) co_return started.error();

@@ -1,5 +1,6 @@
 #include "runtime/handlers/spawn.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -79,6 +80,12 @@ int open_pidfd(pid_t pid)
     // Marked rather than closed: the report pipe has to live until exec has succeeded.
     if (::close_range(4, ~0u, CLOSE_RANGE_CLOEXEC) != 0) give_up(p, step::descriptors);
 
+    if (p.what.open_files) {
+        rlimit limit{};
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+        limit.rlim_cur = std::min<rlim_t>(*p.what.open_files, limit.rlim_max);
+        if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) give_up(p, step::limits);
+    }
     if (p.what.cpu) {
         const auto soft = static_cast<rlim_t>(p.what.cpu->count());
         const rlimit limit{soft, soft + cpu_kill_after};

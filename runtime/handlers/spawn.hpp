@@ -24,6 +24,7 @@ struct launch {
     file_descriptor protocol;
     std::optional<std::int64_t> memory_bytes{};      // RLIMIT_AS
     std::optional<std::chrono::seconds> cpu{};       // RLIMIT_CPU: SIGXCPU, and SIGKILL five seconds later
+    std::optional<std::uint64_t> open_files{};       // RLIMIT_NOFILE, which the program may raise again
 };
 
 // A started program, the leader of a process group of its own: `pid` is the group's id as well. It is not reaped by itself:

@@ -174,6 +174,12 @@ http_reply http_connection::receive(bool to_head, std::chrono::milliseconds with
     return reply;
 }
 
+bool http_connection::is_readable(std::chrono::milliseconds time) const
+{
+    pollfd readable{fd_, POLLIN, 0};
+    return !buffer_.empty() || ::poll(&readable, 1, static_cast<int>(time.count())) > 0;
+}
+
 std::string http_connection::receive_some(std::chrono::milliseconds within)
 {
     if (buffer_.empty()) fill(clock::now() + within);

@@ -40,6 +40,8 @@ public:
     void finish_sending();
     // The next reply; `to_head` for those that have no body whatever their head says.
     http_reply receive(bool to_head = false, std::chrono::milliseconds within = patience);
+    // Has anything come, or has the peer closed? Waits no longer than `time`.
+    bool is_readable(std::chrono::milliseconds time = {}) const;
     // Waits for any bytes and returns what is there now; "" when the peer has closed.
     std::string receive_some(std::chrono::milliseconds within = patience);
     // Whether the peer closes, or resets, before the time is up. Bytes that come first are dropped.
