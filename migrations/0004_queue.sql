@@ -226,49 +226,59 @@ language sql stable as $$
         where w.k < p_lanes)
     select w.lane_id, w.rank, l.paused, l.weight from walk w join lanes l using (lane_id) $$;
 
--- Claims at most p_budget executions: the lanes in the order given, at most p_quota of each, extents by rank. The last extent
--- of a lane is split if it is larger than what is wanted. p_from: -infinity, or a rank before which the caller lately
--- found nothing in that lane; it spares the index entries that a long transaction elsewhere keeps from being removed,
--- and has to go back to -infinity every few seconds, for extents that were handed back or committed late.
-create function claim_1(p_instance int, p_lane int[], p_quota int[], p_from timestamptz[], p_budget int)
+-- How many extents of each of these lanes make up the best p_budget executions of all of them, by rank. Takes no locks. Each look goes
+-- deeper into the lanes: few extents are read where there are many lanes or large extents, many where one lane has all the best.
+create function share_out(p_lane int[], p_budget int, out lanes int[], out extents int[]) language plpgsql stable as $$
+declare
+    depth int := 8; deeper boolean;
+begin
+    loop
+        select array_agg(t.lane_id), array_agg(t.chosen), bool_or(t.chosen = depth) into lanes, extents, deeper
+        from (select x.lane_id, count(*)::int as chosen
+              from (select u.lane_id, sum(s.remaining) over (order by s.rank rows unbounded preceding) - s.remaining as before
+                    from unnest(p_lane) u (lane_id)
+                    cross join lateral (select s.rank, s.remaining from extents s
+                        where s.owner is null and s.ready and s.lane_id = u.lane_id and s.expires_at > clock() order by s.rank limit depth) s) x
+              where x.before < p_budget group by x.lane_id) t;
+        exit when deeper is not true or depth >= p_budget;
+        depth := 4 * depth;
+    end loop;
+end $$;
+
+-- Claims at most p_budget executions of these lanes, the best ranks first. An extent that is larger than what is left of the budget,
+-- or than its limits allow, is split.
+create function claim_1(p_instance int, p_lane int[], p_budget int)
 returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz) language plpgsql as $$
 #variable_conflict use_column
 declare
-    c_i int[]; c_lo uuid[]; c_n int[]; want int[]; got int[]; limited boolean;
+    lanes_ int[]; shares record; c_lo uuid[]; c_n int[]; c_lane int[]; total bigint; got int[]; limited boolean;
 begin
     perform read_rules(p_instance);
-    -- The first extent of a lane, unlocked, tells how many extents it takes to fill the quota. A lane that is paused or at a
-    -- limit is left out by its own row, whatever waits in it. SKIP LOCKED, so claims never wait for an extent.
-    select array_agg(c.i), array_agg(c.lo), array_agg(c.remaining), bool_or(c.limited) into c_i, c_lo, c_n, limited
-    from (select w.i, s.lo, s.remaining, w.limited
-          from (select u.i, u.lane_id, u.from_rank, l.limit_ids is not null as limited,
-                       (least(u.quota, p_budget) + h.remaining - 1) / h.remaining as extents,
-                       sum(least(u.quota, h.remaining)) over (order by u.i) - least(u.quota, h.remaining) as before
-                from unnest(p_lane, p_quota, p_from) with ordinality u (lane_id, quota, from_rank, i)
-                join lanes l on l.lane_id = u.lane_id and not l.paused
-                     and (l.limit_ids is null or not exists (
-                          select 1 from limits m where m.limit_id = any (l.limit_ids) and m.in_use >= m.max_running))
-                cross join lateral (select s.remaining from extents s
-                     where s.owner is null and s.ready and s.lane_id = u.lane_id and s.rank >= u.from_rank
-                     order by s.rank limit 1) h) w
+    -- A lane that is paused or at a limit is left out by its own row, whatever waits in it.
+    select array_agg(l.lane_id), bool_or(l.limit_ids is not null) into lanes_, limited
+    from lanes l where l.lane_id = any (p_lane) and not l.paused
+         and (l.limit_ids is null or not exists (select 1 from limits m where m.limit_id = any (l.limit_ids) and m.in_use >= m.max_running));
+    if lanes_ is null then return; end if;
+    select * into shares from share_out(lanes_, p_budget);
+    -- SKIP LOCKED: claims never wait for an extent. What others lock meanwhile is made up for by the next extents of the same lane.
+    select array_agg(c.lo), array_agg(c.remaining), array_agg(c.lane_id), sum(c.remaining) into c_lo, c_n, c_lane, total
+    from (select s.lo, s.remaining, u.lane_id
+          from unnest(shares.lanes, shares.extents) u (lane_id, extents)
           cross join lateral (select s.lo, s.remaining, s.rank from extents s
-               where s.owner is null and s.ready and s.lane_id = w.lane_id and s.rank >= w.from_rank and s.expires_at > clock()
-               order by s.rank limit w.extents for no key update skip locked) s
-          where w.before < p_budget
-          order by w.i, s.rank) c;
-    if c_i is null then return; end if;
-    want := array(select least(q.quota, coalesce(t.n, 0))::int from unnest(p_quota) with ordinality q (quota, i)
-                  left join (select i, sum(n) as n from unnest(c_i, c_n) c (i, n) group by i) t using (i) order by i);
-    if limited or (select sum(w) from unnest(want) w) > p_budget then
-        got := take_slots(p_lane, want, p_budget, false);
+               where s.owner is null and s.ready and s.lane_id = u.lane_id and s.expires_at > clock()
+               order by s.rank limit u.extents for no key update skip locked) s
+          order by s.rank, s.lo) c;
+    if c_lo is null then return; end if;
+    if limited then
+        got := take_slots(c_lane, c_n, p_budget, false);
+    elsif total > p_budget then
+        got := array(select greatest(0, least(u.n, p_budget - (sum(u.n) over (order by u.k) - u.n)))::int
+                     from unnest(c_n) with ordinality u (n, k) order by u.k);
     else
-        got := want;
+        got := c_n;
     end if;
     return query
-    with c as (
-        select c.lo, c.n, got[c.i] - (sum(c.n) over (partition by c.i order by c.k) - c.n) as room
-        from unnest(c_lo, c_n, c_i) with ordinality c (lo, n, i, k)),
-    take as materialized (select lo, n, least(n, room)::int as m from c where room > 0),
+    with take as materialized (select u.lo, u.n, u.m from unnest(c_lo, c_n, got) u (lo, n, m) where u.m > 0),
     rest as (
         insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, fence, remaining)
         select with_ordinal(s.lo, ordinal_of(s.lo) + t.m), s.hi, s.lane_id, s.rank, s.eligible_at, s.expires_at, s.priority, true, s.fence, t.n - t.m
@@ -297,7 +307,7 @@ begin
     if ids is not null then
         return query
             select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, then_after
-            from claim_1(p_instance, ids, array_fill(p_budget, array[cardinality(ids)]), array_fill('-infinity'::timestamptz, array[cardinality(ids)]), p_budget) c;
+            from claim_1(p_instance, ids, p_budget) c;
     end if;
     if then_after > 0 and (ids is null or not found) then
         return query select null::uuid, null::uuid, null::int, null::int, null::int, null::timestamptz, then_after;
