@@ -121,7 +121,7 @@ void load::work(int client)
                 acknowledged_[key] = id;
                 return true;
             });
-            std::this_thread::sleep_for(style_.pace);
+            outlast(style_.pace);
         } catch (const std::exception& e) {
             const std::lock_guard lock(mutex_);
             refused_ = e.what();

@@ -124,7 +124,7 @@ void stream_load::work(int number)
             mine.connect(address);
         }
         for (; !finishing_.load() && mine.open.size() < pipelined; ++n) {
-            std::this_thread::sleep_for(style_.pace);
+            outlast(style_.pace);
             mine.begin(style_.name + "-" + std::to_string(number) + "-" + std::to_string(n), style_.kinds[static_cast<std::size_t>(n + number) % style_.kinds.size()]);
         }
         if (mine.open.empty()) return;

@@ -21,7 +21,8 @@ void eventually(const std::string& what, Predicate holds, std::chrono::milliseco
     }
 }
 
-// For a trouble that has to last so long, a lease that has to run out while the database is away: not for waiting until something is done.
+// For what has to last so long: a trouble, a lease that runs out while the database is away, the pause of a client between two requests. Not for
+// waiting until something is done.
 inline void outlast(std::chrono::milliseconds trouble)
 {
     std::this_thread::sleep_for(trouble);
