@@ -67,6 +67,8 @@ struct bounds {
     budget body_memory;      // bytes of bodies, and of what is parsed of them, beyond what each connection may have anyhow
 };
 
+// The refusal of a body, a message or an answer that finds no room; `for_good`: it would not find any in an idle server either.
+error no_room_for_body(bool for_good, const bounds& limits);
 // The refusal of one stream more.
 error too_many_streams(const bounds& limits);
 

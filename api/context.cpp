@@ -10,12 +10,6 @@ namespace {
 // What a large answer leaves behind is given back.
 constexpr std::size_t memory_kept = 8 * 1024;
 
-error no_room(bool for_good, const bounds& limits)
-{
-    if (for_good) return {errc::body_too_large, fmt::format("The body takes more memory than the server has for all bodies, {} bytes.", limits.body_memory.most())};
-    return {errc::overloaded, "The bodies of other requests take all the memory that there is for them. Try again later.", {}, std::chrono::seconds{1}};
-}
-
 }
 
 response request_context::reply(int status, std::string_view content_type)
@@ -72,7 +66,7 @@ result<const boost::json::object*> request_context::body(bool optional)
     } catch (const std::bad_alloc&) {
         // Once it is dropped, others may use what it had; its own request is over.
         drop_parsed();
-        return no_room(counted_.was_too_large(), app.limits);
+        return no_room_for_body(counted_.was_too_large(), app.limits);
     }
     if (const auto* object = parsed_->if_object()) return object;
     return error{errc::malformed_json, "The body is JSON, but not an object: send { ... }."};
@@ -84,14 +78,14 @@ result<void> request_context::count_body(std::size_t rest)
     if (fits) return {};
     const bool for_good = !counted_.could_have(rq.body_memory() + rest);
     drop_body();
-    return no_room(for_good, app.limits);
+    return no_room_for_body(for_good, app.limits);
 }
 
 result<void> request_context::count_answer(std::size_t bytes)
 {
     drop_body();
     if (counted_.hold_buffers(bytes)) return {};
-    return no_room(false, app.limits);
+    return no_room_for_body(false, app.limits);
 }
 
 void request_context::drop_parsed()

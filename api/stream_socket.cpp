@@ -56,7 +56,7 @@ private:
 };
 
 stream_socket::stream_socket(const services& app, connection& c, stream_caller caller)
-    : app_(app), connection_(c), caller_(std::move(caller)), messages_(app.options.max_body_bytes), children_(c.executor()), something_to_send_(c.executor()),
+    : app_(app), connection_(c), caller_(std::move(caller)), counted_(app.limits.body_memory), messages_(app.options.max_body_bytes), children_(c.executor()), something_to_send_(c.executor()),
       go_on_reading_(c.executor()), all_answered_(c.executor()), subscriptions_(app.instance.changes(), runtime::core::of(c.executor())), received_at_(runtime::steady_clock::now()), checked_at_(received_at_)
 {
     batch_.key_stands_in = "the frame's own idempotency_key";
@@ -109,8 +109,12 @@ runtime::awaitable<void> stream_socket::read()
             const bool more = co_await connection_.receive(messages_.room(), runtime::no_deadline);
             received_at_ = runtime::steady_clock::now();
             pinged_ = false;
-            if (more) continue;
-            lose();
+            if (!more) {
+                lose();
+                co_return;
+            }
+            if (count_memory()) continue;
+            close(close_code::try_again_later, "what others have sent takes all the memory that there is for messages");
             co_return;
         }
         if (message.what != received::kind::part) message_began_.reset();
@@ -134,11 +138,21 @@ runtime::awaitable<void> stream_socket::act_on(received message)
     case received::kind::text:
         if (received_at_ - checked_at_ >= believed_for && !co_await check_caller()) co_return;
         if (!handle_at_once(message.payload)) co_await finish_frame();
+        parsed_.reset();
+        memory_.reset();
         break;
     case received::kind::binary: reject("null", {errc::unsupported_media_type, "This frame was binary. Send JSON in text frames."}); break;
     case received::kind::ping: send(opcode::pong, message.payload); break;
     case received::kind::nothing: case received::kind::part: case received::kind::pong: case received::kind::close: case received::kind::fault: break;
     }
+}
+
+// In steps, so that small frames in any number seldom touch what cores share.
+bool stream_socket::count_memory(std::size_t more)
+{
+    constexpr std::size_t step = 64 * 1024;
+    const std::size_t bytes = connection_.input_memory() + messages_.kept() + in_flight_bytes_ + more;
+    return counted_.hold_buffers(bytes <= request_memory::uncounted ? 0 : (bytes + step - 1) / step * step);
 }
 
 bool stream_socket::must_pause() const
@@ -149,14 +163,20 @@ bool stream_socket::must_pause() const
 
 bool stream_socket::handle_at_once(std::string_view text)
 {
-    parsed_.reset();
-    memory_.emplace(first_memory_.data(), first_memory_.size());
+    memory_.emplace(first_memory_.data(), first_memory_.size(), boost::json::storage_ptr(&counted_));
     frame_ = {};
     batch_.clear();
     frame_bytes_ = text.size();
-    auto value = parse_json(text, {}, boost::json::storage_ptr(&*memory_));
+    const auto parse = [&]() -> result<boost::json::value> {
+        try {
+            return parse_json(text, {}, boost::json::storage_ptr(&*memory_));
+        } catch (const std::bad_alloc&) {
+            return no_room_for_body(counted_.was_too_large(), app_.limits);
+        }
+    };
+    auto value = parse();
     if (!value) {
-        if (is_utf8(text)) {
+        if (value.error().code != errc::malformed_json || is_utf8(text)) {
             reject("null", value.error());
         } else {
             close(close_code::not_utf8, "text must be UTF-8");
@@ -185,6 +205,11 @@ bool stream_socket::submit_at_once()
     }
     if (in_flight_ >= app_.options.max_in_flight) {
         reject(frame_.id, {errc::rate_limited, fmt::format("{} submissions of this connection wait for their answers, as many as it may have. Send more as they come.", in_flight_), {}, 1s});
+        return true;
+    }
+    // What is committed is held by the runtime meanwhile.
+    if (!count_memory(frame_bytes_)) {
+        reject(frame_.id, no_room_for_body(false, app_.limits));
         return true;
     }
     read_submissions(parsed_->get_object().if_contains("executions"), batch_.errors, batch_.items);
@@ -266,6 +291,7 @@ void stream_socket::answered(const answer_waiter& one, runtime::submit_answer an
 {
     --in_flight_;
     in_flight_bytes_ -= one.bytes;
+    count_memory();
     if (in_flight_ == 0) all_answered_.ring();
     go_on_reading_.ring();
     if (!answer) {
@@ -395,7 +421,9 @@ runtime::awaitable<response> open_stream(request_context& rq)
     const auto asked = websocket::read_upgrade(rq.rq);
     if (!asked) co_return rq.refuse(asked.error());
     if (rq.stopping()) co_return rq.refuse({errc::stopping, "The server is stopping. Try again.", {}, 1s});
-    rq.held = true;
+    share place(rq.app.limits.streams);
+    if (!place.resize(1)) co_return rq.refuse(too_many_streams(rq.app.limits));
+    rq.hold();
     auto switched = rq.reply(101);
     switched.sent = true;
     connection& taken = rq.take_over();

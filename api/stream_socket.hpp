@@ -1,6 +1,7 @@
 #pragma once
 
 #include "api/connection.hpp"
+#include "api/request_memory.hpp"
 #include "api/server.hpp"
 #include "api/stream_frames.hpp"
 #include "api/stream_subscriptions.hpp"
@@ -75,6 +76,8 @@ private:
     void look(runtime::deadline now);
 
     void wake_all();
+    // Counts what has come and is not done with. False: it finds no room.
+    bool count_memory(std::size_t more = 0);
     bool must_pause() const;
     std::size_t outgoing() const { return pending_.size() + sending_; }
     submission_scope scope() const { return {app_.instance, caller_.who, caller_.trace_parent}; }
@@ -82,6 +85,7 @@ private:
     const services& app_;
     connection& connection_;
     stream_caller caller_;
+    request_memory counted_;
     websocket::message_reader messages_;
     runtime::task_group children_;
     runtime::bell something_to_send_;

@@ -10,13 +10,15 @@ namespace rowlock::bench {
 
 struct load_options {
     std::size_t connections = 32;            // submit, latency
-    std::size_t batch_connections = 2;
+    std::size_t batch_connections = 2;       // batch, stream
     std::size_t batch = 500;                 // submissions in each
-    std::chrono::seconds length{5};          // submit, batch, latency, idle
+    std::chrono::seconds length{5};          // submit, batch, stream, latency, idle
+    std::size_t frame = 1;                   // stream: submissions in each frame
+    std::size_t in_flight = 500;             // stream: frames of each connection
     std::size_t drained = 100'000;
     std::size_t rate = 500;                  // latency: submissions a second
     std::size_t sleeps = 1000;
-    bool stored = false;                     // submit, batch: due in a day, so that they are stored and nothing else is done
+    bool stored = false;                     // submit, batch, stream: due in a day, so that they are stored and nothing else is done
 };
 
 // Each scenario measures one thing on a server that does nothing else, and returns when its executions have ended. Throws runtime_error,
@@ -26,6 +28,8 @@ struct load_options {
 outcome run_submit(server& at, const load_options& options);
 // The same with batches.
 outcome run_batch(server& at, const load_options& options);
+// Frames of submissions over /v1/stream, many in flight on each connection.
+outcome run_stream(server& at, const load_options& options);
 // Noops that all become due at one moment: from that moment until the last has ended.
 outcome run_drain(server& at, const load_options& options);
 // Single submissions at a fixed rate, whatever the answers: from the moment each was due to be sent until the answer, and until the execution's

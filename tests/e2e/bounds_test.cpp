@@ -1,6 +1,7 @@
 #include "ops/dev_postgres.hpp"
 #include "tests/support/process_figures.hpp"
 #include "tests/support/server_process.hpp"
+#include "tests/support/websocket_client.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -166,6 +167,37 @@ TEST_CASE("bodies that find no room in MAX_BODY_MEMORY_BYTES are answered 503 wi
     CHECK(metric(server, "rowlock_http_body_memory_bytes") == 0);
 }
 
+TEST_CASE("messages of a WebSocket find room in MAX_BODY_MEMORY_BYTES, or are refused, and leave nothing behind", "[e2e][bounds]")
+{
+    const test_database database;
+    server_process server({"serve", "--auth", "none", "--database", database.url()}, {{"ROWLOCK_MAX_BODY_MEMORY_BYTES", "8388608"}});
+    server.define("bounded", {{"type", "noop"}});
+    websocket_client stream(server.address());
+    CHECK(stream.receive().at("op") == "welcome");
+    const auto submit = [](const std::string& executions) { return R"({"op": "submit", "id": "1", "executions": [)" + executions + "]}"; };
+    stream.send_text(submit(body_of(mebibyte)));
+    CHECK(stream.receive().at("op") == "accepted");
+    std::string values = R"({"job_id": "bounded", "parameters": {"n": [0)";
+    for (int i = 0; i < 700'000; ++i) values += ",0";
+    stream.send_text(submit(values + "]}}"));
+    const auto refused = stream.receive();
+    CHECK(refused.at("op") == "rejected");
+    CHECK(text_at(refused, "/problem/code") == "BODY_TOO_LARGE");
+    stream.send_text(submit(R"({"job_id": "bounded"})"));
+    CHECK(stream.receive().at("op") == "accepted");
+    stream.close();
+    eventually("nothing is left of it", [&] { return metric(server, "rowlock_http_body_memory_bytes") == 0; });
+
+    // A message that comes in part and finds no room ends its stream.
+    auto raw = raw_websocket(server.address());
+    raw.send(client_frame(1, std::string(9 * mebibyte, ' '), false));
+    std::string buffer;
+    CHECK(next_frame(raw, buffer)->opcode == 1);
+    const auto closed = next_frame(raw, buffer);
+    REQUIRE(closed.has_value());
+    CHECK(closed->code() == 1013);
+}
+
 TEST_CASE("a request that waits for its run keeps no body", "[e2e][bounds]")
 {
     const test_database database;
@@ -177,7 +209,7 @@ TEST_CASE("a request that waits for its run keeps no body", "[e2e][bounds]")
     CHECK(metric(server, "rowlock_http_body_memory_bytes") == 0);
 }
 
-TEST_CASE("followed logs are bounded by MAX_STREAMS", "[e2e][bounds]")
+TEST_CASE("followed logs and WebSockets are bounded by MAX_STREAMS together", "[e2e][bounds]")
 {
     const test_database database;
     server_process server({"serve", "--auth", "none", "--database", database.url(), "--max-streams", "3"});
@@ -186,15 +218,18 @@ TEST_CASE("followed logs are bounded by MAX_STREAMS", "[e2e][bounds]")
     const auto follow = request_text("GET", "/v1/executions/" + id + "/log?follow=true");
     {
         std::vector<http_connection> followers;
-        for (int i = 0; i < 3; ++i) {
+        for (int i = 0; i < 2; ++i) {
             followers.emplace_back(server.address());
             followers.back().send(follow);
             CHECK(followers.back().receive_some().rfind("HTTP/1.1 200", 0) == 0);
         }
+        websocket_client stream(server.address());
+        CHECK(stream.receive().at("op") == "welcome");
         CHECK(metric(server, "rowlock_http_streams") == 3);
         http_connection one_more(server.address());
         one_more.send(follow);
         check_refused(one_more.receive());
+        CHECK_THROWS_AS(websocket_client(server.address()), std::runtime_error);
         // A log that is not followed is no stream.
         CHECK(server.get("/v1/executions/" + id + "/log").status == 200);
     }
