@@ -50,7 +50,6 @@ std::string rest_of_submission(const load_options& options)
 
 outcome run_closed_loop(server& at, outcome made, const std::string& request, std::size_t connections, std::size_t jobs_a_request, const load_options& options)
 {
-    const std::chrono::seconds length = options.length;
     at.define("load-noop", R"({"type": "noop"})");
     asio::io_context context(1);
     std::deque<caller> callers;
@@ -60,8 +59,8 @@ outcome run_closed_loop(server& at, outcome made, const std::string& request, st
 
     const double ended_before = at.ended();
     const snapshot before = at.look();
-    for (caller& each : callers) all.add(submit_until(each, request, before.at + length));
-    all.run(length + longest_answer);
+    for (caller& each : callers) all.add(submit_until(each, request, before.at + options.length));
+    all.run(options.length + longest_answer, options.tell_from(before.at));
     const auto submitted = steady_clock::now();
 
     latencies seen;
@@ -94,7 +93,7 @@ outcome run_submit(server& at, const load_options& options)
 {
     outcome made{"submit", fmt::format("{} connections, {} s", options.connections, options.length.count())};
     const std::string body = fmt::format(R"({{"job_id": "load-noop", "parameters": {{"n": 1}}{}}})", rest_of_submission(options));
-    return run_closed_loop(at, std::move(made), request_bytes("POST", "/v1/executions", body), options.connections, 1, options);
+    return run_closed_loop(at, std::move(made), at.request("POST", "/v1/executions", body), options.connections, 1, options);
 }
 
 outcome run_batch(server& at, const load_options& options)
@@ -104,7 +103,7 @@ outcome run_batch(server& at, const load_options& options)
     const std::string rest = rest_of_submission(options);
     for (std::size_t i = 0; i < options.batch; ++i) body += fmt::format(R"({}{{"job_id": "load-noop", "parameters": {{"n": {}}}{}}})", i > 0 ? ", " : "", i, rest);
     body += "]}";
-    return run_closed_loop(at, std::move(made), request_bytes("POST", "/v1/executions/batch", body), options.batch_connections, options.batch, options);
+    return run_closed_loop(at, std::move(made), at.request("POST", "/v1/executions/batch", body), options.batch_connections, options.batch, options);
 }
 
 }

@@ -18,23 +18,24 @@ constexpr std::chrono::seconds longest_submission{120};
 constexpr std::chrono::seconds longest_pause{20};
 constexpr std::chrono::milliseconds between_looks{20};
 
-std::string batch_request(timestamp due, std::size_t size)
+std::string batch_request(const server& at, timestamp due, std::size_t size)
 {
     std::string body = R"({"executions": [)";
     for (std::size_t i = 0; i < size; ++i) {
         body += fmt::format(R"({}{{"job_id": "load-noop", "parameters": {{"n": {}}}, "scheduled_time": "{}"}})", i > 0 ? ", " : "", i, to_rfc3339(due));
     }
     body += "]}";
-    return request_bytes("POST", "/v1/executions/batch", body);
+    return at.request("POST", "/v1/executions/batch", body);
 }
 
-runtime::awaitable<void> submit_all(http_connection& over, timestamp due, std::size_t count)
+runtime::awaitable<void> submit_all(const server& at, http_connection& over, timestamp due, const load_options& options)
 {
     co_await over.connect();
-    for (std::size_t done = 0; done < count; done += batch) {
-        const std::string request = batch_request(due, std::min(batch, count - done));
+    for (std::size_t done = 0; done < options.drained; done += batch) {
+        options.progress(static_cast<double>(done) / static_cast<double>(options.drained) / 2);
+        const std::string request = batch_request(at, due, std::min(batch, options.drained - done));
         const reply answer = co_await over.exchange(request);
-        if (answer.status != 201) throw std::runtime_error(fmt::format("a batch was answered {}: {}", answer.status, answer.body));
+        if (answer.status != 201) throw refused("a batch was refused", answer.status, std::string(answer.body));
     }
 }
 
@@ -49,16 +50,16 @@ outcome run_drain(server& at, const load_options& options)
         asio::io_context context(1);
         http_connection connection(context, at.endpoint());
         run_all all(context);
-        all.add(submit_all(connection, due, options.drained));
+        all.add(submit_all(at, connection, due, options));
         all.run(longest_submission);
     }
     if (wall_clock() >= due) throw std::runtime_error("submission took until the executions were due; drain fewer with --drain");
     std::this_thread::sleep_until(due);
     const snapshot before = at.look();
-    at.wait_until_ended(ended_before + static_cast<double>(options.drained), longest_pause, between_looks);
+    const auto jobs = static_cast<double>(options.drained);
+    at.wait_until_ended(ended_before + jobs, longest_pause, between_looks, [&](double ended) { options.progress(0.5 + (ended - ended_before) / jobs / 2); });
     const snapshot after = at.look();
 
-    const auto jobs = static_cast<double>(options.drained);
     outcome made{"drain", fmt::format("{} noops due at one moment", options.drained)};
     made.add("jobs", jobs);
     made.add("ended/s", jobs / std::chrono::duration<double>(after.at - before.at).count());

@@ -49,16 +49,6 @@ std::size_t number(std::string_view text, const char* what)
 
 }
 
-std::string request_bytes(std::string_view method, std::string_view target, std::string_view body)
-{
-    std::string bytes = fmt::format("{} {} HTTP/1.1\r\nHost: rowlock\r\n", method, target);
-    if (!body.empty()) bytes += "Content-Type: application/json\r\n";
-    if (method != "GET") bytes += fmt::format("Content-Length: {}\r\n", body.size());
-    bytes += "\r\n";
-    bytes += body;
-    return bytes;
-}
-
 runtime::awaitable<void> http_connection::connect()
 {
     co_await socket_.async_connect(server_, runtime::use_awaitable);

@@ -9,9 +9,6 @@
 
 namespace rowlock::bench {
 
-// A request as the bytes that go out. Built once and sent many times: the load program must cost less than the server it measures.
-std::string request_bytes(std::string_view method, std::string_view target, std::string_view body = {});
-
 struct reply {
     int status = 0;
     std::string_view body;                   // until the next exchange

@@ -31,11 +31,11 @@ struct open_loop {
     steady_clock::time_point due(std::size_t n) const { return start + interval * static_cast<std::int64_t>(n); }
 };
 
-runtime::awaitable<void> submit_when_due(http_connection& over, open_loop& loop, start_witness& starts, runtime::steady_timer timer)
+runtime::awaitable<void> submit_when_due(const server& at, http_connection& over, open_loop& loop, start_witness& starts, runtime::steady_timer timer)
 {
     while (loop.next < loop.count) {
         const std::size_t n = loop.next++;
-        const std::string request = request_bytes("POST", "/v1/executions", fmt::format(R"({{"job_id": "load-call", "parameters": {{"n": {}}}}})", n));
+        const std::string request = at.request("POST", "/v1/executions", fmt::format(R"({{"job_id": "load-call", "parameters": {{"n": {}}}}})", n));
         const auto due = loop.due(n);
         timer.expires_at(due);
         co_await timer.async_wait(runtime::use_awaitable);
@@ -65,9 +65,9 @@ outcome run_latency(server& at, const load_options& options)
     const double ended_before = at.ended();
     const snapshot before = at.look();
     loop.start = steady_clock::now();
-    for (auto& each : connections) all.add(submit_when_due(each, loop, witness, runtime::steady_timer(context)));
+    for (auto& each : connections) all.add(submit_when_due(at, each, loop, witness, runtime::steady_timer(context)));
     all.add(witness.listen());
-    all.run(options.length + longest_answer);
+    all.run(options.length + longest_answer, options.tell_from(loop.start));
     const auto jobs = static_cast<double>(loop.count - loop.refused);
     at.wait_until_ended(ended_before + jobs, longest_pause, between_looks);
     const snapshot after = at.look();

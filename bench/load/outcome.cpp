@@ -1,24 +1,11 @@
 #include "bench/load/outcome.hpp"
 
-#include "storage/model/json_text.hpp"
-
 #include <algorithm>
-#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cmath>
 #include <fmt/format.h>
 
 namespace rowlock::bench {
-
-namespace {
-
-// Three digits that mean something, or all of a whole number.
-std::string shown(double value)
-{
-    const double size = std::fabs(value);
-    if (size >= 100) return fmt::format("{:.0f}", value);
-    return fmt::format("{:.{}f}", value, size >= 10 ? 1 : 2);
-}
 
 std::vector<std::string> columns_of(const std::vector<outcome>& all)
 {
@@ -31,41 +18,16 @@ std::vector<std::string> columns_of(const std::vector<outcome>& all)
     return names;
 }
 
-std::string value_in(const outcome& one, const std::string& column)
+std::string text_of(const outcome& one, std::string_view column)
 {
     const auto found = std::find_if(one.figures.begin(), one.figures.end(), [&](const auto& f) { return f.name == column; });
-    return found == one.figures.end() ? "" : shown(found->value);
+    if (found == one.figures.end()) return "";
+    const double size = std::fabs(found->value);
+    if (size >= 100) return fmt::format("{:.0f}", found->value);
+    return fmt::format("{:.{}f}", found->value, size >= 10 ? 1 : 2);
 }
 
-}
-
-// In Markdown, so that it can be pasted where figures are kept.
-void print_table(const std::vector<outcome>& all)
-{
-    std::vector<std::vector<std::string>> rows{{"scenario", "how"}};
-    const auto columns = columns_of(all);
-    rows[0].insert(rows[0].end(), columns.begin(), columns.end());
-    for (const outcome& one : all) {
-        auto& row = rows.emplace_back(std::vector<std::string>{one.scenario, one.how});
-        for (const auto& column : columns) row.push_back(value_in(one, column));
-    }
-    std::vector<std::size_t> widths(rows[0].size(), 3);
-    for (const auto& row : rows) {
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    }
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-        std::string line = "|";
-        std::string rule = "|";
-        for (std::size_t i = 0; i < widths.size(); ++i) {
-            line += i < 2 ? fmt::format(" {:<{}} |", rows[r][i], widths[i]) : fmt::format(" {:>{}} |", rows[r][i], widths[i]);
-            rule += i < 2 ? fmt::format(" {:-<{}} |", "", widths[i]) : fmt::format(" {:-<{}}: |", "", widths[i] - 1);
-        }
-        fmt::print("{}\n", line);
-        if (r == 0) fmt::print("{}\n", rule);
-    }
-}
-
-void print_json(const std::vector<outcome>& all)
+boost::json::array json_of(const std::vector<outcome>& all)
 {
     boost::json::array rows;
     for (const outcome& one : all) {
@@ -76,9 +38,10 @@ void print_json(const std::vector<outcome>& all)
             std::replace(name.begin(), name.end(), ' ', '_');
             row[name] = figure.value;
         }
+        if (!one.remark.empty()) row["remark"] = one.remark;
         rows.push_back(std::move(row));
     }
-    fmt::print("{}\n", to_pretty_text(rows));
+    return rows;
 }
 
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ struct outcome {
         double value;
     };
     std::vector<figure> figures{};
+    std::string remark{};                    // what to do for a better measurement; empty: nothing
 
     // What could not be measured is left out.
     void add(std::string name, std::optional<double> value)
@@ -25,8 +27,11 @@ struct outcome {
     }
 };
 
-// Both to stdout.
-void print_table(const std::vector<outcome>& all);
-void print_json(const std::vector<outcome>& all);
+// The names of the figures, in the order in which they come first.
+std::vector<std::string> columns_of(const std::vector<outcome>& all);
+// The figure as text, three digits that mean something, or all of a whole number; empty where it was not measured.
+std::string text_of(const outcome& one, std::string_view column);
+// An array of objects.
+boost::json::array json_of(const std::vector<outcome>& all);
 
 }

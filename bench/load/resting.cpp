@@ -3,7 +3,6 @@
 #include "bench/load/scenarios.hpp"
 
 #include <fmt/format.h>
-#include <iostream>
 #include <thread>
 
 namespace rowlock::bench {
@@ -19,26 +18,27 @@ constexpr std::chrono::seconds longest_submission{60};
 constexpr std::chrono::seconds longest_rise{10};
 constexpr std::chrono::milliseconds between_looks{100};
 
-runtime::awaitable<void> submit_all(http_connection& over, std::size_t count)
+runtime::awaitable<void> submit_all(const server& at, http_connection& over, std::size_t count)
 {
     co_await over.connect();
     for (std::size_t done = 0; done < count; done += batch) {
         std::string body = R"({"executions": [)";
         for (std::size_t i = done; i < std::min(count, done + batch); ++i) body += fmt::format(R"({}{{"job_id": "load-sleep"}})", i > done ? ", " : "");
         body += "]}";
-        const std::string request = request_bytes("POST", "/v1/executions/batch", body);
+        const std::string request = at.request("POST", "/v1/executions/batch", body);
         const reply answer = co_await over.exchange(request);
-        if (answer.status != 201) throw std::runtime_error(fmt::format("a batch was answered {}: {}", answer.status, answer.body));
+        if (answer.status != 201) throw refused("a batch was refused", answer.status, std::string(answer.body));
     }
 }
 
 // The most executions that ran at a time until `all` did, or until the time was up.
-double wait_until_running(server& at, double all)
+double wait_until_running(server& at, double all, const load_options& options)
 {
     const auto until = steady_clock::now() + longest_rise;
     double most = 0;
     while (most < all && steady_clock::now() < until) {
         most = std::max(most, at.metric("rowlock_executions_running"));
+        options.progress(most / all / 2);
         std::this_thread::sleep_for(between_looks);
     }
     return most;
@@ -55,17 +55,17 @@ outcome run_sleep(server& at, const load_options& options)
         asio::io_context context(1);
         http_connection connection(context, at.endpoint());
         run_all all(context);
-        all.add(submit_all(connection, options.sleeps));
+        all.add(submit_all(at, connection, options.sleeps));
         all.run(longest_submission);
     }
     const auto wanted = static_cast<double>(options.sleeps);
-    const double running = wait_until_running(at, wanted);
+    const double running = wait_until_running(at, wanted, options);
     const auto during = at.rss_mb();
-    if (running < wanted) std::cerr << fmt::format("load: {:.0f} of {} sleeps ran at a time; start the server with --executor-parallelism {}\n", running, options.sleeps, options.sleeps);
-    at.wait_until_ended(ended_before + wanted, 2 * sleep_length, between_looks);
+    at.wait_until_ended(ended_before + wanted, 2 * sleep_length, between_looks, [&](double ended) { options.progress(0.5 + (ended - ended_before) / wanted / 2); });
 
     outcome made{"sleep", fmt::format("{} sleeps of {} s", options.sleeps, sleep_length.count())};
     made.add("running", running);
+    if (running < wanted) made.remark = fmt::format("{:.0f} of {} ran at a time: start the server with --executor-parallelism {}", running, options.sleeps, options.sleeps);
     made.add("server MB", during);
     if (before && during && running > 0) made.add("server kB/running", (*during - *before) * 1000 / running);
     return made;
@@ -77,7 +77,8 @@ outcome run_idle(server& at, const load_options& options)
     std::this_thread::sleep_for(std::chrono::seconds{2});
     const double statements_before = at.metric("rowlock_statements_total");
     const snapshot before = at.look();
-    std::this_thread::sleep_for(options.length);
+    const auto tell = options.tell_from(before.at);
+    for (const auto end = before.at + options.length; steady_clock::now() < end; tell()) std::this_thread::sleep_for(between_looks);
     const snapshot after = at.look();
     const double statements = at.metric("rowlock_statements_total") - statements_before;
 

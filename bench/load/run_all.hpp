@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <fmt/format.h>
 #include <stdexcept>
 
@@ -24,11 +25,16 @@ public:
         });
     }
 
-    // Returns when all have ended. Throws what the first one threw, or runtime_error when the time is up.
-    void run(std::chrono::nanoseconds limit)
+    // Returns when all have ended. Throws what the first one threw, or runtime_error when the time is up. `between` is called ten times a second.
+    void run(std::chrono::nanoseconds limit, const std::function<void()>& between = {})
     {
+        constexpr std::chrono::milliseconds pause{100};
         context_.restart();
-        context_.run_for(limit);
+        const auto end = std::chrono::steady_clock::now() + limit;
+        do {
+            context_.run_for(between ? pause : limit);
+            if (between) between();
+        } while (!context_.stopped() && std::chrono::steady_clock::now() < end);
         if (!context_.stopped()) throw std::runtime_error(fmt::format("the server did not answer within {} s", std::chrono::duration_cast<std::chrono::seconds>(limit).count()));
     }
 

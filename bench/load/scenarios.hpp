@@ -3,8 +3,10 @@
 #include "bench/load/outcome.hpp"
 #include "bench/load/server.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 
 namespace rowlock::bench {
 
@@ -19,6 +21,14 @@ struct load_options {
     std::size_t rate = 500;                  // latency: submissions a second
     std::size_t sleeps = 1000;
     bool stored = false;                     // submit, batch, stream: due in a day, so that they are stored and nothing else is done
+    // Told how far a scenario has come, 0 to 1, some ten times a second, by the thread that runs it.
+    std::function<void(double share)> progress = [](double) {};
+
+    // For what lasts `length` from `start`.
+    std::function<void()> tell_from(std::chrono::steady_clock::time_point start) const
+    {
+        return [this, start] { progress(std::min(1.0, std::chrono::duration<double>(std::chrono::steady_clock::now() - start) / length)); };
+    }
 };
 
 // Each scenario measures one thing on a server that does nothing else, and returns when its executions have ended. Throws runtime_error,

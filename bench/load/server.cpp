@@ -8,11 +8,13 @@
 
 #include <boost/asio/io_context.hpp>
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <fmt/format.h>
 #include <fstream>
 #include <stdexcept>
 #include <thread>
+#include <unistd.h>
 
 namespace rowlock::bench {
 
@@ -24,17 +26,16 @@ namespace {
 
 constexpr std::chrono::seconds longest_call{60};
 
-tcp::endpoint endpoint_of(const std::string& url)
+tcp::endpoint endpoint_of(const place& where)
 {
-    constexpr std::string_view scheme = "http://";
-    std::string_view rest = url;
-    if (!rest.starts_with(scheme)) throw std::runtime_error(fmt::format("--url {}: must begin with http://", url));
-    rest.remove_prefix(scheme.size());
-    rest = rest.substr(0, rest.find('/'));
-    const std::size_t colon = rest.rfind(':');
-    if (colon == std::string_view::npos) throw std::runtime_error(fmt::format("--url {}: must have a port", url));
     asio::io_context context;
-    return *tcp::resolver(context).resolve(rest.substr(0, colon), rest.substr(colon + 1)).begin();
+    return *tcp::resolver(context).resolve(where.host, where.port).begin();
+}
+
+std::string own_hostname()
+{
+    std::array<char, 256> name{};
+    return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
 }
 
 std::string first_line(const std::filesystem::path& file)
@@ -83,19 +84,36 @@ server::server(server_options options) : state_(std::make_unique<state>())
     if (options.database.empty() && !options.data.empty()) options.database = first_line(options.data / "database_url");
     if (!options.data.empty()) state_->postmaster = postmaster_in(options.data);
     if (!options.database.empty()) state_->database.emplace(options.database);
-    for (const std::string& url : options.urls) state_->endpoints.push_back(endpoint_of(url));
+    for (const place& each : options.instances) state_->endpoints.push_back(endpoint_of(each));
     state_->options = std::move(options);
     auto& pids = state_->options.pids;
     if (!pids.empty()) return;
-    // Instances of other machines have processes that are none of this one's; the latest that live are those that were started for this.
+    // Processes of other machines are none of this one's; the latest that live are those that were started for this.
+    const std::string here = own_hostname();
     const json::value instances = get("/v1/instances");
     for (const json::value& one : instances.at("items").as_array()) {
         if (pids.size() == state_->endpoints.size()) break;
-        if (one.at("state").as_string() == "ALIVE") pids.push_back(static_cast<pid_t>(one.at("pid").to_number<std::int64_t>()));
+        const auto* hostname = one.at("hostname").if_string();
+        if (one.at("state").as_string() == "ALIVE" && hostname && *hostname == here) pids.push_back(static_cast<pid_t>(one.at("pid").to_number<std::int64_t>()));
     }
 }
 
 server::~server() = default;
+
+std::string server::request(std::string_view method, std::string_view target, std::string_view body) const
+{
+    std::string bytes = fmt::format("{} {} HTTP/1.1\r\nHost: rowlock\r\n{}", method, target, credentials());
+    if (!body.empty()) bytes += "Content-Type: application/json\r\n";
+    if (method != "GET") bytes += fmt::format("Content-Length: {}\r\n", body.size());
+    bytes += "\r\n";
+    bytes += body;
+    return bytes;
+}
+
+const std::string& server::credentials() const
+{
+    return state_->options.credentials;
+}
 
 const tcp::endpoint& server::endpoint(std::size_t connection) const
 {
@@ -103,13 +121,13 @@ const tcp::endpoint& server::endpoint(std::size_t connection) const
 }
 
 // A connection for each call: the server closes those that are silent for long.
-std::string server::text(const std::string& request, int& status, std::size_t instance)
+std::string server::text(const std::string& bytes, int& status, std::size_t instance)
 {
     std::string body;
     asio::io_context context;
     http_connection connection(context, endpoint(instance));
     run_all all(context);
-    all.add(call(connection, request, body, status));
+    all.add(call(connection, bytes, body, status));
     all.run(longest_call);
     return body;
 }
@@ -117,15 +135,15 @@ std::string server::text(const std::string& request, int& status, std::size_t in
 void server::define(std::string_view job_id, std::string_view handler)
 {
     int status = 0;
-    const std::string body = text(request_bytes("PUT", fmt::format("/v1/jobs/{}", job_id), fmt::format(R"({{"handler": {}, "reason": "load"}})", handler)), status);
-    if (status != 200 && status != 201) throw std::runtime_error(fmt::format("the job {} was refused with {}: {}", job_id, status, body));
+    const std::string body = text(request("PUT", fmt::format("/v1/jobs/{}", job_id), fmt::format(R"({{"handler": {}, "reason": "load"}})", handler)), status);
+    if (status != 200 && status != 201) throw refused(fmt::format("the job {} could not be defined", job_id), status, body);
 }
 
 json::value server::get(const std::string& target)
 {
     int status = 0;
-    const std::string body = text(request_bytes("GET", target), status);
-    if (status != 200) throw std::runtime_error(fmt::format("GET {} was answered {}: {}", target, status, body));
+    const std::string body = text(request("GET", target), status);
+    if (status != 200) throw refused(fmt::format("GET {} was refused", target), status, body);
     auto value = parse_json(body);
     if (!value) throw std::runtime_error(fmt::format("GET {} was not answered with JSON: {}", target, value.error().detail));
     return std::move(*value);
@@ -136,19 +154,21 @@ double server::metric(std::string_view name)
     double sum = 0;
     for (std::size_t instance = 0; instance < state_->endpoints.size(); ++instance) {
         int status = 0;
-        const std::string body = text(request_bytes("GET", "/metrics"), status, instance);
+        const std::string body = text(request("GET", "/metrics"), status, instance);
+        if (status != 200) throw refused("GET /metrics was refused", status, body);
         const auto figure = sum_of(body, name);
-        if (!figure) throw std::runtime_error(fmt::format("GET /metrics, answered {}, does not say {}", status, name));
+        if (!figure) throw std::runtime_error(fmt::format("GET /metrics does not say {}", name));
         sum += *figure;
     }
     return sum;
 }
 
-void server::wait_until_ended(double count, std::chrono::seconds limit, std::chrono::milliseconds between_looks)
+void server::wait_until_ended(double count, std::chrono::seconds limit, std::chrono::milliseconds between_looks, const std::function<void(double)>& seen)
 {
     auto until = std::chrono::steady_clock::now() + limit;
     double before = ended();
     for (double now = before; now < count; now = ended()) {
+        if (seen) seen(now);
         if (now > before) until = std::chrono::steady_clock::now() + limit;
         if (std::chrono::steady_clock::now() > until) throw std::runtime_error(fmt::format("nothing has ended for {} s, and {:.0f} executions are left", limit.count(), count - now));
         before = now;

@@ -7,8 +7,10 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -16,12 +18,27 @@
 
 namespace rowlock::bench {
 
-// How to find the running server, and what may be looked at beside it. Several URLs are instances of one database, which share the load.
+// Where an instance answers HTTP without TLS.
+struct place {
+    std::string host;
+    std::string port;
+};
+
+// How to find the running server, and what may be looked at beside it. Several places are instances of one database, which share the load.
 struct server_options {
-    std::vector<std::string> urls{"http://127.0.0.1:7575"};
+    std::vector<place> instances;
+    std::string credentials{};               // header lines that every request has, each with its "\r\n"
     std::string database{};                  // URL; empty: that of `data`, if there is one
     std::filesystem::path data{};            // of `rowlock dev`; empty: unknown
     std::vector<pid_t> pids{};               // empty: as the server says
+};
+
+// The server does not do what a measurement needs.
+struct refused : std::runtime_error {
+    refused(const std::string& what_for, int code, std::string answer) : runtime_error(what_for), status(code), body(std::move(answer)) {}
+
+    int status;
+    std::string body;
 };
 
 // What had been used and done at one moment.
@@ -34,8 +51,8 @@ struct snapshot {
     std::optional<double> transactions{};
 };
 
-// The server under load, between the measurements: one blocking connection, and looks at its processes. Failures throw runtime_error
-// with a sentence. Every call ends within a minute.
+// The server under load, between the measurements: one blocking connection, and looks at its processes. Failures throw `refused`, system_error,
+// or runtime_error with a sentence. Every call ends within a minute.
 class server {
 public:
     explicit server(server_options options);
@@ -46,21 +63,25 @@ public:
     // Of a connection: they go round the instances.
     const boost::asio::ip::tcp::endpoint& endpoint(std::size_t connection = 0) const;
 
+    // A request as the bytes that go out. Built once and sent many times: the load program must cost less than the server it measures.
+    std::string request(std::string_view method, std::string_view target, std::string_view body = {}) const;
+    const std::string& credentials() const;
+
     // Defines a job. `handler` is JSON.
     void define(std::string_view job_id, std::string_view handler);
     boost::json::value get(const std::string& target);
     // The sum of a metric over its labels and the instances.
     double metric(std::string_view name);
     double ended() { return metric("rowlock_executions_ended_total"); }
-    // Returns when so many have ended. Throws when none has for as long as `limit`.
-    void wait_until_ended(double count, std::chrono::seconds limit, std::chrono::milliseconds between_looks);
+    // Returns when so many have ended; `seen` is called with how many have by now. Throws when none has for as long as `limit`.
+    void wait_until_ended(double count, std::chrono::seconds limit, std::chrono::milliseconds between_looks, const std::function<void(double)>& seen = {});
 
     snapshot look();
     // Resident memory in MB of the largest instance; nullopt where the processes cannot be seen.
     std::optional<double> rss_mb() const;
 
 private:
-    std::string text(const std::string& request, int& status, std::size_t instance = 0);
+    std::string text(const std::string& bytes, int& status, std::size_t instance = 0);
 
     struct state;
     std::unique_ptr<state> state_;

@@ -50,9 +50,9 @@ struct caller {
     std::size_t refused = 0;
 };
 
-runtime::awaitable<void> open(caller& c, std::size_t in_flight)
+runtime::awaitable<void> open(caller& c, const std::string& credentials, std::size_t in_flight)
 {
-    c.sent.resize(std::min(co_await c.connection.open(), in_flight));
+    c.sent.resize(std::min(co_await c.connection.open(credentials), in_flight));
 }
 
 // Keeps every place taken until `end`, then waits for what is in flight.
@@ -104,13 +104,13 @@ outcome run_stream(server& at, const load_options& options)
     asio::io_context context(1);
     std::deque<caller> callers;
     run_all all(context);
-    for (std::size_t i = 0; i < options.batch_connections; ++i) all.add(open(callers.emplace_back(context, at.endpoint(i)), options.in_flight));
+    for (std::size_t i = 0; i < options.batch_connections; ++i) all.add(open(callers.emplace_back(context, at.endpoint(i)), at.credentials(), options.in_flight));
     all.run(longest_answer);
 
     const double ended_before = at.ended();
     const snapshot before = at.look();
     for (caller& each : callers) all.add(submit_until(each, rest, before.at + options.length));
-    all.run(options.length + longest_answer);
+    all.run(options.length + longest_answer, options.tell_from(before.at));
     const auto submitted = steady_clock::now();
 
     latencies seen;

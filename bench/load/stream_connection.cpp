@@ -45,12 +45,13 @@ runtime::awaitable<void> stream_connection::read_more()
     in_.resize(before + n);
 }
 
-runtime::awaitable<std::size_t> stream_connection::open()
+runtime::awaitable<std::size_t> stream_connection::open(const std::string& credentials)
 {
     co_await socket_.async_connect(server_, runtime::use_awaitable);
     socket_.set_option(asio::ip::tcp::no_delay{true});
-    co_await send("GET /v1/stream HTTP/1.1\r\nHost: rowlock\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                  "Sec-WebSocket-Key: cm93bG9jayBsb2FkIHRlc3Q=\r\n\r\n");
+    const std::string handshake = "GET /v1/stream HTTP/1.1\r\nHost: rowlock\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                  "Sec-WebSocket-Key: cm93bG9jayBsb2FkIHRlcw==\r\n" + credentials + "\r\n";
+    co_await send(handshake);
     while (in_.find(end_of_head) == std::string::npos) co_await read_more();
     const std::string_view head = std::string_view(in_).substr(0, in_.find(end_of_head));
     if (!head.starts_with("HTTP/1.1 101 ")) throw std::runtime_error(fmt::format("no WebSocket: {}", head.substr(0, 40)));

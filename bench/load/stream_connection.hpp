@@ -18,8 +18,8 @@ public:
     // All throw system_error, and runtime_error for an answer that they do not understand. They have no time limit of their own: whoever runs the
     // context does.
     //
-    // Connects, shakes hands, and reads the welcome: how many frames may be in flight.
-    runtime::awaitable<std::size_t> open();
+    // Connects, shakes hands, with header lines of the caller, and reads the welcome: how many frames may be in flight.
+    runtime::awaitable<std::size_t> open(const std::string& credentials);
     runtime::awaitable<void> send(std::string_view frames);
     // The next message, until the next call.
     runtime::awaitable<std::string_view> receive();

@@ -4,6 +4,7 @@ from row import first_of
 
 BATCH = 1000
 CONNECTIONS = 2
+IN_FLIGHT = 1000
 MOST_CONNECTIONS = 64  # of a peer to PostgreSQL: more callers share them
 
 
@@ -19,6 +20,11 @@ def batch(row, seconds):
         return _instances(row, "batch", seconds, batch=BATCH, batch_connections=CONNECTIONS)
     producer = _producer(row, CONNECTIONS)
     return _peer(row, producer, "batches", batch=BATCH, connections=CONNECTIONS, seconds=seconds)
+
+
+def stream(row, frame, seconds):
+    """Frames over WebSockets, each answered after its commit; as many in flight as the server takes."""
+    return _instances(row, "stream", seconds, frame=frame, in_flight=IN_FLIGHT, batch_connections=CONNECTIONS)
 
 
 def _instances(row, scenario, seconds, **options):

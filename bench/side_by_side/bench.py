@@ -60,7 +60,7 @@ class Bench:
     def program(self, name):
         path = os.path.join(self.options.build, name)
         if not os.access(path, os.X_OK):
-            raise Failed(f"{path} is not there; ops/build release rowlock load ceiling makes it")
+            raise Failed(f"{path} is not there; ops/build release rowlock ceiling makes it")
         return path
 
     def servers(self):

@@ -22,6 +22,11 @@ class Medians:
         values = [value for contender in contenders if (value := self.of(scenario, contender, figure)) is not None]
         return max(values, default=None)
 
+    def between(self, above, below):
+        """Rowlock's jobs/s in two scenarios; each is its name and its variant."""
+        a, b = (self.of(scenario, "rowlock", "jobs/s", variant) for scenario, variant in (above, below))
+        return None if a is None or not b else a / b
+
     def across(self, scenario, contender, figure, above, below):
         a, b = self.of(scenario, contender, figure, above), self.of(scenario, contender, figure, below)
         return None if a is None or not b else a / b
@@ -45,6 +50,8 @@ def goals(medians):
             asked.append((f"submit, {callers} callers, p99, against {peer}", m.ratio("submit", "p99 ms", "rowlock", peer, variant), "at most", 1))
     asked += [
         ("batch, jobs/s, against graphile-worker", m.ratio("batch", "jobs/s", "rowlock", "graphile"), "at least", 1.2),
+        ("stream, frames of one, jobs/s, against our batches", m.between(("stream", 0), ("batch", 0)), "at least", 0.8),
+        ("stream, frames of 100, jobs/s, against our batches", m.between(("stream", 1), ("batch", 0)), "at least", 0.8),
         ("steady, jobs/s, against the higher ceiling", steady / steady_ceiling if steady and steady_ceiling else None, "at least", 0.7),
         ("latency, p50 in ms", m.of("latency", "rowlock", "p50 ms"), "at most", 2),
         ("latency, p99 in ms", m.of("latency", "rowlock", "p99 ms"), "at most", 10),

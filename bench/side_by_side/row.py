@@ -133,10 +133,10 @@ class Row:
         return made
 
     def load(self, scenario, instances, **options):
-        """bench/load on these instances, which are its server's processes. A flag has the value True."""
-        arguments = [self.bench.program("bench/load"), scenario, "--json"]
-        for instance in instances:
-            arguments += ["--url", instance.url, "--server-pid", instance.pid]
+        """`rowlock bench` on these instances, which are its server's processes. A flag has the value True."""
+        arguments = [self.bench.program("rowlock"), "bench", scenario, "--format", "json"]
+        for option, instance in zip(["--url", *["--also"] * len(instances)], instances):
+            arguments += [option, instance.url, "--server-pid", instance.pid]
         return self._task(arguments, options)
 
     def ceiling(self, scenario, **options):
@@ -152,7 +152,7 @@ class Row:
 
 
 def first_of(answer):
-    """The figures of the one scenario that bench/load has run."""
+    """The figures of the one scenario that `rowlock bench` has run."""
     if len(answer) != 1:
-        raise Failed(f"bench/load says {json.dumps(answer)}")
+        raise Failed(f"rowlock bench says {json.dumps(answer)}")
     return answer[0]

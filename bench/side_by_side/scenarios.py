@@ -33,6 +33,8 @@ def variants(name, options):
                                    {"callers": callers, "seconds": seconds}) for callers in (64, 256)],
         "batch": lambda: [Variant(f"batch: 1,000 at a time, 2 connections, {seconds} s", (*PEERS, "rowlock", "rowlock-run"), batches.batch,
                                   {"seconds": seconds})],
+        "stream": lambda: [Variant(f"stream: pipelined frames of {frame}, 2 WebSockets, {seconds} s", ("rowlock", "rowlock-run"), batches.stream,
+                                   {"frame": frame, "seconds": seconds}) for frame in (1, 100)],
         "steady": lambda: [Variant(f"steady: submit, run, settle at once, batches of {steady.BATCH}, {seconds} s", ("ceiling", "ceiling-start", "rowlock"),
                                    steady.steady, {"seconds": seconds})],
         "latency": lambda: [Variant(f"latency: submit to start at {latency.RATE} a second, 1 process, {seconds} s", (*PEERS, "rowlock"), latency.latency,
@@ -47,5 +49,5 @@ def variants(name, options):
     }[name]()
 
 
-NAMES = ("drain", "submit", "batch", "steady", "latency", "held", "backlog", "spread", "sleeps")
+NAMES = ("drain", "submit", "batch", "stream", "steady", "latency", "held", "backlog", "spread", "sleeps")
 CONTENDERS = (*PEERS, "ceiling", "ceiling-start", "rowlock", "rowlock-run")

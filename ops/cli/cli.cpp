@@ -27,6 +27,7 @@ void add_verbs(CLI::App& app, context& c, const server_verbs& server)
     add_instance(app, c);
     add_token(app, c);
     add_doctor(app, c);
+    add_bench(app, c);
     add_version(app, c);
 }
 

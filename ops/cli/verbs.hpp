@@ -17,6 +17,7 @@ void add_execution(CLI::App& app, context& c);
 void add_instance(CLI::App& app, context& c);
 void add_token(CLI::App& app, context& c);
 void add_doctor(CLI::App& app, context& c);
+void add_bench(CLI::App& app, context& c);
 void add_version(CLI::App& app, context& c);
 
 // The verb that has no place of its own above: `job apply`, added to `job`.

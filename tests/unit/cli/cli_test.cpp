@@ -120,6 +120,8 @@ TEST_CASE("a bad command line is exit code 2 and one line that says what to do",
         {{"token", "create"}, "--role is required"},
         {{"token", "create", "--role", "king"}, "--role: king is none of"},
         {{"doctor", "--invariants"}, "--invariants: needs --database"},
+        {{"bench", "--url", "https://127.0.0.1:1"}, "without TLS"},
+        {{"bench", "nothing"}, "nothing not in"},
     }));
     const ended e = run_line(r.line);
     INFO(e.err);
