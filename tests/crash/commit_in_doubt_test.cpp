@@ -115,7 +115,7 @@ TEST_CASE("a result whose connection is cut around its commit is stored once, an
         eventually("the connection was cut", [&] { return c.proxy.has_cut(); });
     }
     eventually("both are counted", [&] { return c.server.get("/metrics").body.find("rowlock_executions_ended_total{status=\"COMPLETED\"} 2") != std::string::npos; });
-    CHECK(metric(c.server, "rowlock_outcomes_lost_total") == 0);
+    CHECK(c.server.metric("rowlock_outcomes_lost_total") == 0);
     await_idle(c.database.url());
     check_history(c.database.url(), {});
 }

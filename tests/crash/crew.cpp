@@ -85,12 +85,4 @@ int crew::run_until_crash(const std::string& step, const std::function<void()>& 
     return *doomed.wait();
 }
 
-double metric(const server_process& of, const std::string& name)
-{
-    const auto page = of.get("/metrics").body;
-    const auto at = page.find("\n" + name + " ");
-    if (at == std::string::npos) throw std::runtime_error("there is no metric " + name);
-    return std::stod(page.substr(at + name.size() + 2));
-}
-
 }

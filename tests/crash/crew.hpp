@@ -44,7 +44,4 @@ private:
     std::map<std::string, std::unique_ptr<server_process>> servers_;
 };
 
-// The value of a metric without labels.
-double metric(const server_process& of, const std::string& name);
-
 }

@@ -137,7 +137,7 @@ void fire::freeze_server()
     server.process().signal(SIGSTOP);
     outlast(crew_lease + milliseconds(500 + dice_() % 2500));
     server.process().signal(SIGCONT);
-    eventually("it is ready again", [&] { return metric(server, "rowlock_ready") == 1; });
+    eventually("it is ready again", [&] { return server.metric("rowlock_ready") == 1; });
 }
 
 void fire::restart_server()

@@ -42,7 +42,7 @@ TEST_CASE("a server that was frozen past its lease finds its work taken over: it
     std::vector<std::string> runs;
     for (int i = 0; i < 3; ++i) runs.push_back(frozen.submit("nap"));
     runs.push_back(frozen.submit("endless"));
-    eventually("the program runs", [&] { return first_line(pid_file) != "" && metric(frozen, "rowlock_executions_running") == 4; });
+    eventually("the program runs", [&] { return first_line(pid_file) != "" && frozen.metric("rowlock_executions_running") == 4; });
     const auto pid = first_line(pid_file);
     const auto was = text_at(frozen.execution(runs[3]), "/instance_id");
     frozen.process().signal(SIGSTOP);
@@ -50,10 +50,10 @@ TEST_CASE("a server that was frozen past its lease finds its work taken over: it
     CHECK(works(pid));
     frozen.process().signal(SIGCONT);
 
-    eventually("it has joined anew", [&] { return metric(frozen, "rowlock_leases_lost_total") == 1 && metric(frozen, "rowlock_ready") == 1; });
-    eventually("its results are lost", [&] { return metric(frozen, "rowlock_outcomes_lost_total") >= 1; });
+    eventually("it has joined anew", [&] { return frozen.metric("rowlock_leases_lost_total") == 1 && frozen.metric("rowlock_ready") == 1; });
+    eventually("its results are lost", [&] { return frozen.metric("rowlock_outcomes_lost_total") >= 1; });
     eventually("the program is stopped", [&] { return !works(pid); });
-    eventually("nothing of the old work runs", [&] { return metric(frozen, "rowlock_executions_running") == 0; });
+    eventually("nothing of the old work runs", [&] { return frozen.metric("rowlock_executions_running") == 0; });
     for (const auto& run : runs) {
         const auto last = other.ended(run);
         CHECK(text_at(last, "/status") == "COMPLETED");

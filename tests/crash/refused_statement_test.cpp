@@ -75,7 +75,7 @@ TEST_CASE("what the database refuses for a reason that passes is tried again: no
         pqxx::connection session(database.url());
         pqxx::nontransaction(session).exec("drop function rowlock.refuse() cascade; drop sequence rowlock.refusals");
     }
-    CHECK(metric(server, "rowlock_outcomes_lost_total") == 0);
+    CHECK(server.metric("rowlock_outcomes_lost_total") == 0);
     await_idle(database.url());
     check_history(database.url(), {});
 }

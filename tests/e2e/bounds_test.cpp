@@ -26,14 +26,6 @@ environment_map frugal(environment_map more = {})
     return more;
 }
 
-double metric(const server_process& server, const std::string& name)
-{
-    const auto text = "\n" + server.get("/metrics").body;
-    const auto at = text.find("\n" + name + " ");
-    if (at == std::string::npos) throw std::runtime_error("there is no metric " + name);
-    return std::stod(text.substr(at + name.size() + 2));
-}
-
 std::string body_of(std::size_t bytes)
 {
     return R"({"job_id": "bounded", "parameters": {"text": ")" + std::string(bytes, 'x') + "\"}}";
@@ -80,12 +72,12 @@ TEST_CASE("two thousand connections that say nothing take little memory, and the
     std::size_t first = 0;
     {
         const auto held = connect_all();
-        CHECK(metric(server, "rowlock_http_connections") >= 2000);
+        CHECK(server.metric("rowlock_http_connections") >= 2000);
         first = resident_memory(pid);
         // A sanitizer build pads every allocation; a release build takes a tenth of this.
         CHECK(first - before < 2000 * 64 * 1024);
     }
-    eventually("the server has noticed that they went", [&] { return metric(server, "rowlock_http_connections") < 10; });
+    eventually("the server has noticed that they went", [&] { return server.metric("rowlock_http_connections") < 10; });
     const auto again = connect_all();
     const auto second = resident_memory(pid);
     INFO(before / mebibyte << " MiB, " << first / mebibyte << " MiB, " << second / mebibyte << " MiB");
@@ -138,7 +130,7 @@ TEST_CASE("bodies that find no room in MAX_BODY_MEMORY_BYTES are answered 503 wi
             } catch (const std::runtime_error&) {
                 // The refusal may come before all of it is sent.
             }
-            const auto came = [&] { return metric(server, "rowlock_http_body_memory_bytes") >= static_cast<double>((held.size()) * mebibyte); };
+            const auto came = [&] { return server.metric("rowlock_http_body_memory_bytes") >= static_cast<double>((held.size()) * mebibyte); };
             const auto turned_away = [&] { return held.back().is_readable(); };
             eventually("the body has come, or is refused", [&] { return turned_away() || came(); });
             if (!turned_away()) continue;
@@ -146,7 +138,7 @@ TEST_CASE("bodies that find no room in MAX_BODY_MEMORY_BYTES are answered 503 wi
             ++refused;
         }
         CHECK(refused == 1);
-        CHECK(metric(server, "rowlock_http_body_memory_bytes") <= 8.0 * mebibyte);
+        CHECK(server.metric("rowlock_http_body_memory_bytes") <= 8.0 * mebibyte);
         // Small requests go on all the while.
         CHECK(server.post("/v1/executions", {{"job_id", "bounded"}}).status == 201);
         held.front().send(body.substr(body.size() - 1));
@@ -154,7 +146,7 @@ TEST_CASE("bodies that find no room in MAX_BODY_MEMORY_BYTES are answered 503 wi
         // What it becomes when it is parsed needs room as well, and may not find it.
         CHECK((whole.status == 201 || whole.status == 503));
     }
-    eventually("the memory is given back", [&] { return metric(server, "rowlock_http_body_memory_bytes") == 0; });
+    eventually("the memory is given back", [&] { return server.metric("rowlock_http_body_memory_bytes") == 0; });
     CHECK(http_request(server.address(), "POST", "/v1/executions", body).status == 201);
 
     // What would find no room alone either is too large, now and later.
@@ -164,7 +156,7 @@ TEST_CASE("bodies that find no room in MAX_BODY_MEMORY_BYTES are answered 503 wi
     std::string values = R"({"job_id": "bounded", "parameters": {"n": [0)";
     for (int i = 0; i < 700'000; ++i) values += ",0";
     CHECK(http_request(server.address(), "POST", "/v1/executions", values + "]}}").status == 413);
-    CHECK(metric(server, "rowlock_http_body_memory_bytes") == 0);
+    CHECK(server.metric("rowlock_http_body_memory_bytes") == 0);
 }
 
 TEST_CASE("messages of a WebSocket find room in MAX_BODY_MEMORY_BYTES, or are refused, and leave nothing behind", "[e2e][bounds]")
@@ -186,7 +178,7 @@ TEST_CASE("messages of a WebSocket find room in MAX_BODY_MEMORY_BYTES, or are re
     stream.send_text(submit(R"({"job_id": "bounded"})"));
     CHECK(stream.receive().at("op") == "accepted");
     stream.close();
-    eventually("nothing is left of it", [&] { return metric(server, "rowlock_http_body_memory_bytes") == 0; });
+    eventually("nothing is left of it", [&] { return server.metric("rowlock_http_body_memory_bytes") == 0; });
 
     // A message that comes in part and finds no room ends its stream.
     auto raw = raw_websocket(server.address());
@@ -205,8 +197,8 @@ TEST_CASE("a request that waits for its run keeps no body", "[e2e][bounds]")
     server.define("bounded", {{"type", "sleep"}, {"seconds", 600}});
     http_connection waiting(server.address());
     waiting.send(request_text("POST", "/v1/executions?wait_seconds=300", body_of(mebibyte)));
-    eventually("it waits", [&] { return metric(server, "rowlock_http_requests_waiting") == 1; });
-    CHECK(metric(server, "rowlock_http_body_memory_bytes") == 0);
+    eventually("it waits", [&] { return server.metric("rowlock_http_requests_waiting") == 1; });
+    CHECK(server.metric("rowlock_http_body_memory_bytes") == 0);
 }
 
 TEST_CASE("followed logs and WebSockets are bounded by MAX_STREAMS together", "[e2e][bounds]")
@@ -225,7 +217,7 @@ TEST_CASE("followed logs and WebSockets are bounded by MAX_STREAMS together", "[
         }
         websocket_client stream(server.address());
         CHECK(stream.receive().at("op") == "welcome");
-        CHECK(metric(server, "rowlock_http_streams") == 3);
+        CHECK(server.metric("rowlock_http_streams") == 3);
         http_connection one_more(server.address());
         one_more.send(follow);
         check_refused(one_more.receive());
@@ -233,7 +225,7 @@ TEST_CASE("followed logs and WebSockets are bounded by MAX_STREAMS together", "[
         // A log that is not followed is no stream.
         CHECK(server.get("/v1/executions/" + id + "/log").status == 200);
     }
-    eventually("their places are free again", [&] { return metric(server, "rowlock_http_streams") == 0; });
+    eventually("their places are free again", [&] { return server.metric("rowlock_http_streams") == 0; });
 }
 
 TEST_CASE("while the database does not answer, at most MAX_QUEUED_SUBMISSIONS wait, the rest is refused, and none is lost", "[e2e][bounds]")
@@ -262,7 +254,7 @@ TEST_CASE("while the database does not answer, at most MAX_QUEUED_SUBMISSIONS wa
         // The first is being committed, and 40 wait behind it; a few more may have gone into the same commit.
         eventually("the rest is refused", [&] {
             refused = static_cast<std::size_t>(std::count_if(callers.begin(), callers.end(), [](http_connection& one) { return one.is_readable(); }));
-            return refused + static_cast<std::size_t>(metric(server, "rowlock_submissions_waiting")) == callers.size();
+            return refused + static_cast<std::size_t>(server.metric("rowlock_submissions_waiting")) == callers.size();
         });
         CHECK(refused >= 100);
         CHECK(refused <= 160);

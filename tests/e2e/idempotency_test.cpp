@@ -150,11 +150,7 @@ TEST_CASE("fifty callers with one key at once get one execution, and one of them
 TEST_CASE("many short batches with keys of their own, committed together, each keep their own executions", "[e2e][idempotency]")
 {
     auto& server = server_with_job();
-    const auto waiting = [&] {
-        const auto text = server.get("/metrics").body;
-        const std::string name = "\nrowlock_submissions_waiting ";
-        return std::stoi(text.substr(text.find(name) + name.size()));
-    };
+    const auto waiting = [&] { return static_cast<int>(server.metric("rowlock_submissions_waiting")); };
     // A commit that cannot go on keeps those behind it waiting, so that the next one takes all of them at once.
     constexpr std::size_t batches = 120;
     pqxx::connection session(open_server_database());

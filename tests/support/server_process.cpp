@@ -4,6 +4,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <csignal>
+#include <sstream>
 #include <stdexcept>
 
 namespace rowlock::test {
@@ -74,6 +75,17 @@ http_reply server_process::put(std::string_view target, const json::value& body,
     auto all = always;
     all.insert(all.end(), fields.begin(), fields.end());
     return http_request(address_, "PUT", target, json::serialize(body), all);
+}
+
+double server_process::metric(const std::string& name) const
+{
+    std::istringstream lines(get("/metrics").body);
+    std::optional<double> sum;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with(name + ' ') || line.starts_with(name + '{')) sum = sum.value_or(0) + std::stod(line.substr(line.rfind(' ') + 1));
+    }
+    if (!sum) throw std::runtime_error("there is no metric " + name);
+    return *sum;
 }
 
 void server_process::define(const std::string& job_id, const json::value& handler, const json::object& more) const

@@ -31,6 +31,9 @@ public:
     http_reply post(std::string_view target, const boost::json::value& body, const http_fields& fields = {}) const;
     http_reply put(std::string_view target, const boost::json::value& body, const http_fields& fields = {}) const;
 
+    // The sum of a metric over its labels. Throws where there is none.
+    double metric(const std::string& name) const;
+
     // PUT of a job; throws unless it is accepted. `handler` as in a definition; `more` are further members of it.
     void define(const std::string& job_id, const boost::json::value& handler, const boost::json::object& more = {}) const;
     // Submits one execution; throws unless it is accepted. Its id.
