@@ -60,17 +60,19 @@ struct instance::parts {
         claims.emplace(queue("claim"), self, free, owned, jobs, *work, counts);
         free.when_freed([this] { claims->slots_freed(); });
         submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, *work, counts,
-                            submitter::listeners{[this](std::size_t n) { queued_here(n); }, [this] { claims->doubt(); }});
+                            submitter::listeners{[this](std::size_t now, milliseconds soonest) { queued_here(now, soonest); }, [this] { claims->doubt(); }});
         storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
         members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance}, cores[0], control, self,
                         owned, jobs, *work, *claims, counts);
     }
 
-    // Something was queued by this instance: what it has no slots for the others are told of.
-    void queued_here(std::size_t n)
+    // Something was queued by this instance: what it has no slots for the others are told of. They look by themselves for what becomes due.
+    void queued_here(std::size_t now, milliseconds soonest)
     {
+        if (soonest != milliseconds::max()) members->poke_in(soonest);
+        if (now == 0) return;
         claims->wake();
-        if (stopping.load() || n > static_cast<std::size_t>(std::max(free.available(), 0))) members->announce();
+        if (stopping.load() || now > static_cast<std::size_t>(std::max(free.available(), 0))) members->announce();
     }
 
     // Retries may have been queued, for now or for later.

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <fmt/format.h>
 #include <stdexcept>
+#include <utility>
 
 namespace rowlock::bench {
 
@@ -57,30 +58,27 @@ runtime::awaitable<void> http_connection::connect()
 
 runtime::awaitable<void> http_connection::read_more()
 {
-    const std::size_t before = in_.size();
-    in_.resize(before + read_size);
-    const std::size_t n = co_await socket_.async_read_some(asio::buffer(in_.data() + before, read_size), runtime::use_awaitable);
-    in_.resize(before + n);
+    const auto room = in_.room(read_size);
+    in_.came(co_await socket_.async_read_some(asio::buffer(room.data(), room.size()), runtime::use_awaitable));
 }
 
 runtime::awaitable<reply> http_connection::exchange(std::string_view request)
 {
-    in_.erase(0, used_);
-    used_ = 0;
+    in_.use(std::exchange(used_, 0));
     co_await asio::async_write(socket_, asio::buffer(request.data(), request.size()), runtime::use_awaitable);
     std::size_t head_size = std::string::npos;
-    while ((head_size = in_.find(end_of_head)) == std::string::npos) co_await read_more();
+    while ((head_size = in_.bytes().find(end_of_head)) == std::string::npos) co_await read_more();
 
-    const std::string_view head = std::string_view{in_}.substr(0, head_size);
+    const std::string_view head = in_.bytes().substr(0, head_size);
     constexpr std::string_view version = "HTTP/1.1 ";
     if (!head.starts_with(version)) throw std::runtime_error(fmt::format("an answer that is not HTTP/1.1: {}", head.substr(0, 40)));
     const auto status = static_cast<int>(number(head.substr(version.size(), 3), "a status"));
     const std::string_view length = header(head, "content-length");
     const std::size_t body_size = length.empty() && status == 204 ? 0 : number(length, "a Content-Length");
     const std::size_t body_at = head_size + end_of_head.size();
-    while (in_.size() < body_at + body_size) co_await read_more();
+    while (in_.bytes().size() < body_at + body_size) co_await read_more();
     used_ = body_at + body_size;
-    co_return reply{status, std::string_view{in_}.substr(body_at, body_size)};
+    co_return reply{status, in_.bytes().substr(body_at, body_size)};
 }
 
 }

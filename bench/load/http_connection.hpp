@@ -1,5 +1,6 @@
 #pragma once
 
+#include "bench/load/receive_buffer.hpp"
 #include "runtime/async/types.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -29,7 +30,7 @@ private:
 
     runtime::tcp_socket socket_;
     boost::asio::ip::tcp::endpoint server_;
-    std::string in_{};
+    receive_buffer in_{};
     std::size_t used_ = 0;                   // bytes of `in_` that belong to the last reply
 };
 

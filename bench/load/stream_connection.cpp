@@ -5,6 +5,7 @@
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 #include <stdexcept>
+#include <utility>
 
 namespace rowlock::bench {
 
@@ -37,12 +38,9 @@ std::string frame_bytes(std::string_view text)
 
 runtime::awaitable<void> stream_connection::read_more()
 {
-    in_.erase(0, used_);
-    used_ = 0;
-    const std::size_t before = in_.size();
-    in_.resize(before + read_size);
-    const std::size_t n = co_await socket_.async_read_some(asio::buffer(in_.data() + before, read_size), runtime::use_awaitable);
-    in_.resize(before + n);
+    in_.use(std::exchange(used_, 0));
+    const auto room = in_.room(read_size);
+    in_.came(co_await socket_.async_read_some(asio::buffer(room.data(), room.size()), runtime::use_awaitable));
 }
 
 runtime::awaitable<std::size_t> stream_connection::open(const std::string& credentials)
@@ -52,8 +50,8 @@ runtime::awaitable<std::size_t> stream_connection::open(const std::string& crede
     const std::string handshake = "GET /v1/stream HTTP/1.1\r\nHost: rowlock\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                   "Sec-WebSocket-Key: cm93bG9jayBsb2FkIHRlcw==\r\n" + credentials + "\r\n";
     co_await send(handshake);
-    while (in_.find(end_of_head) == std::string::npos) co_await read_more();
-    const std::string_view head = std::string_view(in_).substr(0, in_.find(end_of_head));
+    while (in_.bytes().find(end_of_head) == std::string::npos) co_await read_more();
+    const std::string_view head = in_.bytes().substr(0, in_.bytes().find(end_of_head));
     if (!head.starts_with("HTTP/1.1 101 ")) throw std::runtime_error(fmt::format("no WebSocket: {}", head.substr(0, 40)));
     used_ = head.size() + end_of_head.size();
     const auto welcome = boost::json::parse(boost::json::string_view(co_await receive()));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "bench/load/receive_buffer.hpp"
 #include "runtime/async/types.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -31,11 +32,11 @@ private:
     // Of the first message with its header; 0: it has not come whole.
     std::size_t message_size() const;
     std::size_t header_size() const;
-    std::string_view rest() const { return std::string_view(in_).substr(used_); }
+    std::string_view rest() const { return in_.bytes().substr(used_); }
 
     runtime::tcp_socket socket_;
     boost::asio::ip::tcp::endpoint server_;
-    std::string in_{};
+    receive_buffer in_{};
     std::size_t used_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include "storage/session.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -11,8 +12,11 @@
 
 namespace rowlock::runtime {
 
-// A database thread that commits what has gathered while the commit before was under way. There is no timer: the batch grows
-// with the load, and a lone item waits for nothing. Bounded by weight (an item weighs the executions that it holds).
+// A database thread that commits what has gathered while the commit before was under way: the batch grows with the load, and a lone item
+// waits for nothing. Bounded by weight (an item weighs the executions that it holds).
+//
+// Callers who wait for their answers come back all together, a moment after it. A batch that began with the first of them would be small, and
+// the rest would wait for the commit after it; so a batch that follows a large one waits for half as many, no longer than `longest_gather`.
 template <class Item>
 class group_commit {
 public:
@@ -38,7 +42,7 @@ public:
         const bool idle = waiting_.empty();
         waiting_.push_back({std::move(item), weight});
         waiting_weight_ += weight;
-        if (idle) changed_.notify_one();
+        if (idle || waiting_.size() == wanted_) changed_.notify_one();
         return true;
     }
 
@@ -60,6 +64,9 @@ public:
     }
 
 private:
+    static constexpr std::chrono::microseconds longest_gather{500};
+    static constexpr std::size_t worth_waiting_for = 4;          // half of a batch of 8
+
     struct weighed {
         Item item;
         std::size_t weight;
@@ -69,12 +76,18 @@ private:
     {
         storage::session session(options_.session);
         std::vector<Item> batch;
+        std::size_t enough = 0;
         for (;;) {
             batch.clear();
             {
                 std::unique_lock lock(mutex_);
                 changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
                 if (waiting_.empty()) return;
+                if (enough >= worth_waiting_for && waiting_.size() < enough && !stopping_) {
+                    wanted_ = enough;
+                    changed_.wait_for(lock, longest_gather, [&] { return stopping_ || waiting_.size() >= enough; });
+                    wanted_ = 0;
+                }
                 std::size_t weight = 0;
                 while (!waiting_.empty() && (batch.empty() || weight + waiting_.front().weight <= options_.max_batch)) {
                     weight += waiting_.front().weight;
@@ -83,6 +96,7 @@ private:
                 }
                 waiting_weight_ -= weight;
             }
+            enough = batch.size() / 2;
             commit_(session, batch);
         }
     }
@@ -93,6 +107,7 @@ private:
     std::condition_variable changed_;
     std::deque<weighed> waiting_;
     std::size_t waiting_weight_ = 0;
+    std::size_t wanted_ = 0;                         // so many are told of; 0: the first one alone
     bool stopping_ = false;
     std::thread thread_;
 };

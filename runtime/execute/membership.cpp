@@ -124,6 +124,7 @@ void membership::poke()
 
 void membership::poke_in(milliseconds delay)
 {
+    if (delay >= options_.poll) return;              // it looks by then anyhow; and the delay may be centuries
     boost::asio::post(home_.executor(), [this, at = steady_clock::now() + delay] {
         if (at < next_tick_.expiry()) {
             // The tick service waits on this timer; it is woken, and waits for the nearer moment.

@@ -132,6 +132,10 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
     if (p.slots == 0) p.owner = {};
     const auto block = self_.next_block();
     p.layout = lay_out(p.requests, block, p.slots);
+    if (std::none_of(p.layout.extents.begin(), p.layout.extents.end(), [](const auto& x) { return x.wants_start; })) {
+        free_.give(std::exchange(p.slots, 0));
+        p.owner = {};
+    }
     const expectation expected(owned_, block, p.slots > 0);
 
     reconnect_pause wait;
@@ -279,20 +283,23 @@ void submitter::answer(storage::session& s, plan& p, std::vector<item>& batch, c
     if (!reply.keys.empty()) answer_keys(s, p, reply, answers);
 
     std::uint64_t stored = 0;
-    for (const auto& each : answers) {
-        if (!each) continue;
-        for (const auto& one : *each) {
-            if (!one.replayed) ++stored;
+    std::size_t queued = 0;
+    auto soonest = std::chrono::milliseconds::max();
+    for (std::size_t r = 0; r < answers.size(); ++r) {
+        if (!answers[r]) continue;
+        for (std::size_t i = 0; i < answers[r]->size(); ++i) {
+            const submitted& one = answers[r]->at(i);
+            if (one.replayed) continue;
+            ++stored;
+            if (one.status == execution_status::queued) ++queued;
+            if (one.status == execution_status::pending) soonest = std::min(soonest, std::chrono::ceil<std::chrono::milliseconds>(*batch[r].request.items[i].scheduled_time - now));
         }
     }
     counts_.submitted.fetch_add(stored, std::memory_order_relaxed);
-    std::size_t started_now = 0;
-    for (const int number : reply.owned) started_now += static_cast<std::size_t>(p.layout.extents[static_cast<std::size_t>(number) - 1].n);
-
     // Started before anybody is told, so that the parameters can still be read from the requests.
     start_owned(p, reply.owned);
     for (std::size_t r = 0; r < batch.size(); ++r) waiter<submit_answer>::answer(std::move(batch[r].who), std::move(answers[r]));
-    if (stored > started_now) tell_.work_queued(stored - started_now);
+    if (queued > 0 || soonest != std::chrono::milliseconds::max()) tell_.work_queued(queued, soonest);
 }
 
 void submitter::answer_keys(storage::session& s, const plan& p, const storage::submit_reply& reply, std::vector<submit_answer>& answers)

@@ -32,7 +32,9 @@ public:
 
     // What follows a commit. On the submitting thread; must not block.
     struct listeners {
-        std::function<void(std::size_t)> work_queued;    // so many, that this instance has not started itself
+        // So many can be claimed now, which this instance has not started itself; `soonest`: until the first of those that cannot yet is due
+        // (max(): there are none).
+        std::function<void(std::size_t now, std::chrono::milliseconds soonest)> work_queued;
         std::function<void()> start_in_doubt;            // a commit was given up that may have given this instance something to run
     };
 
