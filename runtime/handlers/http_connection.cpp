@@ -88,6 +88,9 @@ awaitable<attempted<void>> http_connection::connect(const url& to, std::vector<a
     auto& lowest = state_->lowest();
     error_code ec = asio::error::host_not_found;
     for (std::size_t i = 0; i < addresses.size(); ++i) {
+        // A socket that was refused once cannot be connected any more, and may be of the other family.
+        error_code no_matter;
+        lowest.socket().close(no_matter);
         lowest.expires_at(share(until, addresses.size() - i));
         co_await lowest.async_connect(asio::ip::tcp::endpoint(addresses[i], to.port), asio::redirect_error(use_awaitable, ec));
         if (!ec || state_->cancelled) break;

@@ -1,9 +1,12 @@
 #include "runtime/handlers/http.hpp"
 
+#include "runtime/handlers/http_connection.hpp"
 #include "runtime/handlers/http_reply.hpp"
+#include "tests/support/run_on_core.hpp"
 #include "tests/unit/handlers/recorded_attempt.hpp"
 #include "tests/unit/handlers/scripted_server.hpp"
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/json/parse.hpp>
 #include <catch2/catch.hpp>
 
@@ -343,6 +346,17 @@ TEST_CASE("a target that cannot be reached is CONNECTION_FAILED", "[unit][http]"
     }
     recorded_attempt a{.handler = http_handler{.url = "http://127.0.0.1:" + std::to_string(port) + "/"}};
     CHECK(a.perform().error_code == "CONNECTION_FAILED");
+}
+
+TEST_CASE("of the addresses of a name, the next one is tried where one refuses", "[unit][http]")
+{
+    const scripted_server server([](const std::string&) { return reply_with(200, "", "{}"); });
+    core on(0);
+    http_connection connection(on.executor(), nullptr);
+    const url to{.host = "several.example", .port = server.port()};
+    const auto address = [](const char* text) { return boost::asio::ip::make_address(text); };
+    const auto connected = run_on_core(on, connection.connect(to, {address("::1"), address("127.0.0.2"), address("127.0.0.1")}, steady_clock::now() + test_patience));
+    CHECK(connected.has_value());
 }
 
 TEST_CASE("a stop ends a call that waits for its reply at once", "[unit][http]")
