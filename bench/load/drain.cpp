@@ -1,7 +1,5 @@
-#include "bench/load/http_connection.hpp"
 #include "bench/load/run_all.hpp"
-#include "bench/load/scenarios.hpp"
-#include "storage/model/time.hpp"
+#include "bench/load/submissions.hpp"
 
 #include <fmt/format.h>
 #include <thread>
@@ -12,32 +10,10 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t batch = 1000;
 constexpr std::size_t slowest_submission = 5000;         // a second, on any machine that is worth measuring
 constexpr std::chrono::seconds longest_submission{120};
 constexpr std::chrono::seconds longest_pause{20};
 constexpr std::chrono::milliseconds between_looks{20};
-
-std::string batch_request(const server& at, timestamp due, std::size_t size)
-{
-    std::string body = R"({"executions": [)";
-    for (std::size_t i = 0; i < size; ++i) {
-        body += fmt::format(R"({}{{"job_id": "load-noop", "parameters": {{"n": {}}}, "scheduled_time": "{}"}})", i > 0 ? ", " : "", i, to_rfc3339(due));
-    }
-    body += "]}";
-    return at.request("POST", "/v1/executions/batch", body);
-}
-
-runtime::awaitable<void> submit_all(const server& at, http_connection& over, timestamp due, const load_options& options)
-{
-    co_await over.connect();
-    for (std::size_t done = 0; done < options.drained; done += batch) {
-        options.progress(static_cast<double>(done) / static_cast<double>(options.drained) / 2);
-        const std::string request = batch_request(at, due, std::min(batch, options.drained - done));
-        const reply answer = co_await over.exchange(request);
-        if (answer.status != 201) throw refused("a batch was refused", answer.status, std::string(answer.body));
-    }
-}
 
 }
 
@@ -50,7 +26,7 @@ outcome run_drain(server& at, const load_options& options)
         asio::io_context context(1);
         http_connection connection(context, at.endpoint());
         run_all all(context);
-        all.add(submit_all(at, connection, due, options));
+        all.add(submit_all(at, connection, "load-noop", options.drained, due, [&options](double share) { options.progress(share / 2); }));
         all.run(longest_submission);
     }
     if (wall_clock() >= due) throw std::runtime_error("submission took until the executions were due; drain fewer with --drain");

@@ -1,10 +1,7 @@
+#include "bench/load/closed_loop.hpp"
 #include "bench/load/http_connection.hpp"
-#include "bench/load/latencies.hpp"
-#include "bench/load/run_all.hpp"
-#include "bench/load/scenarios.hpp"
 #include "bench/load/start_witness.hpp"
 
-#include <deque>
 #include <fmt/format.h>
 
 namespace rowlock::bench {
@@ -14,8 +11,6 @@ using std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::chrono::seconds longest_answer{60};
-constexpr std::chrono::seconds longest_pause{20};
 constexpr std::chrono::milliseconds between_looks{50};
 
 // What all callers share. Each takes the next submission, waits until it is due, and sends it; with all callers busy it goes out late, which

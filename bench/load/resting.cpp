@@ -1,6 +1,5 @@
-#include "bench/load/http_connection.hpp"
 #include "bench/load/run_all.hpp"
-#include "bench/load/scenarios.hpp"
+#include "bench/load/submissions.hpp"
 
 #include <fmt/format.h>
 #include <thread>
@@ -12,24 +11,10 @@ using std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::size_t batch = 1000;
 constexpr std::chrono::seconds sleep_length{15};
 constexpr std::chrono::seconds longest_submission{60};
 constexpr std::chrono::seconds longest_rise{10};
 constexpr std::chrono::milliseconds between_looks{100};
-
-runtime::awaitable<void> submit_all(const server& at, http_connection& over, std::size_t count)
-{
-    co_await over.connect();
-    for (std::size_t done = 0; done < count; done += batch) {
-        std::string body = R"({"executions": [)";
-        for (std::size_t i = done; i < std::min(count, done + batch); ++i) body += fmt::format(R"({}{{"job_id": "load-sleep"}})", i > done ? ", " : "");
-        body += "]}";
-        const std::string request = at.request("POST", "/v1/executions/batch", body);
-        const reply answer = co_await over.exchange(request);
-        if (answer.status != 201) throw refused("a batch was refused", answer.status, std::string(answer.body));
-    }
-}
 
 // The most executions that ran at a time until `all` did, or until the time was up.
 double wait_until_running(server& at, double all, const load_options& options)
@@ -55,7 +40,7 @@ outcome run_sleep(server& at, const load_options& options)
         asio::io_context context(1);
         http_connection connection(context, at.endpoint());
         run_all all(context);
-        all.add(submit_all(at, connection, options.sleeps));
+        all.add(submit_all(at, connection, "load-sleep", options.sleeps, {}, [](double) {}));
         all.run(longest_submission);
     }
     const auto wanted = static_cast<double>(options.sleeps);
@@ -78,7 +63,11 @@ outcome run_idle(server& at, const load_options& options)
     const double statements_before = at.metric("rowlock_statements_total");
     const snapshot before = at.look();
     const auto tell = options.tell_from(before.at);
-    for (const auto end = before.at + options.length; steady_clock::now() < end; tell()) std::this_thread::sleep_for(between_looks);
+    const auto end = before.at + options.length;
+    while (steady_clock::now() < end) {
+        std::this_thread::sleep_for(between_looks);
+        tell();
+    }
     const snapshot after = at.look();
     const double statements = at.metric("rowlock_statements_total") - statements_before;
 

@@ -1,12 +1,9 @@
-#include "bench/load/latencies.hpp"
-#include "bench/load/run_all.hpp"
-#include "bench/load/scenarios.hpp"
+#include "bench/load/closed_loop.hpp"
 #include "bench/load/stream_connection.hpp"
-#include "storage/model/time.hpp"
+#include "bench/load/submissions.hpp"
 
 #include <algorithm>
 #include <charconv>
-#include <deque>
 #include <fmt/format.h>
 
 namespace rowlock::bench {
@@ -15,11 +12,6 @@ namespace asio = boost::asio;
 using std::chrono::steady_clock;
 
 namespace {
-
-constexpr std::chrono::seconds longest_answer{60};
-constexpr std::chrono::seconds longest_pause{20};
-constexpr std::chrono::milliseconds between_looks{50};
-constexpr std::chrono::hours later{24};                  // more than any measurement takes
 
 // Frames name the place that they have among those in flight, in so many digits; answers name it where this says.
 constexpr std::size_t digits = 6;
@@ -45,9 +37,7 @@ struct caller {
 
     stream_connection connection;
     std::vector<steady_clock::time_point> sent{};        // by place
-    latencies seen{};
-    std::size_t accepted = 0;
-    std::size_t refused = 0;
+    seen_answers seen{};
 };
 
 runtime::awaitable<void> open(caller& c, const std::string& credentials, std::size_t in_flight)
@@ -74,12 +64,7 @@ runtime::awaitable<void> submit_until(caller& c, const std::string& rest_of_fram
             const std::size_t place = place_of(answer, accepted ? accepted_before_id.size() : rejected_before_id.size());
             if (place >= frames.size()) throw std::runtime_error("an answer to nothing");
             const auto now = steady_clock::now();
-            if (accepted) {
-                ++c.accepted;
-                c.seen.add(now - c.sent[place]);
-            } else {
-                ++c.refused;
-            }
+            c.seen.add(accepted, now - c.sent[place]);
             if (now < end) {
                 out += frames[place];
                 c.sent[place] = now;
@@ -95,10 +80,7 @@ runtime::awaitable<void> submit_until(caller& c, const std::string& rest_of_fram
 outcome run_stream(server& at, const load_options& options)
 {
     outcome made{"stream", fmt::format("{} streams, {} in flight on each, {} a frame, {} s", options.batch_connections, options.in_flight, options.frame, options.length.count())};
-    std::string rest = R"(","executions":[)";
-    const std::string when = options.stored ? fmt::format(R"(, "scheduled_time": "{}")", to_rfc3339(wall_clock() + later)) : "";
-    for (std::size_t i = 0; i < options.frame; ++i) rest += fmt::format(R"({}{{"job_id": "load-noop", "parameters": {{"n": {}}}{}}})", i > 0 ? ", " : "", i, when);
-    rest += "]}";
+    const std::string rest = fmt::format(R"(","executions":[{}]}})", submissions("load-noop", options.frame, due_if_stored(options)));
 
     at.define("load-noop", R"({"type": "noop"})");
     asio::io_context context(1);
@@ -107,34 +89,8 @@ outcome run_stream(server& at, const load_options& options)
     for (std::size_t i = 0; i < options.batch_connections; ++i) all.add(open(callers.emplace_back(context, at.endpoint(i)), at.credentials(), options.in_flight));
     all.run(longest_answer);
 
-    const double ended_before = at.ended();
-    const snapshot before = at.look();
-    for (caller& each : callers) all.add(submit_until(each, rest, before.at + options.length));
-    all.run(options.length + longest_answer, options.tell_from(before.at));
-    const auto submitted = steady_clock::now();
-
-    latencies seen;
-    std::size_t accepted = 0;
-    std::size_t refused = 0;
-    for (const caller& each : callers) {
-        seen.add(each.seen);
-        accepted += each.accepted;
-        refused += each.refused;
-    }
-    const auto jobs = static_cast<double>(accepted * options.frame);
-    if (!options.stored) at.wait_until_ended(ended_before + jobs, longest_pause, between_looks);
-    const snapshot after = at.look();
-
-    const auto per_second = [&](steady_clock::time_point end) { return jobs / std::chrono::duration<double>(end - before.at).count(); };
-    made.add("jobs", jobs);
-    made.add("accepted/s", per_second(submitted));
-    if (!options.stored) made.add("ended/s", per_second(after.at));
-    made.add("p50 ms", seen.percentile_ms(0.50));
-    made.add("p99 ms", seen.percentile_ms(0.99));
-    add_usage(made, before, after, jobs);
-    made.add("server MB", at.rss_mb());
-    if (refused > 0) made.add("refused", static_cast<double>(refused));
-    return made;
+    return measure_closed_loop<caller>(
+        at, std::move(made), all, callers, [&rest](caller& c, steady_clock::time_point end) { return submit_until(c, rest, end); }, options.frame, options);
 }
 
 }
