@@ -24,7 +24,7 @@ void change_watch::followed_things::put(const interest_ptr& to, change one)
     if (to->is_gone()) return;
     one.token = to->token;
     to->who->put(std::move(one));
-    if (!std::exchange(to->who->has_mail_, true)) with_mail_.push_back(to->who);
+    wake_later(to->who);
 }
 
 void change_watch::followed_things::wake()
@@ -36,17 +36,22 @@ void change_watch::followed_things::wake()
     with_mail_.clear();
 }
 
-void change_watch::followed_things::cut_off(change_follower& who)
+void change_watch::followed_things::wake_later(const std::shared_ptr<change_follower>& who)
 {
-    who.cut_off_.store(true);
+    if (!std::exchange(who->has_mail_, true)) with_mail_.push_back(who);
+}
+
+void change_watch::followed_things::cut_off(const std::shared_ptr<change_follower>& who)
+{
+    who->cut_off_.store(true);
+    wake_later(who);
 }
 
 void change_watch::followed_things::add(const interest_ptr& by, execution_id id, const storage::execution_state& known, bool follows_run)
 {
     if (by->is_gone()) return;
     if (links_ >= most || by->who->links_ >= most_of_one) {
-        cut_off(*by->who);
-        if (!std::exchange(by->who->has_mail_, true)) with_mail_.push_back(by->who);
+        cut_off(by->who);
         return;
     }
     auto [at, is_new] = executions_.try_emplace(id);
@@ -121,10 +126,7 @@ change_watch::followed_things::question change_watch::followed_things::ask()
     for (auto at = jobs_.begin(); at != jobs_.end();) {
         auto& one = at->second;
         if (one.seen.size() > most_seen) {
-            for (const auto& each : one.watchers) {
-                cut_off(*each.by->who);
-                if (!std::exchange(each.by->who->has_mail_, true)) with_mail_.push_back(each.by->who);
-            }
+            for (const auto& each : one.watchers) cut_off(each.by->who);
         }
         std::erase_if(one.watchers, [](const job::watcher& each) { return each.by->is_gone(); });
         if (one.watchers.empty()) {

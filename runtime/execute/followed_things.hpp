@@ -96,7 +96,9 @@ private:
 
     void put(const interest_ptr& to, change one);
     void add(const interest_ptr& by, execution_id id, const storage::execution_state& known, bool follows_run);
-    void cut_off(change_follower& who);
+    // To be woken by the next wake().
+    void wake_later(const std::shared_ptr<change_follower>& who);
+    void cut_off(const std::shared_ptr<change_follower>& who);
     void drop(execution& one);
 
     std::unordered_map<execution_id, execution> executions_{};
