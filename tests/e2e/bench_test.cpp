@@ -13,9 +13,7 @@ TEST_CASE("bench measures every scenario on a server that wants a token", "[e2e]
 {
     const test_database database;
     server_process server({"serve", "--database", database.url()}, {{"ROWLOCK_HTTP_ALLOW_PRIVATE_ADDRESSES", "true"}, {"ROWLOCK_EXECUTOR_PARALLELISM", "10"}});
-    const auto token = run_rowlock({"token", "create", "--database", database.url(), "--role", "admin", "--name", "bench"});
-    REQUIRE(token.code == 0);
-    const environment_map environment{{"ROWLOCK_URL", server.url()}, {"ROWLOCK_TOKEN", token.out.substr(0, token.out.find('\n'))}};
+    const environment_map environment{{"ROWLOCK_URL", server.url()}, {"ROWLOCK_TOKEN", make_admin_token(database.url())}};
     const std::vector<std::string> short_run{"bench", "--seconds", "1", "--connections", "4", "--batch", "50", "--frame", "5", "--in-flight", "10", "--drain", "500",
                                              "--rate", "50", "--sleeps", "10", "--database", database.url(), "--format", "json"};
     const auto measured = run_rowlock(short_run, environment);

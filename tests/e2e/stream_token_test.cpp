@@ -11,13 +11,10 @@ namespace {
 struct guarded_server {
     test_database database;
     server_process server{{"serve", "--database", database.url()}};
-    std::string admin;
+    std::string admin = make_admin_token(database.url());
 
     guarded_server()
     {
-        const auto made = run_rowlock({"token", "create", "--database", database.url(), "--role", "admin", "--name", "first"});
-        REQUIRE(made.code == 0);
-        admin = made.out.substr(0, made.out.find('\n'));
         server.always = {{"Authorization", "Bearer " + admin}};
         server.define("guarded", {{"type", "noop"}});
     }

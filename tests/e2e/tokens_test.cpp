@@ -12,16 +12,7 @@ namespace {
 struct guarded_server {
     test_database database;
     server_process server{{"serve", "--database", database.url()}};
-    std::string admin;
-
-    guarded_server()
-    {
-        const auto made = run_rowlock({"token", "create", "--database", database.url(), "--role", "admin", "--name", "first"});
-        INFO(made.err);
-        REQUIRE(made.code == 0);
-        admin = made.out.substr(0, made.out.find('\n'));
-        REQUIRE_FALSE(admin.empty());
-    }
+    std::string admin = make_admin_token(database.url());
 
     http_fields with(const std::string& token) const { return {{"Authorization", "Bearer " + token}}; }
     http_fields as_admin() const { return with(admin); }

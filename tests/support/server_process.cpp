@@ -123,6 +123,14 @@ void server_process::await_status(const std::string& execution_id, const std::st
     eventually(execution_id + " is " + status, [&] { return status_of(execution_id) == status; });
 }
 
+std::string make_admin_token(const std::string& database_url)
+{
+    const auto made = run_rowlock({"token", "create", "--database", database_url, "--role", "admin", "--name", "first"});
+    const auto token = made.out.substr(0, made.out.find('\n'));
+    if (made.code != 0 || token.empty()) throw std::runtime_error("no token was made: " + made.err);
+    return token;
+}
+
 environment_map any_program()
 {
     return {{"ROWLOCK_PROCESS_HANDLER_ENABLED", "true"}, {"ROWLOCK_PROCESS_ALLOWED_PROGRAMS", "*"}};

@@ -57,6 +57,9 @@ private:
 server_process& open_server();
 const std::string& open_server_database();
 
+// The first token of a database, for a server that wants one: an admin's, for all tenants, made with the command line. Throws where there is none.
+std::string make_admin_token(const std::string& database_url);
+
 // What `serve` needs to run process jobs of a test's making, for the environment.
 environment_map any_program();
 
