@@ -43,12 +43,24 @@ struct process_handler {
     std::optional<milliseconds> cpu_limit{};
 };
 
-// completion: reply. The answer to the request is the result.
+// How the end of an http job is learned: the answer is the result; or a status URL is asked again and again; or the target calls back.
+enum class http_completion : std::uint8_t { reply, poll, webhook };
+
 struct http_handler {
     std::string url;
     std::string method = "POST";
     std::map<std::string, std::string> headers{};
     std::optional<boost::json::value> body{};       // none: the body of the contract; strings may hold {{ parameters.x }}
+    http_completion completion = http_completion::reply;
+    // poll: may hold {{ parameters.x }} and {{ reply.x }}, members of the first answer; empty: that answer's Location.
+    std::string status_url{};
+    milliseconds poll_interval{5'000};
+    // SQL/JSON path predicates on the status body. Neither holds: it goes on. Empty: `$.status` is one of the usual words.
+    std::string success{};
+    std::string failure{};
+    std::string progress{};                         // SQL/JSON path to a number from 0 to 1 in the status body; empty: none
+    // Called with POST when the attempt is to stop; templates as in status_url. Empty: nothing is told.
+    std::string cancel_url{};
     std::int64_t response_limit_bytes = 1 << 20;
     int max_redirects = 5;
     bool verify_tls = true;
@@ -60,9 +72,29 @@ using handler_spec = std::variant<noop_handler, sleep_handler, fail_handler, pro
 // "noop", "sleep", ...: the `type` of the JSON form, and the label of metrics.
 std::string_view type_of(const handler_spec& handler);
 
+// A request that is sent before or after the work of an attempt (spec S5). Strings may hold {{ parameters.x }}.
+struct http_hook {
+    std::string url;
+    std::string method = "POST";
+    std::map<std::string, std::string> headers{};
+    std::optional<boost::json::value> body{};       // none: {"execution_id", "run_id", "job_id", "attempt_number"}, after the work also "status"
+    milliseconds timeout{30'000};
+};
+
 // ---- retries (spec J8)
 
 enum class jitter_mode : std::uint8_t { none, full, equal, plus_minus };
+
+// The kinds of execution errors (spec F1). The codes are those of errors.category and of rowlock.error_category_name() in SQL.
+enum class error_category : std::uint8_t { transient = 1, permanent = 2, timeout = 3 };
+
+// Which codes pass by themselves and which do not, where a definition has no lists (TRANSIENT_ERROR_CODES, PERMANENT_ERROR_CODES,
+// DEFAULT_ERROR_CATEGORY). A code that is in both is permanent.
+struct error_classes {
+    std::vector<std::string> transient{};
+    std::vector<std::string> permanent{"INVALID_CONFIG", "PERMISSION_DENIED"};
+    error_category others = error_category::transient;
+};
 
 struct retry_policy {
     int max_attempts = 3;                           // the first attempt included
@@ -75,6 +107,54 @@ struct retry_policy {
     std::vector<std::string> non_retryable_errors{};
     std::vector<int> retryable_exit_codes{};
     std::vector<std::string> retryable_error_patterns{};    // RE2
+
+    // Another policy for some kinds of failure (spec S5): the first that fits rules. It fits a failure that each of its first four lists that is
+    // not empty holds. What it does not name is as above.
+    struct override_rule {
+        std::vector<std::string> error_codes{};
+        std::vector<int> exit_codes{};
+        std::vector<std::string> patterns{};                // RE2, on the error message
+        std::vector<error_category> categories{};           // as the policy classifies it without overrides
+        std::optional<int> max_attempts{};                  // the first attempt included; 1: never again
+        std::optional<milliseconds> initial_delay{};
+        std::optional<milliseconds> max_delay{};
+        std::optional<double> backoff_multiplier{};
+        std::optional<double> jitter_factor{};
+        std::optional<jitter_mode> jitter{};
+    };
+    std::vector<override_rule> overrides{};
+    error_classes classes{};                                // from the settings
+};
+
+// ---- what else a definition says about failure
+
+enum class timeout_action : std::uint8_t { terminate, warn, extend };
+
+struct heartbeat_policy {
+    milliseconds interval{30'000};
+    int missed_limit = 3;                           // so many intervals without a sign of life, and the attempt has failed
+};
+
+struct checkpoint_policy {
+    std::optional<milliseconds> interval{};         // at most one in this time is kept, the latest; none: every one
+    bool on_stage = false;                          // the first of each stage is kept at once, whatever the interval
+    std::int64_t max_bytes = 1 << 20;               // larger ones are refused
+};
+
+// Opens when `failure_threshold` attempts in a row fail within `window`, or, where `failure_rate` is given, when at least
+// `failure_threshold` attempts have ended within `window` and this part of them failed.
+struct breaker_policy {
+    int failure_threshold = 5;
+    std::optional<double> failure_rate{};           // (0, 1]
+    milliseconds window{60'000};
+    milliseconds open{30'000};                      // from opening to the first probes
+    int half_open_max = 1;                          // probes at a time
+    bool per_target = false;                        // shared by all jobs of the tenant that call the same host and port
+};
+
+struct dead_letter_policy {
+    bool enabled = true;
+    std::optional<milliseconds> retention{};        // none: DEAD_LETTER_RETENTION_DAYS
 };
 
 // ---- definitions (spec J1)
@@ -87,13 +167,25 @@ struct job_definition {
     std::optional<milliseconds> timeout{};
     std::optional<int> priority{};                  // resources.priority
     retry_policy retry{};
+    rowlock::timeout_action timeout_action = rowlock::timeout_action::terminate;
+    int max_extensions = 3;                         // of EXTEND
+    std::optional<milliseconds> queue_timeout{};    // so long it may wait once it is eligible; then it ends TIMEOUT, EXPIRED
+    std::optional<heartbeat_policy> heartbeat{};
+    checkpoint_policy checkpoint{};
+    std::optional<breaker_policy> breaker{};
+    dead_letter_policy dead_letter{};
+    std::optional<http_hook> before{};              // hooks.before: the work is done only where it answers 2xx
+    std::optional<http_hook> after{};               // hooks.after: told of the end; its failure changes nothing
+    std::optional<milliseconds> history_retention{};    // retention.history_days, 0: for ever; none: HISTORY_RETENTION_DAYS
     bool idempotent = false;
+    bool dedupe = false;                            // at most one unfinished run for equal parameters of a version (spec I2)
     boost::json::object document{};                 // the whole definition, normalised, as it is stored and shown
 };
 
 // Defaults of the settings that a definition falls back on (spec §9).
 struct definition_defaults {
     retry_policy retry{};
+    heartbeat_policy heartbeat{};                   // of `heartbeat: {}`
 };
 
 // Reads and validates a definition, whole: every error comes back at once, by field. `path_id` is the job_id of the route ("": the body

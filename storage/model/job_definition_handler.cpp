@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <boost/json/string.hpp>
-#include <fmt/format.h>
 
 namespace rowlock::definition {
 
@@ -12,7 +11,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::array<std::string_view, 5> handler_types{"noop", "sleep", "fail", "process", "http"};
-constexpr std::int64_t most_bytes = std::int64_t{1} << 30;
 
 bool is_letter(char c)
 {
@@ -22,13 +20,6 @@ bool is_letter(char c)
 bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-std::string lower(std::string_view text)
-{
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return out;
 }
 
 // ---- sleep, fail
@@ -78,99 +69,9 @@ process_handler read_process(json_fields& fields)
         handler.cwd = std::move(*cwd);
     }
     handler.grace = fields.seconds("grace_seconds", milliseconds{0}, std::chrono::hours{1});
-    if (const auto limit = fields.integer("output_limit_bytes", 0, most_bytes)) handler.output_limit_bytes = *limit;
+    if (const auto limit = fields.integer("output_limit_bytes", 0, most_output_bytes)) handler.output_limit_bytes = *limit;
     handler.memory_limit_bytes = fields.integer("memory_limit_bytes", 1 << 20, std::int64_t{1} << 50);
     handler.cpu_limit = fields.seconds("cpu_limit_seconds", milliseconds{1}, longest_duration);
-    return handler;
-}
-
-// ---- http
-
-constexpr std::array<std::string_view, 7> http_methods{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-
-// What the request's own framing and identity need. The contract names the last four.
-constexpr std::array<std::string_view, 12> own_headers{"connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade",
-                                                       "x-rowlock-execution-id", "x-rowlock-attempt", "idempotency-key", "traceparent"};
-
-std::string refusal_of_header(std::string_view name, std::string_view value)
-{
-    static constexpr std::string_view also = "!#$%&'*+-.^_`|~";
-    const bool token = !name.empty() && name.size() <= 256
-                       && std::all_of(name.begin(), name.end(), [](char c) { return is_letter(c) || is_digit(c) || also.find(c) != std::string_view::npos; });
-    if (!token) return "must have a header's name: letters, digits and any of !#$%&'*+-.^_`|~";
-    if (std::find(own_headers.begin(), own_headers.end(), lower(name)) != own_headers.end()) return "is set by Rowlock; leave it out";
-    const bool plain = std::all_of(value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20 ? c != 0x7f : c == '\t'; });
-    if (!plain) return "must not hold line breaks or other control characters";
-    return {};
-}
-
-std::string refusal_of_port(std::string_view port)
-{
-    if (port.find("{{") != std::string_view::npos) return {};
-    const bool digits = !port.empty() && port.size() <= 5 && std::all_of(port.begin(), port.end(), is_digit);
-    if (!digits || std::stoi(std::string(port)) < 1 || std::stoi(std::string(port)) > 65'535) return "has a port that is not 1 to 65535";
-    return {};
-}
-
-// A URL may take parts from parameters, {{ parameters.x }}; only what stands there already can be checked now, the rest when it runs.
-std::string refusal_of_url(std::string_view url)
-{
-    if (url.starts_with("{{")) return {};
-    const std::string scheme = lower(url.substr(0, 8));
-    const std::size_t start = scheme.starts_with("https://") ? 8 : scheme.starts_with("http://") ? 7 : 0;
-    if (start == 0) return "must begin with http:// or https://";
-    const std::string_view rest = url.substr(start);
-    const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
-    if (authority.empty() || authority.front() == ':') return "must name a host";
-    if (authority.find('@') != std::string_view::npos) return "must not carry a user name or password; give an Authorization header";
-    bool in_template = false;
-    for (std::size_t i = 0; i < url.size(); ++i) {
-        if (url.substr(i, 2) == "{{") in_template = true;
-        if (url.substr(i, 2) == "}}") in_template = false;
-        const auto c = static_cast<unsigned char>(url[i]);
-        if (c < 0x20 || c == 0x7f || (c == ' ' && !in_template)) return "must not hold spaces or control characters; write them as %20";
-    }
-    if (in_template) return "has {{ without }}";
-    const auto bracket = authority.front() == '[' ? authority.find(']') : 0;
-    if (bracket == std::string_view::npos) return "has [ without ] around its IPv6 address";
-    const auto colon = authority.find(':', bracket);
-    return colon == std::string_view::npos ? std::string() : refusal_of_port(authority.substr(colon + 1));
-}
-
-void read_method(json_fields& fields, http_handler& handler)
-{
-    const auto f = fields.find("method");
-    if (!f) return;
-    const auto* s = f.value->if_string();
-    std::string method = s ? std::string(s->data(), s->size()) : std::string();
-    std::transform(method.begin(), method.end(), method.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-    if (std::find(http_methods.begin(), http_methods.end(), method) == http_methods.end()) {
-        fields.refuse(f, "must be one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-        return;
-    }
-    fields.accept("method", json::string(method));
-    handler.method = std::move(method);
-}
-
-http_handler read_http(json_fields& fields)
-{
-    constexpr std::array<std::string_view, 1> completions{"reply"};
-    http_handler handler;
-    if (!fields.has("url")) fields.require("url");
-    if (auto url = fields.text("url", {1, 8192})) {
-        if (auto why = refusal_of_url(*url); !why.empty()) fields.refuse(fields.find("url"), std::move(why));
-        handler.url = std::move(*url);
-    }
-    read_method(fields, handler);
-    handler.headers = fields.text_map("headers", 100, {0, 8192}, refusal_of_header);
-    handler.body = fields.any("body");
-    if (handler.body && (handler.method == "GET" || handler.method == "HEAD")) fields.refuse(fields.find("body"), "cannot be sent with GET or HEAD");
-    read_choice(fields, "http", "completion", completions);
-    if (const auto limit = fields.integer("response_limit_bytes", 0, most_bytes)) handler.response_limit_bytes = *limit;
-    if (const auto redirects = fields.integer("max_redirects", 0, 20)) handler.max_redirects = static_cast<int>(*redirects);
-    if (const auto verify = fields.boolean("verify_tls")) handler.verify_tls = *verify;
-    if (auto file = fields.text("ca_file", {1, 4096})) handler.ca_file = std::move(*file);
-    refuse_later_fields(fields, "http");
     return handler;
 }
 

@@ -13,9 +13,19 @@
 namespace rowlock::definition {
 
 inline constexpr milliseconds longest_duration = std::chrono::hours{24 * 366};
+inline constexpr std::int64_t most_output_bytes = std::int64_t{1} << 30;
 
 // None where it is missing or refused.
 std::optional<handler_spec> read_handler(json_fields& definition);
+http_handler read_http(json_fields& handler);
+// Hooks before and after the work (spec S5).
+void read_hooks(json_fields& definition, job_definition& made);
+
+// What is to be done where an attempt fails or does not end: retries, timeouts, heartbeats, checkpoints, the circuit breaker, dead letters.
+void read_failure_handling(json_fields& definition, job_definition& made, const definition_defaults& defaults);
+// What of it cannot be had with the handler, where that was read.
+void refuse_for_handler(json_fields& definition, const job_definition& made);
+void read_retention(json_fields& definition, job_definition& made);
 
 // The policy in force: what the definition leaves out comes from `defaults`.
 retry_policy read_retry_policy(json_fields& definition, const retry_policy& defaults);
@@ -26,7 +36,7 @@ void refuse_later_fields(json_fields& fields, std::string_view place);
 // A choice some of whose values this version does not have yet.
 std::optional<std::string> read_choice(json_fields& fields, std::string_view place, std::string_view name, std::span<const std::string_view> choices);
 
-// Another rule's flat name for a member of `resources` or `retry_policy`, see lifted_fields.cpp.
+// The rules' flat names for members of `resources`, `retry_policy`, `heartbeat`, ..., see lifted_fields.cpp. Errors name what was given.
 boost::json::object with_lifted_fields(const boost::json::object& body, field_errors& errors);
 bool has_lifted_fields(const boost::json::object& body);
 

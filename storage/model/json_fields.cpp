@@ -67,6 +67,10 @@ void field_errors::add(std::string path, const json::value* given, std::string m
         more_ = true;
         return;
     }
+    for (const auto& [at, name] : names_) {
+        const bool below = path.starts_with(at) && (path.size() == at.size() || path[at.size()] == '[' || path[at.size()] == '.');
+        if (below) path.replace(0, at.size(), name);
+    }
     errors_.push_back({std::move(path), given ? shown(*given) : std::string(), std::move(message)});
 }
 
@@ -269,6 +273,21 @@ std::vector<std::string> json_fields::texts(std::string_view name, list_bounds b
         auto why = s ? refusal_of(view(*s), bounds.item) : "must be a string";
         if (why.empty()) all.emplace_back(view(*s));
         else errors_.add(path_of(path_of_member(f.name), i), &(*a)[i], std::move(why));
+    }
+    accept(name, json::value(*a, json::storage_ptr()));
+    return all;
+}
+
+std::vector<std::string> json_fields::choices(std::string_view name, std::span<const std::string_view> choices)
+{
+    const found f = find(name);
+    const auto* a = as_array(f, 0, choices.size(), fmt::format("of {}", fmt::join(choices, ", ")));
+    if (!a) return {};
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < a->size(); ++i) {
+        const auto* s = (*a)[i].if_string();
+        if (s && std::find(choices.begin(), choices.end(), view(*s)) != choices.end()) all.emplace_back(view(*s));
+        else errors_.add(path_of(path_of_member(f.name), i), &(*a)[i], fmt::format("must be one of {}", fmt::join(choices, ", ")));
     }
     accept(name, json::value(*a, json::storage_ptr()));
     return all;

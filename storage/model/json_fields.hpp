@@ -1,8 +1,10 @@
 #pragma once
 
 #include "storage/model/error.hpp"
+#include "storage/model/json_text.hpp"
 #include "storage/model/time.hpp"
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <cstdint>
@@ -12,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace rowlock {
@@ -25,6 +28,8 @@ public:
     // `given` is null where the member is missing. Long values are cut.
     void add(std::string path, const boost::json::value* given, std::string message);
     void add_missing(std::string path) { add(std::move(path), nullptr, "is required"); }
+    // What is at `path` was given as `name`: errors at it and below it say so.
+    void was_given_as(std::string path, std::string name) { names_.emplace_back(std::move(path), std::move(name)); }
 
     bool empty() const { return errors_.empty(); }
     // Error invalid_request with all of them. `subject` begins the sentence: "The definition of job ingest".
@@ -32,6 +37,7 @@ public:
 
 private:
     std::vector<field_error> errors_;
+    std::vector<std::pair<std::string, std::string>> names_;
     bool more_ = false;
 };
 
@@ -74,6 +80,8 @@ public:
     std::optional<std::chrono::milliseconds> seconds(std::string_view name, std::chrono::milliseconds least, std::chrono::milliseconds most,
                                                      std::string_view alias = {});
     std::vector<std::string> texts(std::string_view name, list_bounds bounds, std::string_view alias = {});
+    // Each of them one of `choices`.
+    std::vector<std::string> choices(std::string_view name, std::span<const std::string_view> choices);
     std::vector<int> integers(std::string_view name, std::size_t most_items, int least, int most);
     // An object of strings. `refusal` says why a key or its value cannot be taken ("": it can); may be null.
     using entry_rule = std::string (*)(std::string_view key, std::string_view value);
@@ -96,6 +104,30 @@ public:
         inner.refuse_rest();
         accept(name, std::move(inner_accepted));
         return true;
+    }
+
+    // An array of such objects; what is no object is refused.
+    template <class Read>
+    void objects(std::string_view name, std::size_t most_items, Read read)
+    {
+        const found f = find(name);
+        const auto* list = as_array(f, 0, most_items, "objects");
+        if (!list) return;
+        boost::json::array all;
+        for (std::size_t i = 0; i < list->size(); ++i) {
+            const auto& item = (*list)[i];
+            std::string path = path_of(path_of_member(f.name), i);
+            if (!item.is_object()) {
+                errors_.add(std::move(path), &item, "must be an object");
+                continue;
+            }
+            boost::json::object inner_accepted;
+            json_fields inner(item.get_object(), std::move(path), errors_, inner_accepted);
+            read(inner);
+            inner.refuse_rest();
+            all.push_back(std::move(inner_accepted));
+        }
+        accept(name, std::move(all));
     }
 
     // What is to be stored under `name`; replaces what is there.

@@ -1,4 +1,5 @@
 #include "storage/model/job_definition_parts.hpp"
+#include "storage/model/json_text.hpp"
 
 #include <boost/json/string.hpp>
 #include <fmt/format.h>
@@ -9,10 +10,12 @@ namespace json = boost::json;
 
 namespace {
 
-// The rules of priority, pools and retries name their members flat; the definition keeps them in the object they belong to.
+// The rules of priority, pools, retries, heartbeats, checkpoints and dead letters name their members flat; the definition keeps them in the
+// object they belong to.
 struct lifted_field {
     std::string_view name;
     std::string_view into;
+    std::string_view as = name;          // its name there
 };
 
 constexpr lifted_field lifted_fields[] = {
@@ -28,6 +31,12 @@ constexpr lifted_field lifted_fields[] = {
     {"jitter_mode", "retry_policy"},
     {"retryable_codes", "retry_policy"},
     {"non_retryable_codes", "retry_policy"},
+    {"heartbeat_interval_seconds", "heartbeat", "interval_seconds"},
+    {"missed_heartbeat_limit", "heartbeat", "missed_limit"},
+    {"checkpoint_interval_seconds", "checkpoint", "interval_seconds"},
+    {"checkpoint_on_stage", "checkpoint", "on_stage"},
+    {"dead_letter_enabled", "dead_letter", "enabled"},
+    {"retention_hours", "dead_letter"},
 };
 
 bool is_given(const json::object& o, std::string_view name)
@@ -49,7 +58,7 @@ bool has_lifted_fields(const json::object& body)
 json::object with_lifted_fields(const json::object& body, field_errors& errors)
 {
     json::object lifted(body, json::storage_ptr());
-    for (const auto& [name, into] : lifted_fields) {
+    for (const auto& [name, into, as] : lifted_fields) {
         const auto* v = body.if_contains(name);
         if (!v) continue;
         lifted.erase(name);
@@ -57,10 +66,11 @@ json::object with_lifted_fields(const json::object& body, field_errors& errors)
         auto& home = lifted[into];
         if (home.is_null()) home.emplace_object();
         if (!home.is_object()) continue;      // refused as such by its reader
-        if (is_given(home.get_object(), name) && home.get_object().at(name) != *v) {
-            errors.add(std::string(name), v, fmt::format("is given in {} too, and says otherwise; give one of them", into));
+        if (is_given(home.get_object(), as) && home.get_object().at(as) != *v) {
+            errors.add(std::string(name), v, fmt::format("is given as {} too, and says otherwise; give one of them", path_of(into, as)));
         } else {
-            home.get_object()[name] = *v;
+            home.get_object()[as] = *v;
+            errors.was_given_as(path_of(into, as), std::string(name));
         }
     }
     return lifted;
