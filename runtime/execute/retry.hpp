@@ -16,9 +16,12 @@ namespace rowlock::runtime {
 // An idempotent job may lose this many attempts of a run to dead instances before lost attempts count like any other.
 inline constexpr int uncounted_lost_attempts = 20;
 
-// Why a failed attempt may be repeated or not; `why` is a literal.
+// What kind of failure it is, whether it may be repeated, and with which numbers; `why` is a literal.
 struct failure_class {
     bool retryable = false;
+    error_category category = error_category::transient;
+    // The policy, or the policy with the numbers of the override that fits. Belongs to the matcher.
+    const retry_policy* numbers = nullptr;
     std::string_view why;
 };
 
@@ -32,21 +35,43 @@ public:
     retry_matcher& operator=(retry_matcher&&) noexcept;
 
     const retry_policy& policy() const { return policy_; }
+    // How many patterns it keeps compiled, which is what its memory goes by.
+    std::size_t pattern_count() const;
 
-    // By the code, the exit code and the message (rule 10): a non-retryable code always wins; where there is any retryable list only
-    // what one of them matches is repeated; where there is none everything is, but what cannot get better by itself.
+    // By the code, the exit code and the message (rule 10). A non-retryable code always wins. Then the first override that fits rules,
+    // where it says how many attempts there may be. Where there is any retryable list only what one of them matches is repeated; where
+    // there is none everything is, but what the settings, or its nature, say does not get better by itself.
     failure_class classify(const outcome& ended) const;
 
 private:
-    bool matches_a_list(const outcome& ended) const;
+    using patterns = std::vector<std::unique_ptr<re2::RE2>>;
+
+    // An override: what it matches, and the policy's numbers with its own in their place.
+    struct special_case {
+        retry_policy numbers;
+        patterns messages;
+    };
+    // Of the lists and the settings alone.
+    struct verdict {
+        bool retryable;
+        std::string_view why;
+    };
+
+    static patterns compiled(const std::vector<std::string>& texts);
+    static bool any_matches(const patterns& all, const std::string& message);
+    verdict by_lists(const outcome& ended) const;
+    bool is_listed(const outcome& ended) const;
+    bool fits(std::size_t rule, const outcome& ended, error_category category) const;
 
     retry_policy policy_;
-    std::vector<std::unique_ptr<re2::RE2>> patterns_;
+    patterns messages_;
+    std::vector<special_case> cases_;                // one for each override, in their order
 };
 
 struct retry_decision {
     bool again = false;
     milliseconds delay{0};           // from the end of this attempt to the next one; 0: at once
+    error_category category = error_category::transient;    // of an attempt that failed or timed out
     std::string_view why;            // a literal, for logs and `explain`
 };
 
