@@ -11,8 +11,8 @@
 
 namespace rowlock::runtime {
 
-// Why an attempt was asked to stop. The runtime decides what becomes of it: TIMEOUT, CANCELLED, handed back, or nothing at all.
-enum class stop_reason : std::uint8_t { none, timeout, cancelled, handed_back, lease_lost };
+// Why an attempt was asked to stop. The runtime decides what becomes of it: TIMEOUT, FAILED, CANCELLED, handed back, or nothing at all.
+enum class stop_reason : std::uint8_t { none, timeout, heartbeat_lost, cancelled, handed_back, lease_lost };
 
 enum class log_stream : std::uint8_t { out = 1, err = 2, system = 3 };
 
@@ -27,10 +27,12 @@ struct artifact {
     std::int64_t size_bytes = 0;
 };
 
-// Where an attempt's side records go. Each function that is a coroutine returns when the record is durable.
+// Where an attempt's side records go. Each function that is a coroutine returns when the record is durable. heartbeat, progress and
+// checkpoint are signs of life.
 struct attempt_records {
     std::function<awaitable<void>(log_stream, std::string)> log;
-    std::function<awaitable<result<int>>(checkpoint_data)> checkpoint;          // its number
+    // Its number; 0: it waits, for its interval or for the database, and a later one may take its place. An error says why it is refused.
+    std::function<awaitable<result<int>>(checkpoint_data)> checkpoint;
     std::function<awaitable<result<std::optional<checkpoint_data>>>()> last_checkpoint;   // the run's last good one
     std::function<awaitable<result<void>>(artifact)> record_artifact;           // error already_ended: it was recorded before, with other contents
     std::function<void()> heartbeat;                                            // kept sparingly
@@ -40,15 +42,28 @@ struct attempt_records {
 // One attempt while it runs, as its handler sees it. Lives on one core, longer than the handler's coroutine.
 class attempt {
 public:
-    attempt(assignment work, deadline until, attempt_records records) : work_(std::move(work)), until_(until), records_(std::move(records)) {}
+    attempt(assignment work, deadline until, attempt_records records) : attempt(std::move(work), until, until, std::move(records)) {}
+    attempt(assignment work, deadline told, deadline until, attempt_records records)
+        : work_(std::move(work)), told_(told), until_(until), records_(std::move(records))
+    {
+    }
 
     attempt(const attempt&) = delete;
     attempt& operator=(const attempt&) = delete;
 
     const assignment& work() const { return work_; }
-    // When the runtime will ask for a stop with reason `timeout`; no_deadline where the job has none. Handlers only pass it on.
+    // May an earlier attempt of the run, or an earlier claim of this one, have left a checkpoint?
+    bool may_resume() const { return work_.attempt_number > 1 || work_.fence.value > 1; }
+    // The deadline that the work is told of: when its timeout is over for the first time; no_deadline where the job has none.
+    deadline told_until() const { return told_; }
+    // When the runtime asks for a stop with reason `timeout` at the latest, extensions included; no_deadline where it never will. It bounds
+    // the waits of a handler, which otherwise leaves timeouts to the runtime.
     deadline until() const { return until_; }
     const attempt_records& records() const { return records_; }
+
+    // The work has shown that it goes on. The functions of records() that are signs of life do this by themselves.
+    void alive() { last_sign_ = steady_clock::now(); }
+    std::optional<deadline> last_sign() const { return last_sign_; }
 
     stop_reason stopped() const { return stopped_; }
 
@@ -61,8 +76,10 @@ public:
 
 private:
     assignment work_;
+    deadline told_;
     deadline until_;
     attempt_records records_;
+    std::optional<deadline> last_sign_;
     stop_reason stopped_ = stop_reason::none;
     std::function<void()> on_stop_;
 };

@@ -3,6 +3,7 @@
 #include "runtime/handlers/program.hpp"
 
 #include <cstdlib>
+#include <fmt/format.h>
 
 namespace rowlock::runtime {
 
@@ -29,6 +30,7 @@ std::vector<std::string> child_environment(std::map<std::string, std::string> in
     all["ROWLOCK_DEADLINE"] = deadline;
     all["ROWLOCK_PARAMETERS_FILE"] = paths.parameters_file;
     all["ROWLOCK_RUN_DIR"] = paths.run_directory;
+    if (const auto interval = work.job->definition.checkpoint.interval) all["ROWLOCK_CHECKPOINT_INTERVAL_SECONDS"] = fmt::format("{}", std::chrono::duration<double>(*interval).count());
     if (!paths.checkpoint_file.empty()) all["ROWLOCK_CHECKPOINT_FILE"] = paths.checkpoint_file;
 
     std::vector<std::string> out;

@@ -80,6 +80,7 @@ void fd3_protocol::take_object(const json::object& object, std::vector<fd3_event
     const auto wrong = [&](std::string_view name, std::string_view wanted, const json::value& value) {
         complain(fmt::format("`{}` must be {}, not {}", name, wanted, readable(to_text(value), shown_bytes)), events);
     };
+    bool reports = false;
     for (const auto& [key, value] : object) {
         const std::string_view name{key.data(), key.size()};
         if (name == "heartbeat") {
@@ -94,18 +95,20 @@ void fd3_protocol::take_object(const json::object& object, std::vector<fd3_event
         } else if (name == "stage") {
             if (!object.contains("checkpoint")) complain("`stage` stands only beside `checkpoint`", events);
         } else if (name == "output") {
-            merge(report_.outputs, value, name, events);
+            reports |= merge(report_.outputs, value, name, events);
         } else if (name == "metrics") {
-            merge(report_.metrics, value, name, events);
+            reports |= merge(report_.metrics, value, name, events);
         } else if (name == "records_processed" || name == "records_failed") {
             const auto count = as_count(value);
             if (!count) wrong(name, "a whole number from 0", value);
             else (name == "records_processed" ? report_.records_processed : report_.records_failed) = count;
+            reports |= count.has_value();
         } else if (name == "error_code" || name == "error_message") {
             const auto* text = value.if_string();
             if (text == nullptr) wrong(name, "a string", value);
             else if (name == "error_code") report_.error_code = readable(view(*text), code_bytes);
             else report_.error_message = readable(view(*text), message_bytes);
+            reports |= text != nullptr;
         } else if (name == "artifact") {
             const auto* text = value.if_string();
             if (text == nullptr || text->empty()) wrong(name, "the path of a file below ROWLOCK_RUN_DIR", value);
@@ -114,6 +117,7 @@ void fd3_protocol::take_object(const json::object& object, std::vector<fd3_event
             complain(fmt::format("`{}` is not known here", readable(name, shown_bytes)), events);
         }
     }
+    if (reports) events.emplace_back(fd3_report_line{});
 }
 
 void fd3_protocol::take_checkpoint(const json::object& object, std::vector<fd3_event>& events)
@@ -131,18 +135,24 @@ void fd3_protocol::take_checkpoint(const json::object& object, std::vector<fd3_e
     events.emplace_back(std::move(made));
 }
 
-void fd3_protocol::merge(json::object& into, const json::value& from, std::string_view name, std::vector<fd3_event>& events)
+// False: nothing was taken.
+bool fd3_protocol::merge(json::object& into, const json::value& from, std::string_view name, std::vector<fd3_event>& events)
 {
     const auto* members = from.if_object();
-    if (members == nullptr) return complain(fmt::format("`{}` must be an object", name), events);
+    if (members == nullptr) {
+        complain(fmt::format("`{}` must be an object", name), events);
+        return false;
+    }
     // What is replaced still counts: the bound is on what a job may say, and needs no second look at what it said.
     const auto size = to_text(from).size();
     if (report_bytes_ + size > limits_.report_bytes) {
         report_.over_limit = true;
-        return complain(fmt::format("`{}` was dropped: outputs and metrics together may have {} bytes", name, limits_.report_bytes), events);
+        complain(fmt::format("`{}` was dropped: outputs and metrics together may have {} bytes", name, limits_.report_bytes), events);
+        return false;
     }
     report_bytes_ += size;
     for (const auto& [key, value] : *members) into.insert_or_assign(key, value);
+    return true;
 }
 
 void fd3_protocol::complain(std::string text, std::vector<fd3_event>& events)

@@ -14,6 +14,7 @@ namespace rowlock::runtime {
 
 // What a job says on file descriptor 3 and has to be acted on at once, in this order.
 struct fd3_heartbeat {};
+struct fd3_report_line {};                           // something about the result: the job goes on
 struct fd3_progress {
     double fraction = 0;                             // 0..1
 };
@@ -23,7 +24,7 @@ struct fd3_artifact {
 struct fd3_complaint {
     std::string text;                                // about a line that was ignored, for the log
 };
-using fd3_event = std::variant<fd3_heartbeat, fd3_progress, checkpoint_data, fd3_artifact, fd3_complaint>;
+using fd3_event = std::variant<fd3_heartbeat, fd3_report_line, fd3_progress, checkpoint_data, fd3_artifact, fd3_complaint>;
 
 // What a job says about its result. Later lines add to earlier ones; the last word on a figure counts.
 struct fd3_report {
@@ -59,7 +60,7 @@ private:
     void take_line(std::string_view line, std::vector<fd3_event>& events);
     void take_object(const boost::json::object& object, std::vector<fd3_event>& events);
     void take_checkpoint(const boost::json::object& object, std::vector<fd3_event>& events);
-    void merge(boost::json::object& into, const boost::json::value& from, std::string_view name, std::vector<fd3_event>& events);
+    bool merge(boost::json::object& into, const boost::json::value& from, std::string_view name, std::vector<fd3_event>& events);
     void complain(std::string text, std::vector<fd3_event>& events);
 
     fd3_limits limits_;

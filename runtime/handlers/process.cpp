@@ -121,7 +121,7 @@ awaitable<attempted<process_watch>> process_runner::start(attempt& a, const proc
     if (!run_directory) co_return run_directory.error();
     attempt_paths paths{.parameters_file = directory.parameters(), .checkpoint_file = {}, .run_directory = *run_directory};
     if (auto written = write_file(paths.parameters_file, work.parameters); !written) co_return written.error();
-    if (work.attempt_number > 1) {
+    if (a.may_resume()) {
         auto last = co_await a.records().last_checkpoint();
         if (!last) co_return failure{"STATE_CORRUPTION", "the run's last checkpoint could not be read: " + last.error().detail};
         if (*last) {
@@ -142,7 +142,7 @@ awaitable<attempted<process_watch>> process_runner::start(attempt& a, const proc
 
     launch what{.file = program->string(),
                 .arguments = std::move(*command),
-                .environment = child_environment(inherited_environment(), *environment, work, told_deadline(a.until()), paths),
+                .environment = child_environment(inherited_environment(), *environment, work, told_deadline(a.told_until()), paths),
                 .directory = handler.cwd.empty() ? directory.work() : base_directory(handler),
                 .in = std::move(*in),
                 .out = std::move(out->write),

@@ -30,6 +30,14 @@ std::string_view last_line(std::string_view text)
     return newline == std::string_view::npos ? text : text.substr(newline + 1);
 }
 
+// A line holds the largest checkpoint that is allowed, in base64; somewhat larger ones still come so far that their refusal is recorded.
+fd3_limits limits_for(const checkpoint_policy& policy)
+{
+    fd3_limits limits;
+    limits.line_bytes = std::max(limits.line_bytes, static_cast<std::size_t>(policy.max_bytes) * 3 / 2);
+    return limits;
+}
+
 std::string text_of(const boost::json::object& object)
 {
     std::string text;
@@ -52,7 +60,8 @@ process_attempt::process_attempt(io_executor executor, attempt& a, process_watch
       grace_(watch.grace),
       cpu_limited_(watch.cpu_limited),
       readers_(executor),
-      grace_timer_(executor, no_deadline)
+      grace_timer_(executor, no_deadline),
+      protocol_(limits_for(a.work().job->definition.checkpoint))
 {
 }
 
@@ -165,12 +174,15 @@ awaitable<void> process_attempt::act(fd3_event event)
     const auto& records = attempt_.records();
     if (std::holds_alternative<fd3_heartbeat>(event)) {
         records.heartbeat();
+    } else if (std::holds_alternative<fd3_report_line>(event)) {
+        attempt_.alive();
     } else if (const auto* progress = std::get_if<fd3_progress>(&event)) {
         records.progress(progress->fraction);
     } else if (auto* made = std::get_if<checkpoint_data>(&event)) {
         const auto number = co_await records.checkpoint(std::move(*made));
         if (!number) co_await note("a checkpoint was not kept: " + number.error().detail);
     } else if (auto* file = std::get_if<fd3_artifact>(&event)) {
+        attempt_.alive();
         co_await keep_artifact(std::move(file->name));
     } else {
         co_await note(std::move(std::get<fd3_complaint>(event).text));

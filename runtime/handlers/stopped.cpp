@@ -5,7 +5,14 @@ namespace rowlock::runtime {
 outcome stopped_outcome(stop_reason why, bool forced)
 {
     outcome o;
-    o.status = why == stop_reason::timeout ? execution_status::timeout : execution_status::cancelled;
+    switch (why) {
+    case stop_reason::timeout: o.status = execution_status::timeout; break;
+    case stop_reason::heartbeat_lost: o.status = execution_status::failed; break;
+    case stop_reason::none:
+    case stop_reason::cancelled:
+    case stop_reason::handed_back:
+    case stop_reason::lease_lost: o.status = execution_status::cancelled; break;
+    }
     o.termination = forced ? "FORCED" : "GRACEFUL";
     return o;
 }

@@ -15,6 +15,7 @@ std::string told(const std::vector<fd3_event>& events)
     for (const auto& event : events) {
         if (!out.empty()) out += ' ';
         if (std::holds_alternative<fd3_heartbeat>(event)) out += "heartbeat";
+        if (std::holds_alternative<fd3_report_line>(event)) out += "report";
         if (const auto* p = std::get_if<fd3_progress>(&event)) out += "progress:" + std::to_string(static_cast<int>(p->fraction * 100));
         if (const auto* c = std::get_if<checkpoint_data>(&event)) out += "checkpoint:" + c->bytes + ":" + c->stage;
         if (const auto* a = std::get_if<fd3_artifact>(&event)) out += "artifact:" + a->name;
@@ -62,6 +63,9 @@ TEST_CASE("each line of the protocol asks for what it says", "[unit][process]")
         {"U+0000 in a string", R"({"output": {"a": ["\u0000"]}})", "complaint"},
         {"a negative count", R"({"records_processed": -1})", "complaint"},
         {"output that is no object", R"({"output": 3})", "complaint"},
+        {"outputs", R"({"output": {"a": 1}})", "report"},
+        {"figures, said once for the line", R"({"records_processed": 1, "records_failed": 0, "metrics": {}})", "report"},
+        {"an error", R"({"error_code": "X"})", "report"},
         {"an empty line", "\n\n  \r\n", ""},
         {"a carriage return before the newline", "{\"heartbeat\": true}\r\n", "heartbeat"},
     }));
@@ -112,7 +116,7 @@ TEST_CASE("a line that is too long is skipped, and the next one counts", "[unit]
 TEST_CASE("outputs beyond their bound are dropped and reported", "[unit][process]")
 {
     fd3_protocol protocol({.report_bytes = 20});
-    CHECK(told(all_of(protocol, "{\"output\": {\"a\": 1}}\n{\"output\": {\"b\": \"0123456789abcdef\"}}\n")) == "complaint");
+    CHECK(told(all_of(protocol, "{\"output\": {\"a\": 1}}\n{\"output\": {\"b\": \"0123456789abcdef\"}}\n")) == "report complaint");
     CHECK(protocol.report().over_limit);
     CHECK(boost::json::serialize(protocol.report().outputs) == R"({"a":1})");
 }
