@@ -71,10 +71,11 @@ runtime::instance_options instance_options_of(const settings& s, const std::stri
     o.process.run_root = run_directory(s);
     o.process.grace = s.force_kill_after;
     o.http.allow_private_addresses = s.http_allow_private_addresses;
-    o.defaults.retry.max_attempts = s.retry_default_max_attempts;
-    o.defaults.retry.initial_delay = s.retry_default_initial_delay;
-    o.defaults.retry.max_delay = s.retry_default_max_delay;
-    o.defaults.retry.backoff_multiplier = s.retry_default_backoff_multiplier;
+    o.defaults = defaults_of(s);
+    o.retention.error_queue_capacity = s.error_queue_capacity;
+    o.retention.error_retention = s.error_retention;
+    o.retention.dead_letter_retention = s.dead_letter_retention;
+    o.retention.history_retention = s.history_retention;
     return o;
 }
 

@@ -4,6 +4,7 @@
 #include "runtime/async/database.hpp"
 #include "runtime/catalog/catalog.hpp"
 #include "runtime/execute/change_watch.hpp"
+#include "runtime/execute/retention.hpp"
 #include "runtime/execute/run_watch.hpp"
 #include "runtime/execute/submit.hpp"
 #include "runtime/handlers/handlers.hpp"
@@ -31,6 +32,7 @@ struct instance_options {
     process_options process;
     http_options http;
     definition_defaults defaults;
+    retention_options retention;
 };
 
 // One Rowlock instance: everything between the API and PostgreSQL. Keeps nothing that it could not lose.

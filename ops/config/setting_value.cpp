@@ -17,10 +17,12 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::array<std::string_view, 2> auth_names{"token", "none"};
+constexpr std::array<std::string_view, 2> other_error_names{"TRANSIENT", "PERMANENT"};
 constexpr std::array<std::string_view, 5> level_names{"trace", "debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 3> format_names{"auto", "json", "text"};
 
 std::span<const std::string_view> names_of(auth_mode settings::*) { return auth_names; }
+std::span<const std::string_view> names_of(other_errors settings::*) { return other_error_names; }
 std::span<const std::string_view> names_of(log_level settings::*) { return level_names; }
 std::span<const std::string_view> names_of(log_format settings::*) { return format_names; }
 
@@ -97,7 +99,7 @@ struct reader {
         if (d.unit == 1) {
             if (!n || !within(row, *n) || *n != std::floor(*n)) return must_be(row, "an integer");
         } else if (!n || !within(row, *n) || std::fabs(*n * static_cast<double>(d.unit) - std::round(*n * static_cast<double>(d.unit))) > 1e-3) {
-            return must_be(row, d.unit == 1000 ? "seconds, in steps of 0.001," : "hours");
+            return must_be(row, d.unit == 1000 ? "seconds, in steps of 0.001," : d.unit == 3'600'000 ? "hours" : "days");
         }
         to.*d.member = milliseconds{std::llround(*n * static_cast<double>(d.unit))};
         return std::nullopt;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <charconv>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace rowlock::ops {
@@ -52,6 +53,11 @@ definition_defaults defaults_of(const settings& s)
     defaults.retry.initial_delay = s.retry_default_initial_delay;
     defaults.retry.max_delay = s.retry_default_max_delay;
     defaults.retry.backoff_multiplier = s.retry_default_backoff_multiplier;
+    defaults.retry.classes.transient = s.transient_error_codes;
+    defaults.retry.classes.permanent = s.permanent_error_codes;
+    defaults.retry.classes.others = s.other_error_codes == other_errors::permanent ? error_category::permanent : error_category::transient;
+    defaults.heartbeat.interval = s.heartbeat_interval;
+    defaults.heartbeat.missed_limit = static_cast<int>(std::lround(s.heartbeat_timeout_multiplier));
     return defaults;
 }
 

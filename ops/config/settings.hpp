@@ -12,6 +12,7 @@
 namespace rowlock::ops {
 
 enum class auth_mode : std::uint8_t { token, none };
+enum class other_errors : std::uint8_t { transient, permanent };      // what is in no list of error codes
 enum class log_level : std::uint8_t { trace, debug, info, warn, error };
 enum class log_format : std::uint8_t { automatic, json, text };      // automatic: text on a terminal, else JSON
 
@@ -46,6 +47,15 @@ struct settings {
     milliseconds retry_default_initial_delay{};
     milliseconds retry_default_max_delay{};
     double retry_default_backoff_multiplier{};
+    std::vector<std::string> transient_error_codes;
+    std::vector<std::string> permanent_error_codes;
+    other_errors other_error_codes{};
+    milliseconds heartbeat_interval{};
+    double heartbeat_timeout_multiplier{};
+    int error_queue_capacity{};
+    milliseconds error_retention{};
+    milliseconds dead_letter_retention{};
+    milliseconds history_retention{};            // 0: for ever
     milliseconds drain{};
     milliseconds graceful_timeout{};
     milliseconds force_kill_after{};

@@ -13,6 +13,7 @@ using s = settings;
 constexpr duration_member in_milliseconds(milliseconds s::*member) { return {member, 1}; }
 constexpr duration_member in_seconds(milliseconds s::*member) { return {member, 1000}; }
 constexpr duration_member in_hours(milliseconds s::*member) { return {member, 3'600'000}; }
+constexpr duration_member in_days(milliseconds s::*member) { return {member, 86'400'000}; }
 
 constexpr setting_range from(double least, double most) { return {least, most}; }
 
@@ -41,6 +42,22 @@ constexpr setting table[] = {
      "longest wait between two attempts, where the job says nothing"},
     {"RETRY_DEFAULT_BACKOFF_MULTIPLIER", &s::retry_default_backoff_multiplier, "2", same, from(1, 10),
      "by how much each wait is longer than the one before, where the job says nothing"},
+    {"TRANSIENT_ERROR_CODES", &s::transient_error_codes, "TIMEOUT,HEARTBEAT_LOST,CONNECTION_FAILED,RATE_LIMITED,RESOURCE_EXHAUSTED", same, any,
+     "error codes that pass by themselves, where the job has no list of retryable ones; comma between"},
+    {"PERMANENT_ERROR_CODES", &s::permanent_error_codes, "INVALID_CONFIG,PERMISSION_DENIED", same, any,
+     "error codes that are not retried, where the job has no list of retryable ones; comma between; a code in both lists is permanent"},
+    {"DEFAULT_ERROR_CATEGORY", &s::other_error_codes, "TRANSIENT", same, any, "what an error code is that is in neither list"},
+    {"EXECUTOR_HEARTBEAT_INTERVAL_SECONDS", in_seconds(&s::heartbeat_interval), "30", same, from(5, 300),
+     "time between two heartbeats, where the job asks for heartbeats and not for an interval"},
+    {"EXECUTOR_HEARTBEAT_TIMEOUT_MULTIPLIER", &s::heartbeat_timeout_multiplier, "3", same, from(2, 10),
+     "so many intervals without a heartbeat end an attempt, rounded, where the job has no missed_limit"},
+    {"ERROR_QUEUE_CAPACITY", &s::error_queue_capacity, "10000", same, from(100, 10'000'000),
+     "errors that each of the three error queues keeps, the latest; dead letters are kept by time alone"},
+    {"ERROR_RETENTION_HOURS", in_hours(&s::error_retention), "168", same, from(1, 87'600), "how long errors are kept in their queues"},
+    {"DEAD_LETTER_RETENTION_DAYS", in_days(&s::dead_letter_retention), "7", same, from(1, 3650),
+     "how long dead letters are kept, where the job has no dead_letter.retention_hours"},
+    {"HISTORY_RETENTION_DAYS", in_days(&s::history_retention), "0", same, from(0, 36'500),
+     "how long executions that have ended are kept, where the job has no retention.history_days; 0: for ever"},
     {"DRAIN_SECONDS", in_seconds(&s::drain), "5", "0", from(0, 3600),
      "how long, at most, a server that stops goes on taking requests while load balancers find out that it is not ready"},
     {"GRACEFUL_TIMEOUT_SECONDS", in_seconds(&s::graceful_timeout), "30", same, from(0, day),
