@@ -1,7 +1,6 @@
 #include "runtime/execute/executor.hpp"
 
 #include "runtime/execute/crash_point.hpp"
-#include "runtime/execute/retry.hpp"
 #include "runtime/observe/event_log.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -17,11 +16,12 @@ namespace {
 
 constexpr std::size_t share = 32;     // executions handed to one core before the next gets some
 
-finished finish(const assignment& work, outcome result, double random01)
+finished finish(retry_matchers& policies, const assignment& work, outcome result, double random01)
 {
     finished end{work.id, work.run_id, work.extent_lo, work.fence, work.owner, std::move(result), steady_clock::now()};
-    const auto& d = work.job->definition;
-    const auto decision = decide_retry(d.retry, work.attempt_number, work.lost_count, d.idempotent, end.result, random01);
+    const auto status = end.result.status;
+    if (status != execution_status::failed && status != execution_status::timeout) return end;
+    const auto decision = decide_retry(*policies.of(*work.job), work.attempt_number, work.lost_count, work.job->definition.idempotent, end.result, random01);
     if (decision.again) end.retry_in = decision.delay;
     return end;
 }
@@ -165,7 +165,7 @@ private:
             owner_.dropped(work);
             return;
         }
-        finished end = finish(work, std::move(result), random01());
+        finished end = finish(owner_.policies_, work, std::move(result), random01());
         end.actor = me.actor;
         end.leaves_notes = noted || why == stop_reason::cancelled;
         log_end(work, end, static_cast<double>(ran.count()) / 1e6, spdlog::level::info);
@@ -226,7 +226,7 @@ void executor::start(std::vector<assignment> work)
     std::size_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
     for (auto& each : work) {
         if (auto result = outcome_at_once(each)) {
-            at_once.push_back(finish(each, std::move(*result), random01()));
+            at_once.push_back(finish(policies_, each, std::move(*result), random01()));
             log_end(each, at_once.back(), 0, spdlog::level::debug);
             continue;
         }

@@ -3,6 +3,7 @@
 #include "runtime/async/core.hpp"
 #include "runtime/async/task_group.hpp"
 #include "runtime/execute/records.hpp"
+#include "runtime/execute/retry_matchers.hpp"
 #include "runtime/execute/settler.hpp"
 #include "runtime/handlers/handlers.hpp"
 
@@ -41,6 +42,7 @@ private:
     ledger& owned_;
     slots& free_;
     counters& counts_;
+    retry_matchers policies_;
     std::atomic<int> running_{0};
     std::atomic<std::size_t> turn_{0};
     std::vector<std::unique_ptr<worker>> workers_;
