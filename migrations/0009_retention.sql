@@ -102,14 +102,12 @@ begin
     select array_agg(distinct u.id) into ids from runs_ended(p_runs) x cross join unnest(x.attempts) u (id);
     if ids is null then return 0; end if;
     -- No index leads from an execution to its key: this reads all keys. They are few where history outlives them.
-    select array_agg(u.id) into named
-    from idempotency_keys k cross join lateral (select k.execution_id as id union all select unnest(k.execution_ids)) u where u.id = any (ids);
-    select array_agg(x.run_id) into runs
-    from runs_ended(p_runs) x join jobs j using (job_key)
-    where x.ended_at + kept_for(j.history_retention, p_default) <= clock() and not x.attempts && coalesce(named, '{}')
-      and not exists (select from dead_letters l where l.dead_letter_id = any (x.attempts) and l.status = 'OPEN' and l.expires_at > clock());
+    named := array(select u.id from idempotency_keys k cross join lateral (select k.execution_id as id union all select unnest(k.execution_ids)) u where u.id = any (ids)
+                   union all select l.dead_letter_id from dead_letters l where l.dead_letter_id = any (ids) and l.status = 'OPEN' and l.expires_at > clock());
+    select array_agg(distinct x.run_id), array_agg(u.id) into runs, ids
+    from runs_ended(p_runs) x join jobs j using (job_key) cross join unnest(x.attempts) u (id)
+    where x.ended_at + kept_for(j.history_retention, p_default) <= clock() and not x.attempts && named;
     if runs is null then return 0; end if;
-    select array_agg(u.id) into ids from runs_ended(runs) x cross join unnest(x.attempts) u (id);
 
     insert into retention_log (what, reason, day, job_key, from_id, to_id, row_count)
     select 'runs', 'kept for ' || kept_for(j.history_retention, p_default), d.day, e.job_key, min(e.execution_id::text)::uuid, max(e.execution_id::text)::uuid, count(*)
@@ -206,7 +204,7 @@ end $$;
 --   surveyed, looked   read, and decided         runs     deleted run by run            records   deleted what hangs on a day that goes
 --   day        dropped a day
 create function drop_history_1(p_default interval, p_rows int, out did text, out about date, out row_count bigint) language plpgsql
-    security definer set search_path = rowlock, pg_temp as $$
+    security definer set search_path = rowlock, pg_temp set jit = off as $$
 #variable_conflict use_column
 declare
     nil constant uuid := '00000000-0000-0000-0000-000000000000';
@@ -324,7 +322,7 @@ end $$;
 -- Errors that are older than p_kept, and of each queue the oldest beyond p_capacity; dead letters past their time. At most p_rows of each kind; locked
 -- ones are passed over. Who has got as many as that may go on.
 create function sweep_failures_1(p_capacity int, p_kept interval, p_rows int, out errors bigint, out dead_letters bigint) language plpgsql
-    security definer set search_path = rowlock, pg_temp as $$
+    security definer set search_path = rowlock, pg_temp set jit = off as $$
 declare
     edge record; old uuid[];
 begin
@@ -358,7 +356,7 @@ end $$;
 -- Logs or checkpoints of runs that ended longer than p_kept ago: the next p_rows, in the order of their runs. Returns how many it looked at, 0 when
 -- it is through (it begins anew an hour later, for what had not ended), and how many rows it deleted.
 create function sweep_records_1(p_what text, p_kept interval, p_rows int, out looked bigint, out dropped bigint) language plpgsql
-    security definer set search_path = rowlock, pg_temp as $$
+    security definer set search_path = rowlock, pg_temp set jit = off as $$
 declare
     c record_cursors; id_column text := case p_what when 'logs' then 'execution_id' else 'run_id' end; ids uuid[]; old uuid[];
 begin
