@@ -86,6 +86,12 @@ private:
         counter(all, "rowlock_leases_lost_total", "Times that this instance was declared dead.", value_of(r.leases_lost));
         counter(all, "rowlock_statements_total", "Statements of the queue and its services.", value_of(r.statements));
         counter(all, "rowlock_database_errors_total", "Statements that failed.", value_of(r.database_errors));
+        MetricFamily dropped{"rowlock_retention_dropped_total", "What this instance has deleted because it had been kept for long enough, by kind.", MetricType::Counter, {}};
+        const std::pair<const char*, const count&> kinds[] = {{"executions", r.executions_dropped}, {"days", r.days_dropped}, {"errors", r.errors_dropped},
+                                                              {"dead_letters", r.dead_letters_dropped}, {"logs", r.logs_dropped}, {"checkpoints", r.checkpoints_dropped},
+                                                              {"run_directories", r.run_directories_dropped}};
+        for (const auto& [kind, n] : kinds) dropped.metric.push_back(counted(value_of(n), {{"kind", kind}}));
+        all.push_back(std::move(dropped));
         gauge(all, "rowlock_executions_running", "Executions that run here.", static_cast<double>(r.running.load(std::memory_order_relaxed)));
         gauge(all, "rowlock_submissions_waiting", "Submissions that wait for their commit.", static_cast<double>(r.waiting_for_commit.load(std::memory_order_relaxed)));
         counter(all, "rowlock_run_seconds_total", "Time between started and returned, summed.", value_of(r.run_us) * microsecond);

@@ -24,6 +24,14 @@ struct counters {
     count retries{0};                   // next attempts made
     count leases_lost{0};
     count statements{0};                // of the queue and its services
+    // By retention, here:
+    count executions_dropped{0};        // from history, with what hung on them
+    count days_dropped{0};              // whole
+    count errors_dropped{0};
+    count dead_letters_dropped{0};
+    count logs_dropped{0};              // pieces, before their history
+    count checkpoints_dropped{0};       // before their history
+    count run_directories_dropped{0};
     count database_errors{0};
     std::atomic<std::int64_t> running{0};
     std::atomic<std::int64_t> waiting_for_commit{0};
