@@ -26,6 +26,7 @@ create table jobs (
     enabled         boolean not null default true,
     created_at      timestamptz not null default clock(),
     changed_seq     bigint not null default 0,          -- from job_changes: what the caches of the instances follow
+    history_retention interval check (history_retention = interval '0' or history_retention >= interval '1 day'),   -- null: as the server says; 0: for ever
     unique (tenant_key, job_id));
 
 create sequence job_changes;
@@ -36,8 +37,14 @@ create table job_versions (
     job_key      int not null references jobs,
     version      int not null check (version > 0),
     definition   json not null,                         -- as it is shown: normalised, without defaults
+    -- What the queue itself must know of it, with the defaults of the server that took it:
     max_attempts smallint not null check (max_attempts between 1 and 1000),
     idempotent   boolean not null default false,
+    retry_lost   boolean not null default true,         -- false: LEASE_LOST is one of its non-retryable errors
+    dead_letter  boolean not null default true,
+    dead_letter_kept interval,                          -- null: as the server says
+    queue_timeout interval,                             -- how long it may wait once it is eligible; null: for ever
+    dedupe       boolean not null default false,
     author       text not null,
     reason       text not null default '',
     created_at   timestamptz not null default clock(),
@@ -53,12 +60,13 @@ create table lanes (
     paused     boolean not null default false,
     weight     smallint not null default 1 check (weight > 0),
     limit_ids  int[],                                   -- ascending; null = nothing limits this lane
+    breaker_id int,                                     -- the circuit breaker that may hold it
     unique (tenant_key, job_key));
 
 -- A limit exists only where one is configured: unlimited lanes touch no shared row at all.
 create table limits (
     limit_id    int generated always as identity primary key,
-    scope       text not null check (scope in ('global', 'tenant', 'job', 'job_type', 'pool', 'lane')),
+    scope       text not null check (scope in ('global', 'tenant', 'job', 'job_type', 'pool', 'lane', 'breaker')),
     key         text not null,
     max_running int not null check (max_running >= 0),
     in_use      int not null default 0 check (in_use >= 0),
@@ -99,8 +107,9 @@ create table tokens (
     revoked_by    text);
 
 -- Makes the job if it is new, and a version if the definition differs from the current one. p_enabled null keeps what is.
--- p_if_match: null, 0 = must exist, or the current version that must hold; else RL412. dry run: the caller rolls back.
-create function put_job_1(p_tenant int, p_job_id text, p_definition json, p_max_attempts smallint, p_idempotent boolean, p_enabled boolean,
+-- p_rules: {"max_attempts", "idempotent", "retry_lost", "dead_letter", "dead_letter_ms", "queue_timeout_ms", "dedupe", "history_ms", "breaker"}: what the queue must know of it;
+-- all but the first may be missing. p_if_match: null, 0 = must exist, or the current version that must hold; else RL412. dry run: the caller rolls back.
+create function put_job_1(p_tenant int, p_job_id text, p_definition json, p_rules jsonb, p_enabled boolean,
                           p_author text, p_reason text, p_if_match int, out job_key int, out version int, out created boolean, out changed boolean)
 language plpgsql as $$
 #variable_conflict use_column
@@ -119,14 +128,20 @@ begin
     changed := was is null or was::jsonb <> p_definition::jsonb;
     version := j.current_version + case when changed then 1 else 0 end;
     if changed then
-        insert into job_versions (job_key, version, definition, max_attempts, idempotent, author, reason)
-        values (j.job_key, version, p_definition, p_max_attempts, p_idempotent, p_author, p_reason);
+        insert into job_versions (job_key, version, definition, max_attempts, idempotent, retry_lost, dead_letter, dead_letter_kept, queue_timeout, dedupe,
+                                  author, reason)
+        values (j.job_key, version, p_definition, (p_rules ->> 'max_attempts')::smallint, coalesce((p_rules ->> 'idempotent')::boolean, false),
+                coalesce((p_rules ->> 'retry_lost')::boolean, true), coalesce((p_rules ->> 'dead_letter')::boolean, true),
+                (p_rules ->> 'dead_letter_ms')::bigint * interval '1 millisecond', (p_rules ->> 'queue_timeout_ms')::bigint * interval '1 millisecond',
+                coalesce((p_rules ->> 'dedupe')::boolean, false), p_author, p_reason);
     end if;
     if changed or p_enabled <> j.enabled then
-        update jobs set current_version = version, enabled = coalesce(p_enabled, j.enabled), changed_seq = nextval('rowlock.job_changes')
+        update jobs set current_version = version, enabled = coalesce(p_enabled, j.enabled), changed_seq = nextval('rowlock.job_changes'),
+                        history_retention = case when changed then (p_rules ->> 'history_ms')::bigint * interval '1 millisecond' else j.history_retention end
         where jobs.job_key = j.job_key;
     end if;
     if created then perform lane_of(p_tenant, j.job_key); end if;
+    if changed then perform set_breaker_1(p_tenant, j.job_key, p_rules -> 'breaker'); end if;
 end $$;
 
 -- The lane of a tenant's job, made with the job.

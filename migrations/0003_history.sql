@@ -57,8 +57,8 @@ create table results (
 -- Failures are few and asked for most.
 create index results_unsuccessful on results (status, execution_id) where status <> 5;
 
-create trigger executions_append_only before update or delete on executions for each row execute function refuse_change();
-create trigger results_append_only before update or delete on results for each row execute function refuse_change();
+create trigger executions_append_only before update or delete on executions for each row execute function refuse_change('retention');
+create trigger results_append_only before update or delete on results for each row execute function refuse_change('retention');
 create trigger executions_no_truncate before truncate on executions execute function refuse_change();
 create trigger results_no_truncate before truncate on results execute function refuse_change();
 
@@ -85,8 +85,34 @@ begin
     return n;
 end $$;
 
+-- Attempts that somebody asked for after the run had ended: results cannot name them any more. The primary key: each is followed once.
+create table manual_retries (
+    execution_id      uuid primary key,
+    next_execution_id uuid not null,
+    actor             text not null,
+    at                timestamptz not null default clock());
+create trigger manual_retries_append_only before update or delete on manual_retries for each row execute function refuse_change('retention');
+create trigger manual_retries_no_truncate before truncate on manual_retries execute function refuse_change();
+
+-- The attempts of a run, by number. Each result names the next attempt, or a manual retry does, so no index on run_id is needed.
+create function attempts_of(p_run uuid) returns table (execution_id uuid, attempt_number smallint) language sql stable as $$
+    with recursive chain as (
+        select e.execution_id, e.attempt_number from executions e where e.execution_id = p_run
+        union all
+        select e.execution_id, e.attempt_number from chain c
+        join results r on r.execution_id = c.execution_id
+        left join manual_retries m on m.execution_id = c.execution_id
+        join executions e on e.execution_id = coalesce(r.next_execution_id, m.next_execution_id))
+    select execution_id, attempt_number from chain $$;
+
+-- Has the last attempt of the run a result? true also where history has forgotten it.
+create function run_is_over(p_run uuid) returns boolean language sql stable as $$
+    select coalesce((select r.execution_id is not null from attempts_of(p_run) a left join results r on r.execution_id = a.execution_id
+                     order by a.attempt_number desc limit 1), true) $$;
+
 -- Submissions that carried a key. `hash`: two hashes of the request as jsonb, so what is equal as JSON is equal here, and SQL and
--- HTTP agree without agreeing on a text form.
+-- HTTP agree without agreeing on a text form. A key that begins with a space is no client's: it stands for the fingerprint of the one
+-- unfinished run of a job with `dedupe`; it holds until that run has ended, whatever expires_at says.
 create table idempotency_keys (
     tenant_key    int not null,
     key           text not null,
@@ -117,7 +143,7 @@ create table checkpoints (
     created_time      timestamptz not null default clock(),
     primary key (run_id, checkpoint_number));
 create index checkpoints_by_execution on checkpoints (execution_id, checkpoint_number);
-create trigger checkpoints_append_only before update or delete on checkpoints for each row execute function refuse_change();
+create trigger checkpoints_append_only before update or delete on checkpoints for each row execute function refuse_change('retention');
 create trigger checkpoints_no_truncate before truncate on checkpoints execute function refuse_change();
 
 -- Files that a run has declared finished: hashed, read-only, never overwritten (S1).
@@ -129,7 +155,7 @@ create table artifacts (
     size_bytes   bigint not null,
     created_time timestamptz not null default clock(),
     primary key (run_id, name));
-create trigger artifacts_append_only before update or delete on artifacts for each row execute function refuse_change();
+create trigger artifacts_append_only before update or delete on artifacts for each row execute function refuse_change('retention');
 create trigger artifacts_no_truncate before truncate on artifacts execute function refuse_change();
 
 -- What long-running executions report, kept sparingly and thrown away when they end.
@@ -148,5 +174,5 @@ create table extra_transitions (
     fence        int,
     reason       text not null);
 create index extra_transitions_by_execution on extra_transitions (execution_id);
-create trigger extra_transitions_append_only before update or delete on extra_transitions for each row execute function refuse_change();
+create trigger extra_transitions_append_only before update or delete on extra_transitions for each row execute function refuse_change('retention');
 create trigger extra_transitions_no_truncate before truncate on extra_transitions execute function refuse_change();

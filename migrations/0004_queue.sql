@@ -22,6 +22,8 @@ create table extents (
 create index extents_queued on extents (lane_id, rank) where owner is null and ready;
 -- What will become eligible.
 create index extents_pending on extents (eligible_at) where not ready;
+-- What may not wait for ever.
+create index extents_expiring on extents (expires_at) where expires_at < 'infinity';
 -- What an instance owns: takeover. Small, as it holds running extents only.
 create index extents_owned on extents (owner) where owner is not null;
 
@@ -54,30 +56,67 @@ begin
     end if;
 end $$;
 
+-- Circuit breakers: a lane may name one. It is closed, or open; from next_probe_at on it is half open. While it is not closed, its row in `limits`
+-- (at most half_open_max running) is one of the lane's limits: so probes are counted as exactly as slots are, whatever dies.
+create table breakers (
+    breaker_id        int generated always as identity primary key,
+    tenant_key        int not null references tenants,
+    key               text not null,                    -- a job_id, or host:port of a target that jobs share
+    limit_id          int not null references limits,
+    failure_threshold int not null check (failure_threshold > 0),
+    failure_rate      real check (failure_rate > 0 and failure_rate <= 1),   -- null: so many failures in a row
+    window_           interval not null,
+    open_for          interval not null,
+    half_open_max     int not null check (half_open_max > 0),
+    is_open           boolean not null default false,
+    fence             int not null default 0,           -- rises with every opening and closing
+    -- What ended lately, in tenths of the window; the last is the one of now.
+    slice             bigint not null default 0,
+    failed            int[] not null default '{0,0,0,0,0,0,0,0,0,0}',
+    ended             int[] not null default '{0,0,0,0,0,0,0,0,0,0}',
+    failures_when_opened int not null default 0,
+    opened_at         timestamptz,
+    next_probe_at     timestamptz,
+    unique (tenant_key, key), check (is_open = (opened_at is not null)), check (is_open = (next_probe_at is not null))) with (fillfactor = 30);
+
+-- What limits a lane right now, ascending.
+create function limits_of(p_limits int[], p_breaker int) returns int[] language sql stable as $$
+    select case when p_breaker is null then p_limits else (
+        select case when b.is_open then array(select id from unnest(p_limits || b.limit_id) id order by id) else p_limits end
+        from breakers b where b.breaker_id = p_breaker) end $$;
+
+-- Does the breaker keep everything back?
+create function breaker_holds(p_breaker int) returns boolean language sql stable as $$
+    select p_breaker is not null and exists (select 1 from breakers b where b.breaker_id = p_breaker and b.is_open and b.next_probe_at > clock()) $$;
+
+-- A lane and the limits that were read for it. What a claim takes, and what its extents remember, is decided once.
+create type lane_rule as (lane_id int, limit_ids int[]);
+
 -- Grants as many of the wanted executions, lane by lane in the order given, as the budget and every limit of the lane
 -- allow, and takes the slots. whole: a lane gets all that it wants or nothing.
-create function take_slots(p_lane int[], p_want int[], p_budget int, p_whole boolean) returns int[] language plpgsql as $$
+create function take_slots(p_lane int[], p_want int[], p_budget int, p_whole boolean, p_rules lane_rule[]) returns int[] language plpgsql as $$
 declare
-    keys int[]; free int[]; was int[]; lane_keys int[]; got int[] := p_want; n int; key int;
+    keys int[]; free int[]; was int[]; lane_keys int[]; shut int[]; got int[] := p_want; n int; key int;
 begin
-    keys := array(select distinct id from lanes l, unnest(l.limit_ids) id
-                  where l.lane_id = any (p_lane) and l.limit_ids is not null order by id);
+    keys := array(select distinct id from unnest(p_rules) r, unnest(r.limit_ids) id where r.lane_id = any (p_lane) order by id);
     if cardinality(keys) > 0 then
         select array_agg(limit_id), array_agg(greatest(max_running - in_use, 0)) into keys, free
         from (select limit_id, max_running, in_use from limits where limit_id = any (keys) order by limit_id for no key update) locked;
         was := free;
+        -- A probe may have failed while we waited for its slot, and its breaker may have been opened anew.
+        shut := array(select b.limit_id from breakers b where b.limit_id = any (keys) and b.is_open and b.next_probe_at > clock());
     end if;
     for i in 1 .. cardinality(p_lane) loop
         n := least(p_want[i], p_budget);
         if n > 0 and was is not null then
-            select limit_ids into lane_keys from lanes where lane_id = p_lane[i];
-            foreach key in array coalesce(lane_keys, '{}') loop
-                n := least(n, free[array_position(keys, key)]);
+            lane_keys := coalesce((select r.limit_ids from unnest(p_rules) r where r.lane_id = p_lane[i]), '{}');
+            foreach key in array lane_keys loop
+                n := case when key = any (shut) then 0 else least(n, free[array_position(keys, key)]) end;
             end loop;
         end if;
         if p_whole and n < p_want[i] then n := 0; end if;
         if n > 0 and was is not null then
-            foreach key in array coalesce(lane_keys, '{}') loop
+            foreach key in array lane_keys loop
                 free[array_position(keys, key)] := free[array_position(keys, key)] - n;
             end loop;
         end if;
@@ -104,64 +143,94 @@ begin
     end if;
 end $$;
 
+-- The key that stands for the one unfinished run of a job with `dedupe`: its fingerprint, as v_executions shows it.
+create function fingerprint_of(p_job int, p_version int, p_parameters jsonb) returns text language sql immutable parallel safe as $$
+    select encode(sha256(convert_to(p_job || ':' || p_version || ':' || coalesce(p_parameters, '{}')::text, 'UTF8')), 'hex') $$;
+create function fingerprint_key(p_job int, p_version int, p_parameters json) returns text language sql immutable parallel safe as $$
+    select ' unfinished ' || fingerprint_of(p_job, p_version, p_parameters::jsonb) $$;
+
 -- Takes the keys of a group commit, ascending. A key that is in use gives a row: kind 'r' with the execution(s) it names where the
 -- request is the same, kind 'c' where it is another. A unit (what one client sent) with a 'c' gets none of its keys.
-create function take_keys_1(p_ttl interval, p_tenant int[], p_key text[], p_request text[], p_unit int[], p_execution uuid[], p_executions text[])
+-- A key of " " stands for the fingerprint of the execution (`dedupe`): in use until the run that holds it has ended. Two equal ones may come
+-- at once: the second is answered with the first; kind 'a' (come again) where the first is refused for another key of its unit.
+create function take_keys_1(p_ttl interval, p_tenant int[], p_key text[], p_request text[], p_unit int[], p_execution uuid[], p_executions text[],
+                            p_job int[], p_version int[])
 returns table (kind text, k int, execution_id uuid, execution_ids uuid[]) language plpgsql as $$
 #variable_conflict use_column
 declare
-    h bigint[]; h2 bigint[]; taken int[]; bad int[];
+    h bigint[]; h2 bigint[]; taken int[]; bad int[]; firsts int[];
 begin
+    if ' ' = any (p_key) then
+        p_key := array(select case when u.key = ' ' then fingerprint_key(u.job, u.version, u.request::json) else u.key end
+                       from unnest(p_key, p_job, p_version, p_request) with ordinality u (key, job, version, request, k) order by u.k);
+    end if;
     select array_agg(jsonb_hash_extended(r.request, 0) order by r.k), array_agg(jsonb_hash_extended(r.request, 1) order by r.k) into h, h2
     from (select u.request::jsonb as request, u.k from unnest(p_request) with ordinality u (request, k)) r;
+    firsts := array(select distinct on (u.tenant, u.key) u.k::int from unnest(p_tenant, p_key) with ordinality u (tenant, key, k) order by u.tenant, u.key, u.k);
     with made as (
         insert into idempotency_keys as i (tenant_key, key, hash, hash2, execution_id, execution_ids, expires_at)
         select u.tenant, u.key, u.h, u.h2, u.execution, u.executions::uuid[], clock() + p_ttl
-        from unnest(p_tenant, p_key, h, h2, p_execution, p_executions) u (tenant, key, h, h2, execution, executions)
+        from unnest(firsts) f (k) cross join lateral (select p_tenant[f.k], p_key[f.k], h[f.k], h2[f.k], p_execution[f.k], p_executions[f.k])
+             u (tenant, key, h, h2, execution, executions)
         order by u.tenant, u.key
         on conflict (tenant_key, key) do update
         set hash = excluded.hash, hash2 = excluded.hash2, execution_id = excluded.execution_id,
             execution_ids = excluded.execution_ids, expires_at = excluded.expires_at
-        where i.expires_at <= clock()
+        where case when i.key like ' %' then run_is_over(i.execution_id) else i.expires_at <= clock() end
         returning i.tenant_key, i.key)
-    select array_agg(u.k::int) into taken
-    from unnest(p_tenant, p_key) with ordinality u (tenant, key, k) join made m on m.tenant_key = u.tenant and m.key = u.key;
+    select array_agg(f.k) into taken
+    from unnest(firsts) f (k) join made m on m.tenant_key = p_tenant[f.k] and m.key = p_key[f.k];
     if cardinality(taken) = cardinality(p_key) then return; end if;
+    taken := coalesce(taken, '{}');
     -- The rows in the way were locked by the conflict, so they are still there.
     select array_agg(distinct p_unit[u.k]) into bad
     from unnest(p_tenant, p_key, h, h2) with ordinality u (tenant, key, h, h2, k)
     join idempotency_keys i on i.tenant_key = u.tenant and i.key = u.key
-    where u.k <> all (coalesce(taken, '{}')) and (i.hash, i.hash2) is distinct from (u.h, u.h2);
+    where u.k <> all (taken) and u.key not like ' %' and (i.hash, i.hash2) is distinct from (u.h, u.h2);
     return query
-        select case when (i.hash, i.hash2) is not distinct from (u.h, u.h2) then 'r' else 'c' end, u.k::int, i.execution_id, i.execution_ids
+        select case when u.key not like ' %' and (i.hash, i.hash2) is distinct from (u.h, u.h2) then 'c'
+                    when exists (select 1 from unnest(taken) t (k) where p_tenant[t.k] = u.tenant and p_key[t.k] = u.key and p_unit[t.k] = any (bad)) then 'a'
+                    else 'r' end, u.k::int, i.execution_id, i.execution_ids
         from unnest(p_tenant, p_key, h, h2) with ordinality u (tenant, key, h, h2, k)
         join idempotency_keys i on i.tenant_key = u.tenant and i.key = u.key
-        where u.k <> all (coalesce(taken, '{}'));
-    delete from idempotency_keys i using unnest(p_tenant, p_key) with ordinality u (tenant, key, k)
-    where i.tenant_key = u.tenant and i.key = u.key and u.k = any (taken) and p_unit[u.k] = any (bad);
+        where u.k <> all (taken);
+    -- What is answered with another's execution is not made: a key of its own names that one too.
+    update idempotency_keys i set execution_id = d.execution_id
+    from (select u.execution, x.execution_id from unnest(p_tenant, p_key, p_execution) with ordinality u (tenant, key, execution, k)
+          join idempotency_keys x on x.tenant_key = u.tenant and x.key = u.key where u.k <> all (taken) and u.key like ' %') d
+    where i.execution_id = d.execution and i.execution_ids is null
+      and (i.tenant_key, i.key) in (select p_tenant[t.k], p_key[t.k] from unnest(taken) t (k));
+    if bad is not null then
+        delete from idempotency_keys i using unnest(p_tenant, p_key) with ordinality u (tenant, key, k)
+        where i.tenant_key = u.tenant and i.key = u.key and u.k = any (taken) and p_unit[u.k] = any (bad);
+    end if;
 end $$;
 
 -- A group commit of submissions. p_extent[i] is the number (from 1) of the extent that execution i lies in, p_unit[i] the client
 -- request that it came with (only where there are keys). Shorter arrays stand for nulls.
 -- p_owner: null, or the instance that wants to start them at once, with p_slots free. It gets an extent where the lane is not
 -- paused, nothing of that rank or better waits in the lane, and the limits allow the whole extent; else the extent is queued.
+-- p_wait_ms: how long it may wait once it is eligible. p_from: no need to look for what waits at an earlier rank (see claim_1).
 -- Returns kind 'o': extent k belongs to p_owner, under fence 1; 'r' and 'c' as take_keys_1 does.
 create function submit_1(
     p_owner int, p_slots int, p_age real, p_key_ttl interval,
     p_id uuid[], p_extent int[], p_unit int[], p_parameters json[], p_correlation text[], p_tags json[], p_trace text[],
     p_lo uuid[], p_hi uuid[], p_n int[], p_tenant int[], p_lane int[], p_job int[], p_version int[], p_priority smallint[],
     p_trigger smallint[], p_eligible timestamptz[], p_submitter text[],         -- eligible: null = now
-    p_key_tenant int[], p_key text[], p_key_request text[], p_key_unit int[], p_key_execution uuid[], p_key_executions text[])
+    p_wait_ms bigint[], p_from timestamptz[], p_replay_of uuid[],
+    p_key_tenant int[], p_key text[], p_key_request text[], p_key_unit int[], p_key_execution uuid[], p_key_executions text[],
+    p_key_job int[], p_key_version int[])
 returns table (kind text, k int, execution_id uuid, execution_ids uuid[]) language plpgsql as $$
 #variable_conflict use_column
 declare
-    want int[]; got int[]; limited boolean; keys record; left_out uuid[]; bad int[]; whole int[];
+    want int[]; got int[]; rules lane_rule[]; keys record; left_out uuid[]; bad int[]; whole int[];
 begin
     if cardinality(p_key) > 0 then
-        for keys in select * from take_keys_1(p_key_ttl, p_key_tenant, p_key, p_key_request, p_key_unit, p_key_execution, p_key_executions) loop
+        for keys in select * from take_keys_1(p_key_ttl, p_key_tenant, p_key, p_key_request, p_key_unit, p_key_execution, p_key_executions,
+                                                  p_key_job, p_key_version) loop
             kind := keys.kind; k := keys.k; execution_id := keys.execution_id; execution_ids := keys.execution_ids;
             return next;
-            if keys.kind = 'c' then
+            if keys.kind in ('c', 'a') then
                 bad := bad || p_key_unit[keys.k];
             elsif p_key_executions[keys.k] is not null then
                 whole := whole || p_key_unit[keys.k];
@@ -175,38 +244,40 @@ begin
     end if;
     if p_owner is not null and left_out is null then
         perform read_rules(p_owner);
-        select array_agg(case when u.before < p_slots and not l.paused and u.eligible is null and not exists (
+        select array_agg(case when u.before < p_slots and not l.paused and u.eligible is null and not breaker_holds(l.breaker_id) and not exists (
                      select 1 from extents s where s.owner is null and s.ready and s.lane_id = u.lane_id
-                     and s.rank <= rank_of(clock(), u.priority, p_age)) then u.n else 0 end order by u.k), bool_or(l.limit_ids is not null)
-        into want, limited
+                     and s.rank >= coalesce(u.from_rank, '-infinity') and s.rank <= rank_of(clock(), u.priority, p_age)) then u.n else 0 end order by u.k),
+               array_agg(row(u.lane_id, limits_of(l.limit_ids, l.breaker_id))::lane_rule) filter (where l.limit_ids is not null or l.breaker_id is not null)
+        into want, rules
         from (select x.*, sum(x.n) over (order by x.k) - 1 as before
-              from unnest(p_lane, p_n, p_priority, p_eligible) with ordinality x (lane_id, n, priority, eligible, k)) u join lanes l using (lane_id);
+              from unnest(p_lane, p_n, p_priority, p_eligible, p_from) with ordinality x (lane_id, n, priority, eligible, from_rank, k)) u
+        join lanes l using (lane_id);
     end if;
-    insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at,
+    insert into executions (execution_id, run_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at,
                             scheduled_time, parameters, correlation_id, tags, submitter, trace_parent)
-    select u.id, u.id, p_lane[u.extent], p_tenant[u.extent], p_job[u.extent], p_version[u.extent], 1, p_priority[u.extent], p_trigger[u.extent], clock(),
+    select u.id, u.id, u.replay_of, p_lane[u.extent], p_tenant[u.extent], p_job[u.extent], p_version[u.extent], 1, p_priority[u.extent], p_trigger[u.extent], clock(),
            p_eligible[u.extent], u.parameters, u.correlation, u.tags::jsonb, p_submitter[u.extent], u.trace
-    from unnest(p_id, p_extent, p_parameters, p_correlation, p_tags, p_trace) u (id, extent, parameters, correlation, tags, trace)
+    from unnest(p_id, p_extent, p_parameters, p_correlation, p_tags, p_trace, p_replay_of) u (id, extent, parameters, correlation, tags, trace, replay_of)
     where left_out is null or u.id <> all (left_out);
     if left_out is not null then
         -- Somebody's key was used before: the extents are cut around what is left out, and queued.
-        insert into extents (lo, hi, lane_id, rank, eligible_at, priority, ready, remaining)
-        select p.lo, p.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), greatest(u.eligible, clock()), u.priority,
-               coalesce(u.eligible <= clock(), true), p.n
-        from unnest(p_lo, p_hi, p_lane, p_priority, p_eligible) u (lo, hi, lane_id, priority, eligible)
+        insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
+        select p.lo, p.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), greatest(u.eligible, clock()),
+               coalesce(greatest(u.eligible, clock()) + u.wait_ms * interval '1 millisecond', 'infinity'), u.priority, coalesce(u.eligible <= clock(), true), p.n
+        from unnest(p_lo, p_hi, p_lane, p_priority, p_eligible, p_wait_ms) u (lo, hi, lane_id, priority, eligible, wait_ms)
         cross join lateral pieces(u.lo, u.hi, array(select x from unnest(left_out) x where x between u.lo and u.hi)) p;
         return;
     end if;
     -- The limits last: their rows are the hottest.
-    got := case when limited then take_slots(p_lane, want, 2147483647, true) else want end;
+    got := case when rules is not null then take_slots(p_lane, want, 2147483647, true, rules) else want end;
     return query
     with made as (
-        insert into extents as s (lo, hi, lane_id, rank, eligible_at, priority, ready, owner, fence, remaining, claimed_at, limit_ids)
+        insert into extents as s (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, owner, fence, remaining, claimed_at, limit_ids)
         select u.lo, u.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), greatest(u.eligible, clock()),
-               u.priority, coalesce(u.eligible <= clock(), true), case when got[u.k] > 0 then p_owner end, case when got[u.k] > 0 then 1 else 0 end, u.n,
+               coalesce(greatest(u.eligible, clock()) + u.wait_ms * interval '1 millisecond', 'infinity'), u.priority, coalesce(u.eligible <= clock(), true), case when got[u.k] > 0 then p_owner end, case when got[u.k] > 0 then 1 else 0 end, u.n,
                case when got[u.k] > 0 then clock() end,
-               case when limited and got[u.k] > 0 then (select l.limit_ids from lanes l where l.lane_id = u.lane_id) end
-        from unnest(p_lo, p_hi, p_n, p_lane, p_priority, p_eligible) with ordinality u (lo, hi, n, lane_id, priority, eligible, k)
+               case when rules is not null and got[u.k] > 0 then (select r.limit_ids from unnest(rules) r where r.lane_id = u.lane_id limit 1) end
+        from unnest(p_lo, p_hi, p_n, p_lane, p_priority, p_eligible, p_wait_ms) with ordinality u (lo, hi, n, lane_id, priority, eligible, wait_ms, k)
         returning s.lo, s.owner)
     select 'o', u.k::int, m.lo, null::uuid[] from made m join unnest(p_lo) with ordinality u (lo, k) on u.lo = m.lo where m.owner is not null;
 end $$;
@@ -228,49 +299,61 @@ language sql stable as $$
 
 -- How many extents of each of these lanes make up the best p_budget executions of all of them, by rank. Takes no locks. Each look goes
 -- deeper into the lanes: few extents are read where there are many lanes or large extents, many where one lane has all the best.
-create function share_out(p_lane int[], p_budget int, out lanes int[], out extents int[]) language plpgsql stable as $$
+create function share_out(p_lane int[], p_from timestamptz[], p_budget int, out lanes int[], out froms timestamptz[], out extents int[])
+language plpgsql stable as $$
 declare
-    depth int := 8; deeper boolean;
+    -- Where there are many lanes, a few of each are enough.
+    depth int := greatest(2, least(8, 2 * p_budget / cardinality(p_lane))); deeper boolean;
 begin
     loop
-        select array_agg(t.lane_id), array_agg(t.chosen), bool_or(t.chosen = depth) into lanes, extents, deeper
-        from (select x.lane_id, count(*)::int as chosen
-              from (select u.lane_id, sum(s.remaining) over (order by s.rank rows unbounded preceding) - s.remaining as before
-                    from unnest(p_lane) u (lane_id)
+        select array_agg(t.lane_id), array_agg(t.from_rank), array_agg(t.chosen), bool_or(t.chosen = depth) into lanes, froms, extents, deeper
+        from (select x.lane_id, x.from_rank, count(*)::int as chosen
+              from (select u.lane_id, u.from_rank, sum(s.remaining) over (order by s.rank rows unbounded preceding) - s.remaining as before
+                    from (select u.lane_id, coalesce(u.from_rank, '-infinity') as from_rank from unnest(p_lane, p_from) u (lane_id, from_rank)) u
                     cross join lateral (select s.rank, s.remaining from extents s
-                        where s.owner is null and s.ready and s.lane_id = u.lane_id and s.expires_at > clock() order by s.rank limit depth) s) x
-              where x.before < p_budget group by x.lane_id) t;
+                        where s.owner is null and s.ready and s.lane_id = u.lane_id and s.rank >= u.from_rank and s.expires_at > clock()
+                        order by s.rank limit depth) s) x
+              where x.before < p_budget group by x.lane_id, x.from_rank) t;
         exit when deeper is not true or depth >= p_budget;
         depth := 4 * depth;
     end loop;
 end $$;
 
 -- Claims at most p_budget executions of these lanes, the best ranks first. An extent that is larger than what is left of the budget,
--- or than its limits allow, is split.
-create function claim_1(p_instance int, p_lane int[], p_budget int)
+-- or than its limits allow, is split. p_from: the rank in each lane from which on is looked (null: from the front): what was claimed lately has
+-- left dead index entries at the front, and while somebody holds a snapshot nothing clears them away.
+create function claim_1(p_instance int, p_lane int[], p_from timestamptz[], p_budget int)
 returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz) language plpgsql as $$
 #variable_conflict use_column
 declare
-    lanes_ int[]; shares record; c_lo uuid[]; c_n int[]; c_lane int[]; total bigint; got int[]; limited boolean;
+    lanes_ int[]; froms timestamptz[]; rules lane_rule[]; watched boolean; shares record; c_lo uuid[]; c_n int[]; c_lane int[]; total bigint; got int[]; limited boolean;
 begin
     perform read_rules(p_instance);
-    -- A lane that is paused or at a limit is left out by its own row, whatever waits in it.
-    select array_agg(l.lane_id), bool_or(l.limit_ids is not null) into lanes_, limited
-    from lanes l where l.lane_id = any (p_lane) and not l.paused
-         and (l.limit_ids is null or not exists (select 1 from limits m where m.limit_id = any (l.limit_ids) and m.in_use >= m.max_running));
+    -- A lane that is paused, at a limit, or held by its breaker is left out by its own row, whatever waits in it.
+    select array_agg(l.lane_id), array_agg(u.from_rank), bool_or(l.breaker_id is not null),
+           array_agg(row(l.lane_id, l.now)::lane_rule) filter (where l.now is not null)
+    into lanes_, froms, watched, rules
+    from unnest(p_lane, p_from) u (lane_id, from_rank)
+    join (select l.*, limits_of(l.limit_ids, l.breaker_id) as now from lanes l) l on l.lane_id = u.lane_id
+    where not l.paused and not breaker_holds(l.breaker_id)
+      and (l.now is null or not exists (select 1 from limits m where m.limit_id = any (l.now) and m.in_use >= m.max_running));
     if lanes_ is null then return; end if;
-    select * into shares from share_out(lanes_, p_budget);
+    limited := rules is not null;
+    select * into shares from share_out(lanes_, froms, p_budget);
     -- SKIP LOCKED: claims never wait for an extent. What others lock meanwhile is made up for by the next extents of the same lane.
+    -- A breaker that has opened since is seen here together with whatever was submitted after that.
     select array_agg(c.lo), array_agg(c.remaining), array_agg(c.lane_id), sum(c.remaining) into c_lo, c_n, c_lane, total
     from (select s.lo, s.remaining, u.lane_id
-          from unnest(shares.lanes, shares.extents) u (lane_id, extents)
+          from unnest(shares.lanes, shares.froms, shares.extents) u (lane_id, from_rank, extents)
           cross join lateral (select s.lo, s.remaining, s.rank from extents s
-               where s.owner is null and s.ready and s.lane_id = u.lane_id and s.expires_at > clock()
+               where s.owner is null and s.ready and s.lane_id = u.lane_id and s.rank >= u.from_rank and s.expires_at > clock()
                order by s.rank limit u.extents for no key update skip locked) s
+          where not watched or not exists (select 1 from lanes l join breakers b using (breaker_id) where l.lane_id = u.lane_id and b.is_open
+              and b.limit_id <> all (coalesce((select r.limit_ids from unnest(rules) r where r.lane_id = u.lane_id), '{}')))
           order by s.rank, s.lo) c;
     if c_lo is null then return; end if;
     if limited then
-        got := take_slots(c_lane, c_n, p_budget, false);
+        got := take_slots(c_lane, c_n, p_budget, false, rules);
     elsif total > p_budget then
         got := array(select greatest(0, least(u.n, p_budget - (sum(u.n) over (order by u.k) - u.n)))::int
                      from unnest(c_n) with ordinality u (n, k) order by u.k);
@@ -278,7 +361,7 @@ begin
         got := c_n;
     end if;
     return query
-    with take as materialized (select u.lo, u.n, u.m from unnest(c_lo, c_n, got) u (lo, n, m) where u.m > 0),
+    with take as materialized (select u.lo, u.n, u.m, u.lane_id from unnest(c_lo, c_n, got, c_lane) u (lo, n, m, lane_id) where u.m > 0),
     rest as (
         insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, fence, remaining)
         select with_ordinal(s.lo, ordinal_of(s.lo) + t.m), s.hi, s.lane_id, s.rank, s.eligible_at, s.expires_at, s.priority, true, s.fence, t.n - t.m
@@ -287,31 +370,33 @@ begin
     update extents s
     set owner = p_instance, fence = s.fence + 1, remaining = t.m, claimed_at = greatest(clock(), s.eligible_at),
         hi = case when t.m < t.n then with_ordinal(s.lo, ordinal_of(s.lo) + t.m - 1) else s.hi end,
-        limit_ids = case when limited then (select l.limit_ids from lanes l where l.lane_id = s.lane_id) end
+        limit_ids = case when limited then (select r.limit_ids from unnest(rules) r where r.lane_id = t.lane_id) end
     from take t where s.lo = t.lo
     returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at;
 end $$;
 
 -- Looks which lanes have work, from the caller's cursor on, and claims from them in the order of their best ranks: one statement
 -- for an instance that has free slots and was told, or guesses, that there is work. next_after: where the next look goes on; 0:
--- all lanes were seen. A row without `lo`: nothing was claimed, but there are further lanes.
+-- all lanes were seen. The lanes that were seen, and the best rank in each, come in rows without `lo`. look_us: what looking cost, in
+-- microseconds: it grows with what others' snapshots keep from being cleared away.
 create function claim_next_1(p_instance int, p_after int, p_lanes int, p_budget int)
-returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, next_after int) language plpgsql as $$
+returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, rank timestamptz, next_after int, look_us int) language plpgsql as $$
 #variable_conflict use_column
 declare
-    ids int[]; n int; last int; then_after int;
+    ids int[]; ranks timestamptz[]; open_ int[]; n int; last int; then_after int; began timestamptz := clock_timestamp(); look int;
 begin
-    select array_agg(s.lane_id order by s.head_rank) filter (where not s.paused), count(*), max(s.lane_id) into ids, n, last
+    select array_agg(s.lane_id order by s.head_rank), array_agg(s.head_rank order by s.head_rank), array_agg(s.lane_id order by s.head_rank) filter (where not s.paused),
+           count(*), max(s.lane_id)
+    into ids, ranks, open_, n, last
     from scan_lanes(p_after, p_lanes) s;
+    look := extract(epoch from clock_timestamp() - began) * 1000000;
     then_after := case when n = p_lanes then last else 0 end;
-    if ids is not null then
+    if open_ is not null then
         return query
-            select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, then_after
-            from claim_1(p_instance, ids, p_budget) c;
+            select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, c.rank, then_after, look
+            from claim_1(p_instance, open_, null, p_budget) c;
     end if;
-    if then_after > 0 and (ids is null or not found) then
-        return query select null::uuid, null::uuid, null::int, null::int, null::int, null::timestamptz, then_after;
-    end if;
+    return query select null::uuid, null::uuid, u.lane_id, null::int, null::int, null::timestamptz, u.rank, then_after, look from unnest(ids, ranks) u (lane_id, rank);
 end $$;
 
 -- Makes due what was eligible later. Run by every instance with its tick.

@@ -2,7 +2,9 @@
 
 -- A group commit of ends. p_extent[i] is the number (from 1) of the extent (p_lo, p_fence) of execution i. Any part of an extent, in any
 -- order. p_age_us: how long ago the work returned. p_next, p_next_ms: the id of the next attempt and its delay, or null. p_clean:
--- executions that left live notes or cancel requests behind. Shorter arrays stand for nulls.
+-- executions that left live notes or cancel requests behind. p_watched: those (by their number from 1) whose job has a circuit breaker.
+-- p_failed_at: the numbers of those that failed; for each of them p_category, p_details and p_kept as record_failures_1 takes them, and p_next_wait_ms: how
+-- long its next attempt may wait once it is eligible. Shorter arrays stand for nulls.
 -- Returns the extents that were lost: their executions belong to somebody else now, and nothing was changed for them.
 -- p_again: this settle may have been committed before (the connection broke at the commit): what has a result is passed
 -- over. Without it a second result is a primary key error, which aborts the batch.
@@ -10,7 +12,8 @@ create function settle_1(
     p_instance int, p_age real, p_again boolean, p_lo uuid[], p_fence int[],
     p_id uuid[], p_extent int[], p_status smallint[], p_age_us int[], p_exit int[], p_error text[], p_message text[],
     p_processed bigint[], p_failed bigint[], p_metrics json[], p_outputs json[], p_termination text[], p_actor text[],
-    p_next uuid[], p_next_ms int[], p_clean uuid[])
+    p_next uuid[], p_next_ms int[], p_clean uuid[], p_watched int[],
+    p_failed_at int[], p_category smallint[], p_details text[], p_kept bigint[], p_next_wait_ms bigint[])
 returns setof uuid language plpgsql as $$
 declare
     x record; n_extents int := cardinality(p_lo);
@@ -59,7 +62,17 @@ begin
     end if;
 
     if cardinality(p_next) > 0 then
-        perform next_attempts_1(p_age, p_id, p_next, p_next_ms, 0::smallint);
+        perform next_attempts_1(p_age, p_id, p_next, p_next_ms, p_failed_at, p_next_wait_ms);
+    end if;
+    if cardinality(p_failed_at) > 0 then
+        perform record_failures_1(f.ids, f.categories, f.details, f.kept)
+        from (select array_agg(p_id[u.at]) as ids, array_agg(u.category) as categories, array_agg(u.details) as details, array_agg(u.kept) as kept
+              from unnest(p_failed_at, p_category, p_details, p_kept) u (at, category, details, kept) where p_extent[u.at] > 0) f where f.ids is not null;
+    end if;
+    if cardinality(p_watched) > 0 then
+        perform tell_breakers_1(f.los, f.failures)
+        from (select array_agg(p_lo[p_extent[u.at]] order by u.k) as los, array_agg(p_status[u.at] <> 5 order by u.k) as failures
+              from unnest(p_watched) with ordinality u (at, k) where p_extent[u.at] > 0 and p_status[u.at] in (5, 6, 7)) f where f.los is not null;
     end if;
     if cardinality(p_clean) > 0 then
         if held < n_extents then
@@ -84,22 +97,26 @@ begin
     end if;
 end $$;
 
--- The next attempts of executions that have just ended: a row and a place in the queue each. p_next[i] null: none for p_id[i].
-create function next_attempts_1(p_age real, p_id uuid[], p_next uuid[], p_delay_ms int[], p_lost smallint) returns void language plpgsql as $$
+-- The next attempts of executions that have just ended, each at its own time: a row and a place in the queue each. p_next[i] null: none for
+-- p_id[i]. p_wait_ms[j] belongs to execution p_at[j].
+create function next_attempts_1(p_age real, p_id uuid[], p_next uuid[], p_delay_ms int[], p_at int[], p_wait_ms bigint[]) returns void language plpgsql as $$
 begin
     insert into executions (execution_id, run_id, parent_execution_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, lost_count,
                             priority, trigger_type, submitted_at, scheduled_time, trigger_id, parameters, correlation_id, tags, submitter, trace_parent,
                             plan_run_id, node_id, ordering_key, contract_ref, approval_ref)
-    select u.next, e.run_id, e.run_id, e.replay_of, e.lane_id, e.tenant_key, e.job_key, e.job_version, e.attempt_number + 1, e.lost_count + p_lost,
+    select u.next, e.run_id, e.run_id, e.replay_of, e.lane_id, e.tenant_key, e.job_key, e.job_version, e.attempt_number + 1, e.lost_count,
            e.priority, 5, clock(), case when u.delay_ms > 0 then clock() + u.delay_ms * interval '1 millisecond' end, e.trigger_id, e.parameters,
            e.correlation_id, e.tags, e.submitter, e.trace_parent, e.plan_run_id, e.node_id, e.ordering_key, e.contract_ref, e.approval_ref
     from unnest(p_id, p_next, p_delay_ms) u (id, next, delay_ms)
     cross join lateral (select * from executions e where e.execution_id = u.id) e where u.next is not null;
-    insert into extents (lo, hi, lane_id, rank, eligible_at, priority, ready, remaining)
-    select u.next, u.next, e.lane_id, rank_of(e.at, e.priority, p_age), e.at, e.priority, e.at <= clock(), 1
-    from unnest(p_next, p_delay_ms) u (next, delay_ms)
+    insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
+    select u.next, u.next, e.lane_id, rank_of(e.at, e.priority, p_age), e.at, coalesce(e.at + w.ms * interval '1 millisecond', 'infinity'), e.priority,
+           e.at <= clock(), 1
+    from unnest(p_next, p_delay_ms) with ordinality u (next, delay_ms, k)
     cross join lateral (select e.lane_id, e.priority, clock() + u.delay_ms * interval '1 millisecond' as at
-                        from executions e where e.execution_id = u.next) e where u.next is not null;
+                        from executions e where e.execution_id = u.next) e
+    left join unnest(p_at, p_wait_ms) w (k, ms) on w.k = u.k and w.ms is not null
+    where u.next is not null;
 end $$;
 
 -- A stopping instance gives its unfinished work back: the same attempts, queued again in their old place. What was asked

@@ -29,11 +29,12 @@ create function declare_dead_1(p_instance int, p_sole boolean) returns int langu
 -- Ends at most p_budget executions of dead instances as lost and makes their next attempts, eligible at once. Each call is whole in
 -- itself: a crash between two leaves a shorter queue of the same work. Any number of instances may call it at once. Returns how
 -- many it ended; 0 and no extent of a dead instance left: that instance is gone.
--- A run goes on while its attempts last; that of an `idempotent` job through up to 20 losses, which do not count as attempts.
-create function takeover_1(p_instance int, p_age real, p_budget int) returns int language plpgsql as $$
+-- A run goes on while its attempts last; that of an `idempotent` job through up to 20 losses, which do not count as attempts. p_kept: how long the
+-- dead letter of a run that ends by this is kept, where its job does not say.
+create function takeover_1(p_instance int, p_age real, p_kept interval, p_budget int) returns int language plpgsql as $$
 declare
     x record; ids uuid[]; all_id uuid[] := '{}'; all_fence int[] := '{}'; all_owner int[] := '{}'; all_started timestamptz[] := '{}';
-    keys int[] := '{}'; ns int[] := '{}'; n int; total int := 0; b record;
+    keys int[] := '{}'; ns int[] := '{}'; n int; total int := 0; again uuid[]; nexts uuid[]; kept bigint[];
 begin
     for x in
         select s.* from instances i join extents s on s.owner = i.instance_id where i.state = 'DEAD'
@@ -56,34 +57,28 @@ begin
         total := total + n;
     end loop;
     if total > 0 then
-        select * into b from next_block();
-        with ended as materialized (
-            select e.*, u.fence, u.owner, u.started, c.execution_id is not null as cancelled, c.actor as cancelled_by, c.reason as cancel_reason,
-                   case when a.again then execution_id_of(b.ms, b.block,
-                        (row_number() over (partition by a.again order by e.lane_id, e.priority, e.execution_id))::int - 1) end as next
-            from unnest(all_id, all_fence, all_owner, all_started) u (id, fence, owner, started)
+        select array_agg(g.id), array_agg(g.next) into again, nexts
+        from next_ids(array(
+            select e.execution_id from unnest(all_id) u (id)
             cross join lateral (select * from executions e where e.execution_id = u.id) e
             join job_versions j on j.job_key = e.job_key and j.version = e.job_version
-            left join cancel_requests c on c.execution_id = u.id
-            cross join lateral (select c.execution_id is null and case when j.idempotent then e.lost_count < 20 else e.attempt_number < j.max_attempts end as again) a),
-        r as (
-            insert into results (execution_id, status, instance_id, fence, started_at, completed_at, error_code, error_message, next_execution_id, actor)
-            select execution_id, case when cancelled then 8 else 6 end, owner, fence, started, greatest(started, clock()),
-                   case when cancelled then 'CANCELLED' else 'LEASE_LOST' end,
-                   case when cancelled then cancel_reason else 'instance ' || owner || ' was lost while this ran' end, next,
-                   case when cancelled then cancelled_by else 'takeover by instance:' || p_instance end
-            from ended),
-        e as (
-            insert into executions (execution_id, run_id, parent_execution_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, lost_count,
-                                    priority, trigger_type, submitted_at, trigger_id, parameters, correlation_id, tags, submitter, trace_parent,
-                                    plan_run_id, node_id, ordering_key, contract_ref, approval_ref)
-            select next, run_id, run_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number + 1, lost_count + 1, priority, 5, clock(),
-                   trigger_id, parameters, correlation_id, tags, submitter, trace_parent, plan_run_id, node_id, ordering_key, contract_ref, approval_ref
-            from ended where next is not null)
-        -- What was lost together is retried together: one extent a lane and priority, not one an execution.
-        insert into extents (lo, hi, lane_id, rank, eligible_at, priority, ready, remaining)
-        select min(next::text)::uuid, max(next::text)::uuid, lane_id, rank_of(clock(), priority, p_age), clock(), priority, true, count(*)
-        from ended where next is not null group by lane_id, priority;
+            where j.retry_lost and case when j.idempotent then e.lost_count < 20 else e.attempt_number < j.max_attempts end
+              and not exists (select 1 from cancel_requests c where c.execution_id = u.id))) g;
+        insert into results (execution_id, status, instance_id, fence, started_at, completed_at, error_code, error_message, next_execution_id, actor)
+        select u.id, case when c.execution_id is not null then 8 else 6 end, u.owner, u.fence, u.started, greatest(u.started, clock()),
+               case when c.execution_id is not null then 'CANCELLED' else 'LEASE_LOST' end,
+               case when c.execution_id is not null then c.reason else 'instance ' || u.owner || ' was lost while this ran' end, n.next,
+               case when c.execution_id is not null then c.actor else 'takeover by instance:' || p_instance end
+        from unnest(all_id, all_fence, all_owner, all_started) u (id, fence, owner, started)
+        left join cancel_requests c on c.execution_id = u.id
+        left join unnest(again, nexts) n (id, next) on n.id = u.id;
+        -- What was lost together is retried together: one extent, not one an execution.
+        perform queue_attempts_1(p_age, again, nexts, 1::smallint);
+        kept := array(select case when j.dead_letter then (extract(epoch from coalesce(j.dead_letter_kept, p_kept)) * 1000)::bigint end
+                      from unnest(all_id) with ordinality u (id, k)
+                      cross join lateral (select e.job_key, e.job_version from executions e where e.execution_id = u.id) e
+                      join job_versions j on j.job_key = e.job_key and j.version = e.job_version order by u.k);
+        perform record_failures_1(all_id, array_fill(1::smallint, array[total]), null, kept);
         delete from live_notes where execution_id = any (all_id);
         delete from cancel_requests where execution_id = any (all_id);
         perform give_back(keys, ns);
@@ -93,21 +88,52 @@ begin
     return total;
 end $$;
 
+-- Ends what has waited too long: at most p_budget executions. p_kept: as in takeover_1. Returns the runs that have ended by it.
+create function expire_1(p_kept interval, p_budget int) returns setof uuid language plpgsql as $$
+declare
+    x extents; n int; ids uuid[]; all_id uuid[] := '{}'; kept bigint[];
+begin
+    for x in
+        select s.* from extents s where s.expires_at <= clock() and s.owner is null order by s.expires_at limit 100 for no key update skip locked
+    loop
+        n := least(x.remaining, p_budget - cardinality(all_id));
+        exit when n <= 0;
+        ids := array(select e.execution_id from executions e where e.execution_id between x.lo and with_ordinal(x.lo, ordinal_of(x.lo) + n - 1) order by 1);
+        delete from extents d where d.lo = x.lo;
+        if n < x.remaining then
+            insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, fence, remaining)
+            values (with_ordinal(x.lo, ordinal_of(x.lo) + n), x.hi, x.lane_id, x.rank, x.eligible_at, x.expires_at, x.priority, x.ready, x.fence, x.remaining - n);
+        end if;
+        insert into results (execution_id, status, fence, completed_at, error_code, error_message, actor)
+        select id, 7, x.fence, clock(), 'EXPIRED', 'It waited longer than its queue_timeout_seconds.', 'clock' from unnest(ids) id;
+        all_id := all_id || ids;
+    end loop;
+    if cardinality(all_id) = 0 then return; end if;
+    kept := array(select case when j.dead_letter then (extract(epoch from coalesce(j.dead_letter_kept, p_kept)) * 1000)::bigint end
+                  from unnest(all_id) with ordinality u (id, k)
+                  cross join lateral (select e.job_key, e.job_version from executions e where e.execution_id = u.id) e
+                  join job_versions j on j.job_key = e.job_key and j.version = e.job_version order by u.k);
+    perform record_failures_1(all_id, array_fill(3::smallint, array[cardinality(all_id)]), null, kept);
+    return query select e.run_id from unnest(all_id) u (id) cross join lateral (select e.run_id from executions e where e.execution_id = u.id) e;
+end $$;
+
 -- What an instance asks once a second: it makes due work ready, and learns what there is to do.
 --   now            the database's clock
 --   next_eligible  when the next delayed extent becomes due
---   queued         is there anything that could be claimed?
+--   queued         is there anything that could be claimed? Looked for only if p_look: who claims all the time knows.
+--   expired        has something waited too long?
 --   changes        grows whenever a definition changes
 --   cancels        requests to cancel what this instance runs
 --   dead           instances declared dead (now or before) whose work is still to be taken over
-create function tick_1(p_instance int, p_may_declare boolean, out now timestamptz, out next_eligible timestamptz, out queued boolean, out changes bigint,
-                       out cancels int, out dead int)
+create function tick_1(p_instance int, p_may_declare boolean, p_look boolean, out now timestamptz, out next_eligible timestamptz, out queued boolean, out expired boolean,
+                       out changes bigint, out cancels int, out dead int)
 language plpgsql as $$
 begin
     perform promote_1(1000);
     now := clock();
     next_eligible := (select s.eligible_at from extents s where not s.ready order by s.eligible_at limit 1);
-    queued := exists (select 1 from extents s where s.owner is null and s.ready);
+    queued := p_look and exists (select 1 from extents s where s.owner is null and s.ready);
+    expired := exists (select 1 from extents s where s.expires_at <= clock() and s.expires_at < 'infinity' and s.owner is null);
     changes := coalesce((select max(j.changed_seq) from jobs j), 0);
     cancels := (select count(*) from cancel_requests c where c.owner = p_instance);
     if p_may_declare and exists (select 1 from instances i where i.state = 'ALIVE' and i.lease_until < clock() and i.instance_id <> p_instance) then
@@ -122,8 +148,14 @@ create function sweep_1(p_rows int) returns int language plpgsql as $$
 declare
     n int; total int := 0;
 begin
+    -- The fingerprint of an unfinished run is looked at again in an hour.
+    update idempotency_keys k set expires_at = clock() + interval '1 hour' from (
+        select tenant_key, key from idempotency_keys where expires_at <= clock() and key like ' %' and not run_is_over(execution_id)
+        order by expires_at limit p_rows for update skip locked) old
+    where k.tenant_key = old.tenant_key and k.key = old.key;
     delete from idempotency_keys k using (
-        select tenant_key, key from idempotency_keys where expires_at <= clock() order by expires_at limit p_rows for update skip locked) old
+        select tenant_key, key from idempotency_keys where expires_at <= clock() and (key not like ' %' or run_is_over(execution_id))
+        order by expires_at limit p_rows for update skip locked) old
     where k.tenant_key = old.tenant_key and k.key = old.key;
     get diagnostics n = row_count; total := total + n;
     delete from cancel_requests c using (

@@ -1,10 +1,12 @@
 #include "runtime/instance.hpp"
 
+#include "runtime/execute/callback_board.hpp"
 #include "runtime/execute/channel.hpp"
 #include "runtime/execute/claimer.hpp"
 #include "runtime/execute/executor.hpp"
 #include "runtime/execute/membership.hpp"
 #include "runtime/execute/records.hpp"
+#include "runtime/execute/retention.hpp"
 #include "runtime/execute/settler.hpp"
 #include "runtime/execute/submitter.hpp"
 #include "storage/execution_store.hpp"
@@ -46,7 +48,7 @@ struct instance::parts {
         : options(std::move(o)), cores(group), free(options.parallelism),
           general_sessions(session_for(options.database_url, storage::session_kind::general, "general"), options.general_sessions, max_queued_tasks),
           control_sessions(session_for(options.database_url, storage::session_kind::general, "control"), 1, max_queued_tasks), general(general_sessions),
-          control(control_sessions), jobs(general, options.defaults), runs(general, cores[0], max_waiting_for_runs), changes(general, cores[0], counts), notes(general), background(cores[0].executor())
+          control(control_sessions), jobs(general, options.defaults), runs(general, cores[0], max_waiting_for_runs), changes(general, cores[0], counts), notes(general), callbacks(general, cores[0]), keeping(options.retention, options.process.run_root, general, self, counts), background(cores[0].executor())
     {
     }
 
@@ -54,15 +56,20 @@ struct instance::parts {
     void make_services(std::string address)
     {
         const auto queue = [this](const char* what) { return session_for(options.database_url, storage::session_kind::queue, what); };
-        ends.emplace(settler::options{queue("settle"), options.priority_age}, self, free, owned, counts,
+        ends.emplace(settler::options{queue("settle"), options.priority_age, options.retention.dead_letter_retention}, self, free, owned, counts,
                      settler::listeners{[this](const std::vector<execution_id>& ended) { runs.ended(ended); }, [this](milliseconds soonest) { after_settle(soonest); }});
-        work.emplace(cores, *ends, notes, owned, free, counts, options.process, options.http);
-        claims.emplace(queue("claim"), self, free, owned, jobs, *work, counts);
+        callbacks.reached_at(options.public_url.empty() ? "http://" + address : options.public_url);
+        auto http = options.http;
+        http.callbacks = callbacks.functions();
+        http.evaluate = evaluation_by(general);
+        work.emplace(cores, *ends, notes, owned, free, counts, options.process, http);
+        claims.emplace(queue("claim"), self, free, owned, floors, jobs, *work, counts);
         free.when_freed([this] { claims->slots_freed(); });
-        submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, *work, counts,
+        submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, floors, *work, counts,
                             submitter::listeners{[this](std::size_t now, milliseconds soonest) { queued_here(now, soonest); }, [this] { claims->doubt(); }});
         storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
-        members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance}, cores[0], control, self,
+        members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance,
+                                           options.retention.dead_letter_retention, [this](const std::vector<execution_id>& ended) { runs.ended(ended); }}, cores[0], control, self,
                         owned, jobs, *work, *claims, counts);
     }
 
@@ -85,6 +92,8 @@ struct instance::parts {
     void heard(const std::string& payload)
     {
         if (payload == wake_payload(self.id())) return;
+        callbacks.poke();
+        if (payload == callback_payload) return;
         claims->wake();
         members->poke();
     }
@@ -94,6 +103,7 @@ struct instance::parts {
     identity self;
     slots free;
     ledger owned;
+    lane_floors floors;
     counters counts;
     storage::session_pool general_sessions;
     storage::session_pool control_sessions;
@@ -103,6 +113,8 @@ struct instance::parts {
     run_watch runs;
     change_watch changes;
     records notes;
+    callback_board callbacks;
+    retention keeping;
     task_group background;
     std::optional<settler> ends;
     std::optional<executor> work;
@@ -125,11 +137,13 @@ T finish_on(core& where, awaitable<T> work)
     return boost::asio::co_spawn(where.executor(), std::move(work), boost::asio::use_future).get();
 }
 
-awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitable<void> second, awaitable<void> third)
+awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitable<void> second, awaitable<void> third, awaitable<void> fourth, awaitable<void> fifth)
 {
     group.spawn(std::move(first));
     group.spawn(std::move(second));
     group.spawn(std::move(third));
+    group.spawn(std::move(fourth));
+    group.spawn(std::move(fifth));
     co_return;
 }
 
@@ -151,7 +165,7 @@ result<void> instance::start(std::string address)
     if (const auto migrated = storage::check_migrated(p.options.database_url); !migrated) return migrated.error();
     p.make_services(std::move(address));
     if (const auto joined = finish_on(p.cores[0], p.members->start()); !joined) return joined.error();
-    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.changes.run(), p.notes.run()));
+    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.changes.run(), p.notes.run(), p.keeping.run(), p.callbacks.run()));
     p.ears.emplace(p.options.database_url, wake_channel, [&p](const std::string& payload) { p.heard(payload); });
     p.started.store(true);
     p.claims->wake();
@@ -272,6 +286,7 @@ catalog& instance::jobs() { return parts_->jobs; }
 database& instance::db() { return parts_->general; }
 run_watch& instance::runs() { return parts_->runs; }
 change_watch& instance::changes() { return parts_->changes; }
+callback_board& instance::callbacks() { return parts_->callbacks; }
 const counters& instance::figures() const { return parts_->counts; }
 instance_id instance::id() const { return parts_->self.id(); }
 bool instance::stopping() const { return parts_->stopping.load(); }

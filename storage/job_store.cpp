@@ -2,6 +2,8 @@
 
 #include "storage/rows.hpp"
 
+#include <algorithm>
+#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/parse.hpp>
 #include <fmt/format.h>
@@ -37,6 +39,38 @@ job_document document_of(const pqxx::row& row)
     return {row[0].c_str(), etag_of(row[1].as<int>(), row[2].as<bool>())};
 }
 
+// host:port of a URL that the definition's reader has accepted, in lower case.
+std::string target_of(std::string_view url)
+{
+    const bool tls = url.size() > 4 && (url[4] == 's' || url[4] == 'S');
+    std::string_view authority = url.substr(url.find("://") + 3);
+    authority = authority.substr(0, authority.find_first_of("/?#"));
+    const auto bracket = authority.front() == '[' ? authority.find(']') : 0;
+    std::string target(authority);
+    if (authority.find(':', bracket) == std::string_view::npos) target += tls ? ":443" : ":80";
+    std::transform(target.begin(), target.end(), target.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return target;
+}
+
+// What the queue must know of a definition, see put_job_1.
+std::string rules_of(const job_definition& d)
+{
+    const auto& never = d.retry.non_retryable_errors;
+    boost::json::object rules{{"max_attempts", d.retry.max_attempts}, {"idempotent", d.idempotent}, {"dead_letter", d.dead_letter.enabled}, {"dedupe", d.dedupe},
+                              {"retry_lost", std::find(never.begin(), never.end(), "LEASE_LOST") == never.end()}};
+    if (d.dead_letter.retention) rules["dead_letter_ms"] = d.dead_letter.retention->count();
+    if (d.queue_timeout) rules["queue_timeout_ms"] = d.queue_timeout->count();
+    if (d.history_retention) rules["history_ms"] = d.history_retention->count();
+    if (const auto& b = d.breaker) {
+        const auto* http = std::get_if<http_handler>(&d.handler);
+        boost::json::object breaker{{"key", b->per_target && http ? target_of(http->url) : d.job_id}, {"failure_threshold", b->failure_threshold},
+                                    {"window_ms", b->window.count()}, {"open_ms", b->open.count()}, {"half_open_max", b->half_open_max}};
+        if (b->failure_rate) breaker["failure_rate"] = *b->failure_rate;
+        rules["breaker"] = std::move(breaker);
+    }
+    return boost::json::serialize(rules);
+}
+
 // Thrown through a transaction to undo a dry run.
 struct rehearsal {
     put_job would;
@@ -44,7 +78,7 @@ struct rehearsal {
 
 }
 
-constexpr statement put_job_statement{"put_job", "select job_key, version, created, changed from put_job_1($1, $2, $3, $4, $5, $6::boolean, $7, $8, $9::int)"};
+constexpr statement put_job_statement{"put_job", "select job_key, version, created, changed from put_job_1($1, $2, $3, $4::jsonb, $5::boolean, $6, $7, $8::int)"};
 
 result<put_job> put(session& s, const principal& who, const job_definition& definition, std::optional<bool> enabled, const std::string& reason,
                     const std::string& if_match, bool dry_run)
@@ -55,8 +89,7 @@ result<put_job> put(session& s, const principal& who, const job_definition& defi
     const char* const enabled_text = enabled ? (*enabled ? "true" : "false") : nullptr;
     try {
         return s.in_transaction([&](session::transaction& tx) {
-            const auto made = tx.exec(put_job_statement, who.tenant.value, definition.job_id, text, definition.retry.max_attempts, definition.idempotent,
-                                      enabled_text, who.name, reason, wanted ? wanted_text.c_str() : nullptr);
+            const auto made = tx.exec(put_job_statement, who.tenant.value, definition.job_id, text, rules_of(definition), enabled_text, who.name, reason, wanted ? wanted_text.c_str() : nullptr);
             const auto shown = document_of(tx.exec(find_job_statement, who.tenant.value, definition.job_id)[0]);
             put_job stored{made[0][2].as<bool>(), made[0][3].as<bool>(), made[0][1].as<int>(), shown.json, shown.etag};
             if (dry_run) throw rehearsal{std::move(stored)};

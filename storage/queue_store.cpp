@@ -34,8 +34,9 @@ float seconds(std::chrono::milliseconds span)
 
 void submit_batch::clear()
 {
-    for (array* a : {&id, &extent, &unit, &parameters, &correlation, &tags, &trace, &lo, &hi, &n, &tenant, &lane, &job, &version, &priority, &trigger,
-                     &eligible, &submitter, &key_tenant, &key, &key_request, &key_unit, &key_execution, &key_executions}) {
+    for (array* a : {&id, &extent, &unit, &parameters, &correlation, &tags, &trace, &replay_of, &lo, &hi, &n, &tenant, &lane, &job, &version, &priority,
+                     &trigger, &eligible, &submitter, &wait_ms, &from, &key_tenant, &key, &key_request, &key_unit, &key_execution, &key_executions, &key_job,
+                     &key_version}) {
         a->clear();
     }
 }
@@ -44,7 +45,8 @@ constexpr statement submit_statement{"submit", R"sql(
     select kind, k, execution_id, execution_ids::text from submit_1(nullif($1::int, 0), $2, $3, $4::int8 * interval '1 millisecond',
         $5::uuid[], $6::int[], $7::int[], $8::json[], $9::text[], $10::json[], $11::text[],
         $12::uuid[], $13::uuid[], $14::int[], $15::int[], $16::int[], $17::int[], $18::int[], $19::int2[], $20::int2[], $21::timestamptz[], $22::text[],
-        $23::int[], $24::text[], $25::text[], $26::int[], $27::uuid[], $28::text[]))sql"};
+        $23::int8[], $24::timestamptz[], $25::uuid[],
+        $26::int[], $27::text[], $28::text[], $29::int[], $30::uuid[], $31::text[], $32::int[], $33::int[]))sql"};
 
 submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& b)
 {
@@ -52,8 +54,9 @@ submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milli
         return s.exec(submit_statement, owner.value, slots, seconds(priority_age), key_ttl.count(), b.id.parameter(), b.extent.parameter(),
                       b.unit.parameter(), b.parameters.parameter(), b.correlation.parameter(), b.tags.parameter(), b.trace.parameter(), b.lo.parameter(),
                       b.hi.parameter(), b.n.parameter(), b.tenant.parameter(), b.lane.parameter(), b.job.parameter(), b.version.parameter(),
-                      b.priority.parameter(), b.trigger.parameter(), b.eligible.parameter(), b.submitter.parameter(), b.key_tenant.parameter(),
-                      b.key.parameter(), b.key_request.parameter(), b.key_unit.parameter(), b.key_execution.parameter(), b.key_executions.parameter());
+                      b.priority.parameter(), b.trigger.parameter(), b.eligible.parameter(), b.submitter.parameter(), b.wait_ms.parameter(),
+                      b.from.parameter(), b.replay_of.parameter(), b.key_tenant.parameter(), b.key.parameter(), b.key_request.parameter(),
+                      b.key_unit.parameter(), b.key_execution.parameter(), b.key_executions.parameter(), b.key_job.parameter(), b.key_version.parameter());
     });
     submit_reply reply;
     for (const auto& row : rows) {
@@ -62,7 +65,7 @@ submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milli
         if (kind == "o") {
             reply.owned.push_back(k);
         } else {
-            reply.keys.push_back({k, kind == "r", id_of(row[2]), ids_of(row[3])});
+            reply.keys.push_back({k, kind == "r", id_of(row[2]), ids_of(row[3]), kind == "a"});
         }
     }
     return reply;
@@ -89,6 +92,16 @@ std::optional<submit_reply::key_in_use> read_key(session& s, tenant_key tenant, 
     return submit_reply::key_in_use{0, rows[0][0].as<bool>(), id_of(rows[0][1]), ids_of(rows[0][2])};
 }
 
+constexpr statement read_fingerprint_statement{"read_fingerprint", R"sql(
+    select execution_id from idempotency_keys where tenant_key = $1 and key = fingerprint_key($2, $3, $4::json) and not run_is_over(execution_id))sql"};
+
+std::optional<submit_reply::key_in_use> read_fingerprint(session& s, tenant_key tenant, job_key job, int version, const std::string& parameters)
+{
+    const auto rows = s.exec(read_fingerprint_statement, tenant.value, job.value, version, parameters);
+    if (rows.empty()) return std::nullopt;
+    return submit_reply::key_in_use{0, true, id_of(rows[0][0]), {}};
+}
+
 constexpr statement owned_of_statement{"owned_of", "select s.lo from unnest($2::uuid[]) u (lo) join extents s on s.lo = u.lo where s.owner is not distinct from $1"};
 
 std::vector<execution_id> owned_of(session& s, instance_id owner, array& lo)
@@ -111,18 +124,48 @@ std::vector<replayed_execution> read_replayed(session& s, array& ids)
     return found;
 }
 
-constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, next_after from claim_next_1($1, $2, $3, $4)"};
+namespace {
+
+claimed_extent claimed(const pqxx::row& row)
+{
+    return {id_of(row[0]), id_of(row[1]), {row[2].as<int>()}, {row[3].as<int>()}, row[4].as<int>(), time_of(row[5])};
+}
+
+}
+
+constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, rank, next_after, look_us from claim_next_1($1, $2, $3, $4)"};
 
 claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget)
 {
     return with_lease([&] {
         claim_answer answer;
         for (const auto& row : s.exec(claim_statement, owner.value, after_lane.value, lanes, budget)) {
-            answer.next_after = {row[6].as<int>()};
-            if (row[0].is_null()) continue;
-            answer.extents.push_back({id_of(row[0]), id_of(row[1]), {row[2].as<int>()}, {row[3].as<int>()}, row[4].as<int>(), time_of(row[5])});
+            answer.next_after = {row[7].as<int>()};
+            answer.looked = std::chrono::microseconds{row[8].as<int>()};
+            if (row[0].is_null()) {
+                answer.lanes.push_back({{row[2].as<int>()}, time_of(row[6])});
+            } else {
+                answer.extents.push_back(claimed(row));
+            }
         }
         return answer;
+    });
+}
+
+constexpr statement claim_from_statement{"claim_from", "select lo, hi, lane_id, fence, remaining, claimed_at from claim_1($1, $2::int[], $3::timestamptz[], $4)"};
+
+std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std::vector<seen_lane>& lanes, int budget)
+{
+    array ids(array::element::int4);
+    array heads(array::element::timestamptz);
+    for (const auto& each : lanes) {
+        ids.add(each.lane.value);
+        heads.add(std::optional(each.head));
+    }
+    return with_lease([&] {
+        std::vector<claimed_extent> extents;
+        for (const auto& row : s.exec(claim_from_statement, owner.value, ids.parameter(), heads.parameter(), budget)) extents.push_back(claimed(row));
+        return extents;
     });
 }
 
@@ -154,7 +197,7 @@ std::vector<claimed_execution> read_executions(session& s, const std::vector<cla
 void settle_batch::clear()
 {
     for (array* a : {&lo, &fence, &id, &extent, &status, &age_us, &exit_code, &error_code, &error_message, &records_processed, &records_failed, &metrics,
-                     &outputs, &termination, &actor, &next, &next_ms, &clean}) {
+                     &outputs, &termination, &actor, &next, &next_ms, &clean, &watched, &failed_at, &category, &details, &kept, &next_wait_ms}) {
         a->clear();
     }
     any_details = false;
@@ -164,7 +207,7 @@ void settle_batch::clear()
 constexpr statement settle_statement{"settle", R"sql(
     select settle_1 from settle_1($1, $2, $3, $4::uuid[], $5::int[],
         $6::uuid[], $7::int[], $8::int2[], $9::int[], $10::int[], $11::text[], $12::text[], $13::int8[], $14::int8[], $15::json[], $16::json[], $17::text[],
-        $18::text[], $19::uuid[], $20::int[], $21::uuid[]))sql"};
+        $18::text[], $19::uuid[], $20::int[], $21::uuid[], $22::int[], $23::int[], $24::int2[], $25::text[], $26::int8[], $27::int8[]))sql"};
 
 std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& b)
 {
@@ -173,7 +216,8 @@ std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::mil
                              b.extent.parameter(), b.status.parameter(), b.age_us.parameter(), column(b.exit_code, details), column(b.error_code, details),
                              column(b.error_message, details), column(b.records_processed, details), column(b.records_failed, details),
                              column(b.metrics, details), column(b.outputs, details), column(b.termination, details), column(b.actor, details),
-                             column(b.next, b.any_next), column(b.next_ms, b.any_next), b.clean.parameter());
+                             column(b.next, b.any_next), column(b.next_ms, b.any_next), b.clean.parameter(), b.watched.parameter(), b.failed_at.parameter(),
+                             b.category.parameter(), b.details.parameter(), b.kept.parameter(), b.next_wait_ms.parameter());
     std::vector<execution_id> lost;
     for (const auto& row : rows) lost.push_back(id_of(row[0]));
     return lost;
@@ -279,20 +323,29 @@ int declare_dead(session& s, instance_id self, bool sole)
     return s.exec(declare_dead_statement, self.value, sole)[0][0].as<int>();
 }
 
-constexpr statement takeover_statement{"takeover", "select takeover_1($1, $2, $3)"};
+constexpr statement takeover_statement{"takeover", "select takeover_1($1, $2, $3::int8 * interval '1 millisecond', $4)"};
 
-int takeover(session& s, instance_id self, std::chrono::milliseconds priority_age, int budget)
+int takeover(session& s, instance_id self, std::chrono::milliseconds priority_age, int budget, std::chrono::milliseconds kept)
 {
-    return s.exec(takeover_statement, self.value, seconds(priority_age), budget)[0][0].as<int>();
+    return s.exec(takeover_statement, self.value, seconds(priority_age), kept.count(), budget)[0][0].as<int>();
+}
+
+constexpr statement expire_statement{"expire", "select expire_1($1::int8 * interval '1 millisecond', $2)"};
+
+std::vector<execution_id> expire(session& s, std::chrono::milliseconds kept, int budget)
+{
+    std::vector<execution_id> runs;
+    for (const auto& row : s.exec(expire_statement, kept.count(), budget)) runs.push_back(id_of(row[0]));
+    return runs;
 }
 
 constexpr statement tick_statement{"tick", R"sql(
-    select now, extract(epoch from next_eligible - now) * 1000000, queued, changes, cancels, dead
-    from tick_1($1, $2 and clock() < coalesce(nullif($3, '')::timestamptz, 'infinity')))sql"};
+    select now, extract(epoch from next_eligible - now) * 1000000, queued, changes, cancels, dead, expired
+    from tick_1($1, $2 and clock() < coalesce(nullif($3, '')::timestamptz, 'infinity'), $4))sql"};
 
-tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optional<timestamp> declare_until)
+tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optional<timestamp> declare_until, bool look)
 {
-    const auto rows = s.exec(tick_statement, self.value, may_declare_dead, declare_until ? to_rfc3339(*declare_until) : std::string());
+    const auto rows = s.exec(tick_statement, self.value, may_declare_dead, declare_until ? to_rfc3339(*declare_until) : std::string(), look);
     const auto row = rows[0];
     tick_answer answer;
     answer.now = time_of(row[0]);
@@ -301,6 +354,7 @@ tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optio
     answer.changes = row[3].as<std::int64_t>();
     answer.cancels = row[4].as<int>();
     answer.dead = row[5].as<int>();
+    answer.expired = row[6].as<bool>();
     return answer;
 }
 

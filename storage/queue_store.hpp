@@ -20,12 +20,13 @@ namespace rowlock::storage {
 struct submit_batch {
     using e = array::element;
     // by execution
-    array id{e::uuid}, extent{e::int4}, unit{e::int4}, parameters{e::json}, correlation{e::text}, tags{e::json}, trace{e::text};
+    array id{e::uuid}, extent{e::int4}, unit{e::int4}, parameters{e::json}, correlation{e::text}, tags{e::json}, trace{e::text}, replay_of{e::uuid};
     // by extent
     array lo{e::uuid}, hi{e::uuid}, n{e::int4}, tenant{e::int4}, lane{e::int4}, job{e::int4}, version{e::int4}, priority{e::int2}, trigger{e::int2},
-        eligible{e::timestamptz}, submitter{e::text};
-    // by key
-    array key_tenant{e::int4}, key{e::text}, key_request{e::text}, key_unit{e::int4}, key_execution{e::uuid}, key_executions{e::text};
+        eligible{e::timestamptz}, submitter{e::text}, wait_ms{e::int8}, from{e::timestamptz};
+    // by key; that of an execution's fingerprint is " ", and its request the parameters
+    array key_tenant{e::int4}, key{e::text}, key_request{e::text}, key_unit{e::int4}, key_execution{e::uuid}, key_executions{e::text}, key_job{e::int4},
+        key_version{e::int4};
 
     void clear();
 };
@@ -37,6 +38,7 @@ struct submit_reply {
         bool same_request;
         execution_id execution;
         std::vector<execution_id> executions;   // of a whole batch; else empty
+        bool come_again = false;             // what it would be answered with was refused in the same commit
     };
     std::vector<key_in_use> keys;
 };
@@ -48,6 +50,8 @@ submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milli
 std::vector<execution_id> stored_of(session& s, array& ids);
 // What a key names, if it is in use. `key` of the answer is not set.
 std::optional<submit_reply::key_in_use> read_key(session& s, tenant_key tenant, const std::string& key, const std::string& request);
+// Which unfinished run has this fingerprint, if one has?
+std::optional<submit_reply::key_in_use> read_fingerprint(session& s, tenant_key tenant, job_key job, int version, const std::string& parameters);
 // Of these extents, which does the instance own? (lo)
 std::vector<execution_id> owned_of(session& s, instance_id owner, array& lo);
 
@@ -71,12 +75,20 @@ struct claimed_extent {
     int remaining;
     timestamp claimed_at;
 };
+struct seen_lane {
+    lane_id lane;
+    timestamp head;                      // the best rank that waits in it
+};
 struct claim_answer {
     std::vector<claimed_extent> extents;
+    std::vector<seen_lane> lanes;        // that had something to claim, before this claim
     lane_id next_after{};                // the next look goes on after this lane; 0: all were seen
+    std::chrono::microseconds looked{0}; // what it took the database to find these lanes
 };
-// At most `budget` executions, from the lanes after `after_lane`, at most `lanes` of them. Throws lease_lost_error.
+// Looks at the lanes after `after_lane`, at most `lanes` of them, and claims at most `budget` executions. Throws lease_lost_error.
 claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget);
+// Claims from these lanes, looking in each from `head` on alone. Throws lease_lost_error.
+std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std::vector<seen_lane>& lanes, int budget);
 
 struct claimed_execution {
     int extent;                          // index into what was claimed
@@ -102,6 +114,8 @@ struct settle_batch {
         records_processed{e::int8}, records_failed{e::int8}, metrics{e::json}, outputs{e::json}, termination{e::text}, actor{e::text};
     array next{e::uuid}, next_ms{e::int4};
     array clean{e::uuid};
+    array watched{e::int4};
+    array failed_at{e::int4}, category{e::int2}, details{e::text}, kept{e::int8}, next_wait_ms{e::int8};
     bool any_details = false;            // any of exit_code .. actor is not null
     bool any_next = false;
 
@@ -163,18 +177,24 @@ bool leave_cluster(session& s, instance_id id);                                 
 // Returns when no statement is under way in the server that hands something to this instance, though its caller may have given it up.
 void await_statements_of(session& s, instance_id id);
 int declare_dead(session& s, instance_id self, bool sole);
-int takeover(session& s, instance_id self, std::chrono::milliseconds priority_age, int budget);
+// `kept`: how long a dead letter is kept where its job does not say.
+inline constexpr std::chrono::milliseconds dead_letters_kept = std::chrono::hours{168};
+int takeover(session& s, instance_id self, std::chrono::milliseconds priority_age, int budget, std::chrono::milliseconds kept = dead_letters_kept);
+// Ends what has waited longer than it may, at most `budget` executions. Returns the runs that ended by it.
+std::vector<execution_id> expire(session& s, std::chrono::milliseconds kept, int budget);
 
 struct tick_answer {
     timestamp now{};
     std::optional<std::chrono::microseconds> next_eligible_in{};
     bool queued = false;
+    bool expired = false;
     std::int64_t changes = 0;
     int cancels = 0;
     int dead = 0;
 };
 // `declare_until`: by the database's clock; what arrives later, because something stood still on the way, declares nobody dead.
-tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optional<timestamp> declare_until = {});
+// look: whether to find out if anything is queued.
+tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optional<timestamp> declare_until = {}, bool look = true);
 // The jobs that have changed since.
 std::vector<job_key> changed_jobs(session& s, std::int64_t since);
 int sweep(session& s, int rows);

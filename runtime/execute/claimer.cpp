@@ -13,11 +13,16 @@ namespace {
 // A claim is one transaction, and its executions are read into memory at once.
 constexpr int max_claim = 2000;
 constexpr int max_lanes = 256;
+// Looks from the front get about this part of the claimer's time. (Finding the lanes is a third of what a look costs.)
+constexpr int look_share = 30;
+constexpr std::chrono::milliseconds longest_without_look{500};
+constexpr std::chrono::milliseconds looked_lately{250};
 
 }
 
-claimer::claimer(storage::session_options session, identity& self, slots& free, ledger& owned, catalog& jobs, executor& runs, counters& counts)
-    : self_(self), free_(free), owned_(owned), jobs_(jobs), runs_(runs), counts_(counts), thread_([this, session] { work(session); })
+claimer::claimer(storage::session_options session, identity& self, slots& free, ledger& owned, lane_floors& floors, catalog& jobs, executor& runs,
+                 counters& counts)
+    : self_(self), free_(free), owned_(owned), jobs_(jobs), runs_(runs), counts_(counts), floors_(floors), thread_([this, session] { work(session); })
 {
 }
 
@@ -31,7 +36,12 @@ void claimer::wake()
 void claimer::slots_freed()
 {
     const std::lock_guard lock(mutex_);
-    if (told_) changed_.notify_one();
+    if (told_ || owes_look_) changed_.notify_one();
+}
+
+bool claimer::wants_to_know() const
+{
+    return free_.available() > 0 && steady_clock::now() - deadline{steady_clock::duration{last_round_.load(std::memory_order_relaxed)}} >= looked_lately;
 }
 
 void claimer::doubt()
@@ -55,23 +65,28 @@ void claimer::work(storage::session_options options)
 {
     storage::session s(std::move(options));
     reconnect_pause wait;
-    bool more = false;
+    auto last = found::nothing;
     for (;;) {
         bool doubtful = false;
         {
             std::unique_lock lock(mutex_);
-            told_ = told_ || more;
-            changed_.wait(lock, [&] { return stopping_ || in_doubt_ || (told_ && free_.available() > 0); });
+            told_ = told_ || last == found::something;
+            owes_look_ = last == found::nothing_near;
+            const auto ready = [&] { return stopping_ || in_doubt_ || (told_ && free_.available() > 0); };
+            while (!ready()) {
+                if (!owes_look_ || free_.available() == 0) changed_.wait(lock);
+                else if (changed_.wait_until(lock, next_look_) == std::cv_status::timeout) told_ = true;
+            }
             if (stopping_) return;
             told_ = false;
             doubtful = std::exchange(in_doubt_, false);
         }
         try {
             if (doubtful) resolve_doubt(s);
-            more = claim_once(s);
+            last = claim_once(s);
             wait.reset();
         } catch (const storage::lease_lost_error&) {
-            more = false;      // the lease service joins anew, and wakes us
+            last = found::nothing;      // the lease service joins anew, and wakes us
         } catch (const std::exception& e) {
             counts_.database_errors.fetch_add(1, std::memory_order_relaxed);
             if (storage::is_away(e)) {
@@ -84,7 +99,7 @@ void claimer::work(storage::session_options options)
                 spdlog::error("a claim failed: {}", e.what());
             }
             if (doubtful) doubt();
-            more = true;
+            last = found::something;
             wait.pause();
         }
     }
@@ -102,29 +117,52 @@ void claimer::resolve_doubt(storage::session& s)
     spdlog::info("{} executions that were claimed without an answer are handed back", n);
 }
 
-bool claimer::claim_once(storage::session& s)
+std::vector<storage::claimed_extent> claimer::look(storage::session& s, instance_id owner, int budget)
+{
+    if (cursor_.value == 0) {
+        seen_.clear();
+        looked_ = {};
+        round_began_ = self_.database_now();
+    }
+    auto answer = storage::claim_next(s, owner, cursor_, max_lanes, budget);
+    seen_.insert(seen_.end(), answer.lanes.begin(), answer.lanes.end());
+    looked_ += answer.looked;
+    cursor_ = answer.next_after;
+    if (cursor_.value == 0) {
+        floors_.seen(seen_, *round_began_, looked_);
+        const auto now = steady_clock::now();
+        next_look_ = floors_.any() ? now + std::min<steady_clock::duration>(look_share * looked_, longest_without_look) : now;
+        last_round_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    }
+    return std::move(answer.extents);
+}
+
+claimer::found claimer::claim_once(storage::session& s)
 {
     const instance_id owner = self_.id();
-    if (!self_.holds_lease() || owner.value == 0) return false;
+    if (!self_.holds_lease() || owner.value == 0) return found::nothing;
     const int budget = free_.take(max_claim);
-    if (budget == 0) return true;
+    if (budget == 0) return found::something;
     int taken = 0;
     try {
         crash_point("claim.before_commit");
-        const auto answer = storage::claim_next(s, owner, cursor_, max_lanes, budget);
-        const auto& extents = answer.extents;
+        // A round of looks that has begun is gone on with.
+        const bool mid_round = cursor_.value != 0;
+        const auto near = mid_round || steady_clock::now() >= next_look_ ? std::vector<storage::seen_lane>{} : floors_.all();
+        const auto extents = near.empty() ? look(s, owner, budget) : storage::claim_from(s, owner, near, budget);
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
         for (const auto& x : extents) taken += x.remaining;
         free_.give(budget - taken);
-        // Lanes are gone round; a round that began in the middle and found nothing goes on at the front.
-        const bool at_front = cursor_.value == 0;
-        cursor_ = answer.next_after;
-        if (extents.empty()) return cursor_.value != 0 || !at_front;
+        if (extents.empty()) {
+            if (!near.empty()) return found::nothing_near;
+            // A round that found nothing from the middle on goes on at the front.
+            return cursor_.value != 0 || mid_round ? found::something : found::nothing;
+        }
         crash_point("claim.after_commit");
         counts_.claims.fetch_add(1, std::memory_order_relaxed);
         counts_.claimed.fetch_add(static_cast<std::uint64_t>(taken), std::memory_order_relaxed);
         start(s, owner, extents);
-        return true;
+        return found::something;
     } catch (...) {
         // What was claimed and could not be started is nobody's: the lease service hands it back.
         free_.give(taken == 0 ? budget : taken);

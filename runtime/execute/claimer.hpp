@@ -3,6 +3,7 @@
 #include "runtime/catalog/catalog.hpp"
 #include "runtime/execute/executor.hpp"
 #include "runtime/execute/identity.hpp"
+#include "runtime/execute/lane_floors.hpp"
 #include "runtime/execute/ledger.hpp"
 #include "runtime/execute/slots.hpp"
 
@@ -13,10 +14,11 @@
 namespace rowlock::runtime {
 
 // Claims queued work for the free slots, on a database thread of its own. Works only when it was told that there may be
-// something, and goes on while it finds something.
+// something, and goes on while it finds something. While looks from the front of the lanes are dear (see lane_floors) they get a
+// tenth of its time, and the claims between them go by what the last one saw.
 class claimer {
 public:
-    claimer(storage::session_options session, identity& self, slots& free, ledger& owned, catalog& jobs, executor& runs, counters& counts);
+    claimer(storage::session_options session, identity& self, slots& free, ledger& owned, lane_floors& floors, catalog& jobs, executor& runs, counters& counts);
     ~claimer() { stop(); }
 
     // There may be work. Any thread.
@@ -26,13 +28,17 @@ public:
     // A statement that may have given this instance something has been given up without its answer: what it took is looked for as soon
     // as the database answers again, and handed back. Any thread.
     void doubt();
+    // Has it not looked at all lanes lately, although there are free slots? Any thread.
+    bool wants_to_know() const;
     void stop();
 
 private:
     void work(storage::session_options options);
     void resolve_doubt(storage::session& s);
-    // Returns whether there may be more.
-    bool claim_once(storage::session& s);
+    enum class found : std::uint8_t { something, nothing, nothing_near };   // nothing_near: the next look from the front is still to come
+    found claim_once(storage::session& s);
+    // Looks from the front, at some of the lanes, the next at the next.
+    std::vector<storage::claimed_extent> look(storage::session& s, instance_id owner, int budget);
     void start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
     std::vector<assignment> read_work(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
 
@@ -42,10 +48,17 @@ private:
     catalog& jobs_;
     executor& runs_;
     counters& counts_;
-    lane_id cursor_{0};
+    lane_floors& floors_;
+    lane_id cursor_{0};                              // of the round of looks that is under way; 0: the next begins one
+    std::vector<storage::seen_lane> seen_;           // in this round
+    std::chrono::microseconds looked_{0};            // what this round has cost so far
+    std::optional<timestamp> round_began_;
+    deadline next_look_{};                           // from the front
+    std::atomic<steady_clock::rep> last_round_{0};   // the end of the last one
     std::mutex mutex_;
     std::condition_variable changed_;
     bool told_ = false;                              // there may be work
+    bool owes_look_ = false;                         // nothing was found near the floors
     bool in_doubt_ = false;
     bool stopping_ = false;
     std::thread thread_;

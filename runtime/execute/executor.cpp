@@ -1,5 +1,6 @@
 #include "runtime/execute/executor.hpp"
 
+#include "runtime/execute/attempt_life.hpp"
 #include "runtime/execute/crash_point.hpp"
 #include "runtime/observe/event_log.hpp"
 
@@ -19,10 +20,12 @@ constexpr std::size_t share = 32;     // executions handed to one core before th
 finished finish(retry_matchers& policies, const assignment& work, outcome result, double random01)
 {
     finished end{work.id, work.run_id, work.extent_lo, work.fence, work.owner, std::move(result), steady_clock::now()};
+    end.job = work.job;
     const auto status = end.result.status;
     if (status != execution_status::failed && status != execution_status::timeout) return end;
     const auto decision = decide_retry(*policies.of(*work.job), work.attempt_number, work.lost_count, work.job->definition.idempotent, end.result, random01);
     if (decision.again) end.retry_in = decision.delay;
+    end.category = decision.category;
     return end;
 }
 
@@ -74,10 +77,10 @@ public:
     void cancel(const storage::cancel_request& request)
     {
         const auto at = running_.find(request.id);
-        if (at == running_.end() || at->second->a.stopped() != stop_reason::none) return;
+        if (at == running_.end() || at->second->subject().stopped() != stop_reason::none) return;
         at->second->actor = request.actor;
         at->second->reason = request.reason;
-        at->second->a.request_stop(stop_reason::cancelled);
+        at->second->subject().request_stop(stop_reason::cancelled);
     }
 
     void stop_all(stop_reason why)
@@ -85,7 +88,7 @@ public:
         // An attempt may end, and leave the map, while it is told.
         std::vector<std::shared_ptr<live>> all;
         for (auto& [id, each] : running_) all.push_back(each);
-        for (auto& each : all) each->a.request_stop(why);
+        for (auto& each : all) each->subject().request_stop(why);
     }
 
     awaitable<void> join()
@@ -95,64 +98,61 @@ public:
     }
 
 private:
-    // An attempt and what the runtime knows of it beside.
-    struct live {
-        live(assignment work, deadline until, attempt_records sinks) : a(std::move(work), until, std::move(sinks)) {}
-        attempt a;
+    // An attempt and who has asked for its end.
+    struct live : attempt_life {
+        using attempt_life::attempt_life;
         std::string actor;
         std::string reason;
     };
 
-    // The way of one attempt: deadline, perform, normalise the outcome, decide on a retry, hand over.
+    // The way of one attempt: perform under watch, normalise the outcome, decide on a retry, hand over.
     awaitable<void> run(assignment work)
     {
-        const auto& definition = work.job->definition;
-        const deadline until = definition.timeout ? steady_clock::now() + *definition.timeout : no_deadline;
         const auto began = steady_clock::now();
         auto noted = std::make_shared<bool>(false);
         auto sinks = owner_.notes_.for_attempt(work, noted);
-        const auto me = std::make_shared<live>(std::move(work), until, std::move(sinks));
-        running_.emplace(me->a.work().id, me);
-        if (event::on(spdlog::level::info)) event_of("execution_start", me->a.work()).write(spdlog::level::info);
-
-        steady_timer alarm(home_.executor());
-        if (until != no_deadline) {
-            alarm.expires_at(until);
-            alarm.async_wait([weak = std::weak_ptr<live>(me)](boost::system::error_code ec) {
-                if (const auto still = weak.lock(); still && !ec) still->a.request_stop(stop_reason::timeout);
-            });
-        }
+        const auto me = std::make_shared<live>(home_.executor(), std::move(work), began, std::move(sinks));
+        attempt& a = me->subject();
+        running_.emplace(a.work().id, me);
+        if (event::on(spdlog::level::info)) event_of("execution_start", a.work()).write(spdlog::level::info);
+        me->begin();
 
         crash_point("run.started");
         outcome result;
         try {
-            result = co_await handlers_->perform(me->a);
+            result = co_await handlers_->perform(a);
         } catch (const std::exception& e) {
-            spdlog::error("the handler of execution {} failed: {}", me->a.work().id.str(), e.what());
+            spdlog::error("the handler of execution {} failed: {}", a.work().id.str(), e.what());
             result.status = execution_status::failed;
             result.error_code = "HANDLER_FAILED";
             result.error_message = e.what();
         }
-        alarm.cancel();
-        running_.erase(me->a.work().id);
-        const auto ran = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - began);
+        // From here on nobody can ask it to stop any more: its outcome stands.
+        running_.erase(a.work().id);
+        const auto returned = steady_clock::now();
+        const auto ran = std::chrono::duration_cast<std::chrono::microseconds>(returned - began);
         owner_.counts_.run_us.fetch_add(static_cast<std::uint64_t>(ran.count()), std::memory_order_relaxed);
-        hand_over(*me, std::move(result), *noted, ran);
+        crash_point("run.returned");
+        co_await me->end(a.stopped() == stop_reason::none && result.status == execution_status::completed);
+        hand_over(*me, std::move(result), *noted, returned, ran);
     }
 
-    void hand_over(live& me, outcome result, bool noted, std::chrono::microseconds ran)
+    void hand_over(live& me, outcome result, bool noted, deadline returned, std::chrono::microseconds ran)
     {
-        crash_point("run.returned");
         owner_.running_.fetch_sub(1, std::memory_order_acq_rel);
         owner_.counts_.running.fetch_sub(1, std::memory_order_relaxed);
-        const stop_reason why = me.a.stopped();
-        const assignment& work = me.a.work();
+        const attempt& a = me.subject();
+        const stop_reason why = a.stopped();
+        const assignment& work = a.work();
+        std::string details;
         switch (why) {
         case stop_reason::none: break;
         case stop_reason::timeout:
-            result.status = execution_status::timeout;
-            result.error_code = "TIMEOUT";
-            result.error_message = "It ran longer than its timeout_seconds.";
+        case stop_reason::heartbeat_lost:
+            details = me.timeout_details(result.termination, returned);
+            result.status = why == stop_reason::timeout ? execution_status::timeout : execution_status::failed;
+            result.error_code = why == stop_reason::timeout ? "TIMEOUT" : "HEARTBEAT_LOST";
+            result.error_message = me.why_stopped();
             break;
         case stop_reason::cancelled:
             result.status = execution_status::cancelled;
@@ -166,7 +166,9 @@ private:
             return;
         }
         finished end = finish(owner_.policies_, work, std::move(result), random01());
+        end.returned_at = returned;
         end.actor = me.actor;
+        end.details = std::move(details);
         end.leaves_notes = noted || why == stop_reason::cancelled;
         log_end(work, end, static_cast<double>(ran.count()) / 1e6, spdlog::level::info);
         if (outbox_.empty()) boost::asio::post(home_.executor(), [this] { flush(); });

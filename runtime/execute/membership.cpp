@@ -15,6 +15,7 @@ namespace {
 
 constexpr auto announcement_gap = std::chrono::milliseconds{5};
 constexpr int takeover_batch = 1000;
+constexpr int expiry_batch = 1000;
 // A statement that may still hand something to this instance has ended after this long. (The claimer looks at once after one of its own
 // was lost; this is for what comes through later still.)
 constexpr auto strangers_patience = std::chrono::seconds{15};
@@ -208,8 +209,8 @@ awaitable<void> membership::keep_ticking()
         // A database that stood still for a while works off what had been asked before: by then the leases of all have run out.
         const auto asked = steady_clock::now();
         const auto declare_until = may_declare() ? std::optional(self_.database_now() + silence_limit()) : std::nullopt;
-        const auto tick = co_await control_.write([self = self_.id(), declare_until](storage::session& s) -> result<storage::tick_answer> {
-            return storage::tick(s, self, declare_until.has_value(), declare_until);
+        const auto tick = co_await control_.write([self = self_.id(), declare_until, look = claims_.wants_to_know()](storage::session& s) -> result<storage::tick_answer> {
+            return storage::tick(s, self, declare_until.has_value(), declare_until, look);
         });
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
         contact(tick.has_value(), asked);
@@ -247,14 +248,28 @@ awaitable<void> membership::act_on(storage::tick_answer tick)
         const auto requests = co_await control_.read([self = self_.id()](storage::session& s) -> result<std::vector<storage::cancel_request>> { return storage::cancel_requests(s, self); });
         if (requests) runs_.cancel(*requests);
     }
+    if (tick.expired) co_await expire();
     if (tick.dead > 0) co_await take_over();
+}
+
+awaitable<void> membership::expire()
+{
+    for (;;) {
+        const auto ended = co_await control_.write([kept = options_.dead_letters_kept](storage::session& s) -> result<std::vector<execution_id>> {
+            return storage::expire(s, kept, expiry_batch);
+        });
+        counts_.statements.fetch_add(1, std::memory_order_relaxed);
+        if (!ended || ended->empty()) co_return;
+        counts_.ended[static_cast<std::size_t>(execution_status::timeout)].fetch_add(ended->size(), std::memory_order_relaxed);
+        if (options_.runs_ended) options_.runs_ended(*ended);
+    }
 }
 
 awaitable<void> membership::take_over()
 {
     for (;;) {
-        const auto n = co_await control_.write([self = self_.id(), age = options_.priority_age](storage::session& s) -> result<int> {
-            return storage::takeover(s, self, age, takeover_batch);
+        const auto n = co_await control_.write([self = self_.id(), age = options_.priority_age, kept = options_.dead_letters_kept](storage::session& s) -> result<int> {
+            return storage::takeover(s, self, age, takeover_batch, kept);
         });
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
         crash_point("takeover.after_commit");

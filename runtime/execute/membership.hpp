@@ -25,6 +25,8 @@ public:
         std::chrono::milliseconds priority_age{1000};
         int partition_days_ahead = 3;
         bool sole_instance = false;
+        std::chrono::milliseconds dead_letters_kept = storage::dead_letters_kept;    // where the job does not say
+        std::function<void(const std::vector<execution_id>& runs)> runs_ended{};     // by no instance: they waited too long. On the home core
     };
 
     membership(options o, core& home, database& control, identity& self, ledger& owned, catalog& jobs, executor& runs, claimer& claims, counters& counts);
@@ -57,6 +59,7 @@ private:
     awaitable<void> send_announcement();
     awaitable<void> act_on(storage::tick_answer tick);
     awaitable<void> take_over();
+    awaitable<void> expire();
     awaitable<void> return_strangers();
     awaitable<void> rejoin();
     void contact(bool made, deadline asked);

@@ -164,7 +164,21 @@ void settler::fill(const std::vector<finished*>& ends)
             columns_.next_ms.add_null();
         }
         if (end->leaves_notes) columns_.clean.add(end->id);
+        fill_failure(*end, static_cast<std::int32_t>(columns_.id.size()));
     }
+}
+
+void settler::fill_failure(const finished& end, std::int32_t number)
+{
+    const auto& definition = end.job->definition;
+    if (definition.breaker) columns_.watched.add(number);
+    if (end.result.status != execution_status::failed && end.result.status != execution_status::timeout) return;
+    columns_.failed_at.add(number);
+    columns_.category.add(static_cast<std::int16_t>(end.category));
+    columns_.details.add_text_or_null(end.details);
+    const auto& dead = definition.dead_letter;
+    columns_.kept.add(dead.enabled ? std::optional<std::int64_t>(dead.retention.value_or(options_.dead_letters_kept).count()) : std::nullopt);
+    columns_.next_wait_ms.add(definition.queue_timeout ? std::optional<std::int64_t>(definition.queue_timeout->count()) : std::nullopt);
 }
 
 void settler::account(const std::vector<finished*>& ends, const std::unordered_set<execution_id>& lost)

@@ -26,6 +26,9 @@ struct finished {
     steady_clock::time_point returned_at{};
     std::optional<milliseconds> retry_in{};          // the run goes on with a next attempt after this delay
     std::string actor{};                             // who ended it, where that was not its own work
+    job_version_ptr job{};                           // what is done about a failure: its dead letters, breaker and queue timeout
+    error_category category = error_category::permanent;    // of a failure
+    std::string details{};                           // of a failure, beyond its result: JSON text; empty: none
     bool leaves_notes = false;                       // live notes or a cancel request are to be cleared away
 };
 
@@ -36,6 +39,7 @@ public:
     struct options {
         storage::session_options session;
         std::chrono::milliseconds priority_age{1000};
+        std::chrono::milliseconds dead_letters_kept = storage::dead_letters_kept;    // where the job does not say
         std::size_t max_batch = 2000;
     };
     // What follows a commit. On the settling thread; must not block.
@@ -61,6 +65,8 @@ private:
     void commit_of(storage::session& s, instance_id owner, std::vector<finished*>& ends, bool again);
     bool try_commit(storage::session& s, instance_id owner, const std::vector<finished*>& ends, bool again);
     void fill(const std::vector<finished*>& ends);
+    // The columns of what failed, or is watched by a breaker; `number`: its place in the batch, from 1.
+    void fill_failure(const finished& end, std::int32_t number);
     // Which of these executions belong to somebody else by now.
     std::unordered_set<execution_id> lost_of(storage::session& s, instance_id owner, const std::vector<finished*>& ends,
                                              const std::vector<execution_id>& lost_extents, bool again);

@@ -19,6 +19,7 @@ struct submission {
     std::string correlation_id{};
     std::string tags{};                              // JSON object text; empty: none
     std::string trace_parent{};
+    std::optional<execution_id> replay_of{};
     // Where there is a key: the request as JSON text after its own defaults, which is what repeats are compared with (I1).
     std::string idempotency_key{};
     std::string key_request{};

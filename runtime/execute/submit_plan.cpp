@@ -20,6 +20,9 @@ struct likeness {
     auto operator<=>(const likeness&) const = default;
 };
 
+// What take_keys_1 makes the fingerprint of. No client's key begins with a space.
+const std::string fingerprint_mark = " ";
+
 likeness likeness_of(const submit_request& request, const submission& s)
 {
     return {s.job->lane, s.job->version, s.priority, s.scheduled_time, request.trigger, request.submitter};
@@ -46,6 +49,7 @@ submit_plan lay_out(const std::vector<const submit_request*>& requests, identity
         for (std::size_t i = 0; i < request.items.size(); ++i) {
             const submission& s = request.items[i];
             if (!s.idempotency_key.empty()) plan.keys.push_back({r, i, false});
+            if (s.job->definition.dedupe) plan.keys.push_back({r, i, false, true});
             const likeness like = likeness_of(request, s);
             if (!last_like || *last_like != like) {
                 const auto [at, fresh] = known.try_emplace(like, groups.size());
@@ -81,18 +85,20 @@ submit_plan lay_out(const std::vector<const submit_request*>& requests, identity
     return plan;
 }
 
-void fill(storage::submit_batch& c, const submit_plan& plan, const std::vector<const submit_request*>& requests)
+void fill(storage::submit_batch& c, const submit_plan& plan, const std::vector<const submit_request*>& requests, const lane_floors& floors)
 {
     c.clear();
     const bool keyed = !plan.keys.empty();
     bool any_correlation = false;
     bool any_tags = false;
     bool any_trace = false;
+    bool any_replay = false;
     for (const auto& p : plan.places) {
         const submission& s = requests[p.request]->items[p.item];
         any_correlation = any_correlation || !s.correlation_id.empty();
         any_tags = any_tags || !s.tags.empty();
         any_trace = any_trace || !s.trace_parent.empty();
+        any_replay = any_replay || s.replay_of;
     }
     for (const auto& p : plan.places) {
         const submission& s = requests[p.request]->items[p.item];
@@ -107,7 +113,12 @@ void fill(storage::submit_batch& c, const submit_plan& plan, const std::vector<c
         if (any_correlation) c.correlation.add_text_or_null(s.correlation_id);
         if (any_tags) c.tags.add_text_or_null(s.tags);
         if (any_trace) c.trace.add_text_or_null(s.trace_parent);
+        if (any_replay) s.replay_of ? c.replay_of.add(*s.replay_of) : c.replay_of.add_null();
     }
+    const bool any_wait = std::any_of(plan.extents.begin(), plan.extents.end(), [&](const auto& x) {
+        const auto& p = plan.places[x.first];
+        return requests[p.request]->items[p.item].job->definition.queue_timeout.has_value();
+    });
     for (const auto& x : plan.extents) {
         const auto& p = plan.places[x.first];
         const submit_request& request = *requests[p.request];
@@ -123,12 +134,20 @@ void fill(storage::submit_batch& c, const submit_plan& plan, const std::vector<c
         c.trigger.add(static_cast<std::int16_t>(request.trigger));
         c.eligible.add(s.scheduled_time);
         c.submitter.add_text_or_null(request.submitter == "local" ? std::string_view() : std::string_view(request.submitter));
+        if (any_wait) c.wait_ms.add(s.job->definition.queue_timeout ? std::optional<std::int64_t>(s.job->definition.queue_timeout->count()) : std::nullopt);
+        if (floors.any()) c.from.add(floors.of(s.job->lane));
     }
+    const bool any_fingerprint = std::any_of(plan.keys.begin(), plan.keys.end(), [](const auto& k) { return k.fingerprint; });
     for (const auto& k : plan.keys) {
         const submit_request& request = *requests[k.request];
         c.key_tenant.add(request.tenant.value);
-        c.key.add(std::string_view(k.whole_request ? request.batch_key : request.items[k.item].idempotency_key));
-        c.key_request.add(std::string_view(k.whole_request ? request.batch_key_request : request.items[k.item].key_request));
+        const submission& s = request.items[k.item];
+        c.key.add(std::string_view(k.whole_request ? request.batch_key : k.fingerprint ? fingerprint_mark : s.idempotency_key));
+        c.key_request.add(std::string_view(k.whole_request ? request.batch_key_request : k.fingerprint ? s.parameters : s.key_request));
+        if (any_fingerprint) {
+            c.key_job.add(s.job->job.value);
+            c.key_version.add(static_cast<std::int32_t>(s.job->version));
+        }
         c.key_unit.add(static_cast<std::int32_t>(k.request) + 1);
         c.key_execution.add(plan.ids[k.request][k.item]);
         if (k.whole_request) {

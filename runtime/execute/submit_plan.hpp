@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/execute/identity.hpp"
+#include "runtime/execute/lane_floors.hpp"
 #include "runtime/execute/submit.hpp"
 #include "storage/queue_store.hpp"
 
@@ -29,6 +30,7 @@ struct submit_plan {
         std::size_t request;
         std::size_t item;                            // of a batch key: 0
         bool whole_request;
+        bool fingerprint = false;                    // of the item: its job has `dedupe`
     };
 
     std::vector<place> places;                       // in the order of ids
@@ -41,7 +43,7 @@ struct submit_plan {
 // execution_id::max_ordinal executions together.
 submit_plan lay_out(const std::vector<const submit_request*>& requests, identity::block block, int slots);
 
-// The columns of the statement.
-void fill(storage::submit_batch& columns, const submit_plan& plan, const std::vector<const submit_request*>& requests);
+// The columns of the statement. `floors`: from where on a lane has to be looked at.
+void fill(storage::submit_batch& columns, const submit_plan& plan, const std::vector<const submit_request*>& requests, const lane_floors& floors);
 
 }

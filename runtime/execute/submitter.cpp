@@ -54,8 +54,8 @@ struct submitter::plan {
     int slots = 0;                                   // taken for it
 };
 
-submitter::submitter(options o, identity& self, slots& free, ledger& owned, executor& runs, counters& counts, listeners tell)
-    : options_(std::move(o)), self_(self), free_(free), owned_(owned), runs_(runs), counts_(counts), tell_(std::move(tell)),
+submitter::submitter(options o, identity& self, slots& free, ledger& owned, const lane_floors& floors, executor& runs, counters& counts, listeners tell)
+    : options_(std::move(o)), self_(self), free_(free), owned_(owned), floors_(floors), runs_(runs), counts_(counts), tell_(std::move(tell)),
       commits_({options_.session, options_.max_waiting, options_.max_batch}, [this](storage::session& s, std::vector<item>& batch) { commit(s, batch); })
 {
 }
@@ -146,7 +146,7 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
             std::optional<storage::submit_reply> reply;
             if (in_doubt) reply = read_back(s, p);
             if (!reply) {
-                fill(columns_, p.layout, p.requests);
+                fill(columns_, p.layout, p.requests, floors_);
                 crash_point("submit.before_commit");
                 reply = storage::submit(s, p.owner, p.slots, options_.priority_age, options_.key_ttl, columns_);
                 counts_.statements.fetch_add(1, std::memory_order_relaxed);
@@ -231,9 +231,11 @@ std::optional<storage::submit_reply> submitter::read_back(storage::session& s, p
         const auto& key = p.layout.keys[k];
         if (there.contains(p.layout.ids[key.request][key.item])) continue;
         const auto& request = *p.requests[key.request];
-        const auto& text = key.whole_request ? request.batch_key : request.items[key.item].idempotency_key;
-        const auto& asked = key.whole_request ? request.batch_key_request : request.items[key.item].key_request;
-        if (auto used = storage::read_key(s, request.tenant, text, asked)) {
+        const auto& one = request.items[key.item];
+        auto used = key.fingerprint ? storage::read_fingerprint(s, request.tenant, one.job->job, one.job->version, one.parameters)
+                                    : storage::read_key(s, request.tenant, key.whole_request ? request.batch_key : one.idempotency_key,
+                                                        key.whole_request ? request.batch_key_request : one.key_request);
+        if (used) {
             used->key = static_cast<int>(k) + 1;
             reply.keys.push_back(std::move(*used));
         }
@@ -330,6 +332,10 @@ void submitter::answer_keys(storage::session& s, const plan& p, const storage::s
         const auto& key = p.layout.keys[static_cast<std::size_t>(used.key) - 1];
         auto& answer = answers[key.request];
         const auto& request = *p.requests[key.request];
+        if (used.come_again) {
+            if (answer) answer = error{errc::overloaded, "An equal submission of this job was refused at the same moment. Try again.", {}, std::chrono::seconds{1}};
+            continue;
+        }
         if (!used.same_request) {
             const auto& text = key.whole_request ? request.batch_key : request.items[key.item].idempotency_key;
             error refused = answer ? error{errc::idempotency_key_reused, "The idempotency key was used before with another request; use a new key for a new request."}

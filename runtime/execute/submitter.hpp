@@ -4,6 +4,7 @@
 #include "runtime/execute/executor.hpp"
 #include "runtime/execute/group_commit.hpp"
 #include "runtime/execute/identity.hpp"
+#include "runtime/execute/lane_floors.hpp"
 #include "runtime/execute/ledger.hpp"
 #include "runtime/execute/slots.hpp"
 #include "runtime/execute/submit.hpp"
@@ -38,7 +39,7 @@ public:
         std::function<void()> start_in_doubt;            // a commit was given up that may have given this instance something to run
     };
 
-    submitter(options o, identity& self, slots& free, ledger& owned, executor& runs, counters& counts, listeners tell);
+    submitter(options o, identity& self, slots& free, ledger& owned, const lane_floors& floors, executor& runs, counters& counts, listeners tell);
 
     // Resumes the caller on its core, after the commit.
     awaitable<submit_answer> submit(submit_request request);
@@ -92,6 +93,7 @@ private:
     identity& self_;
     slots& free_;
     ledger& owned_;
+    const lane_floors& floors_;
     executor& runs_;
     counters& counts_;
     listeners tell_;

@@ -12,8 +12,9 @@ queue_database::queue_database() : service_(service_options()), superuser_(std::
 
 queue_job queue_database::job(std::string_view job_id, queue_job_options o)
 {
-    const auto made = rows(fmt::format("select job_key, version, lane_of({0}, job_key) from put_job_1({0}, '{1}', '{{}}', {2}::smallint, {3}, true, 'test', '', null)",
-                                       o.tenant.value, job_id, o.max_attempts, o.idempotent));
+    const auto made = rows(fmt::format("select job_key, version, lane_of({0}, job_key) from put_job_1({0}, '{1}', '{{}}', "
+                                       "jsonb_build_object('max_attempts', {2}, 'idempotent', {3}) || '{4}', true, 'test', '', null)",
+                                       o.tenant.value, job_id, o.max_attempts, o.idempotent, o.rules));
     return {o.tenant, {made[0][0].as<int>()}, {made[0][2].as<int>()}, made[0][1].as<int>()};
 }
 

@@ -22,6 +22,7 @@ struct queue_job_options {
     int max_attempts = 3;
     bool idempotent = false;
     tenant_key tenant = default_tenant;
+    std::string rules = "{}";            // further members of put_job_1's p_rules
 };
 
 // A migrated database with partitions for today, a session such as the service has, and a superuser who looks and prepares.

@@ -5,18 +5,25 @@ begin
     if has_role('rowlock_app') then
         grant usage on schema rowlock to rowlock_app;
         -- No UPDATE, DELETE or TRUNCATE on history.
-        grant select, insert on executions, results, job_versions, checkpoints, artifacts, extra_transitions to rowlock_app;
+        grant select, insert on executions, results, job_versions, checkpoints, artifacts, extra_transitions, manual_retries, breaker_changes to rowlock_app;
+        grant select, insert, update, delete on errors, dead_letters to rowlock_app;
+        grant select, insert, update on breakers to rowlock_app;
         grant select, insert, update, delete on extents, limits, cancel_requests, idempotency_keys, live_notes to rowlock_app;
+        grant select, insert, update, delete on callbacks, callback_signatures to rowlock_app;   -- and nobody else: there are secrets in it
         grant select, insert on logs to rowlock_app;
         grant select, insert, update on jobs, lanes, instances, tenants, tokens to rowlock_app;
-        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_queue, v_jobs, v_job_versions, v_limits to rowlock_app;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes to rowlock_app;
         grant select on migrations to rowlock_app;      -- `serve` looks whether the database is up to date
+        -- The functions of retention delete in the name of the owner, and note it there.
+        grant select on v_retention, v_history_days, history_days, retention_log to rowlock_app;
+        grant select, update on retention_state to rowlock_app;
         grant usage on all sequences in schema rowlock to rowlock_app;
         grant execute on all functions in schema rowlock to rowlock_app;
     end if;
     if has_role('rowlock_auditor') then
         grant usage on schema rowlock to rowlock_auditor;
-        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_queue, v_jobs, v_job_versions, v_limits to rowlock_auditor;
+        grant select on v_retention, v_history_days to rowlock_auditor;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes to rowlock_auditor;
     end if;
 end $$;
 revoke execute on all functions in schema rowlock from public;
@@ -24,7 +31,9 @@ revoke execute on all functions in schema rowlock from public;
 do $$
 begin
     if has_role('rowlock_auditor') then
-        grant execute on function status_name(smallint), trigger_type_name(smallint), result_status_name(smallint), rfc3339(timestamptz) to rowlock_auditor;
+        grant execute on function status_name(smallint), trigger_type_name(smallint), result_status_name(smallint), rfc3339(timestamptz),
+            error_category_name(smallint), fingerprint_of(int, int, jsonb), breaker_state(boolean, timestamptz, timestamptz), slice_of(timestamptz, interval),
+            slices_at(int[], bigint, bigint), clock() to rowlock_auditor;
     end if;
 end $$;
 
@@ -32,9 +41,16 @@ comment on view v_executions is 'Every execution (one attempt at a job), queued,
 comment on view v_runs is 'Every run: an execution and its retries. Its status is that of its last attempt.';
 comment on view v_transitions is 'Every change of state of every execution: when, from what to what, by whom, and why. Order by at, step.';
 comment on view v_checkpoints is 'The checkpoints that executions have saved; the bytes are served by the API.';
+comment on view v_artifacts is 'Files that runs have declared finished: hashed, read-only, never overwritten.';
 comment on view v_queue is 'What waits and what runs: one row for each contiguous group of executions that are admitted alike.';
 comment on view v_jobs is 'The jobs with their current definitions.';
 comment on view v_job_versions is 'Every version of every definition: by whom, when and why.';
+comment on view v_retention is 'Everything that retention has deleted: when, what, how much of it, and why.';
+comment on view v_history_days is 'The days of history that have been looked at: what is left of each, and why it is still there.';
+comment on view v_errors is 'What went wrong: failed attempts, and what else had to be recorded, by error queue. Kept for a while; the history of attempts is v_executions.';
+comment on view v_dead_letters is 'Runs that have failed for good, until somebody retries them or their time is up.';
+comment on view v_breakers is 'Circuit breakers: an open one keeps executions waiting.';
+comment on view v_breaker_changes is 'When breakers opened and closed, and why.';
 comment on view v_limits is 'Limits on what runs at once, with what is in use.';
 
 do $$
@@ -93,14 +109,29 @@ begin
         ('approval_ref', 'The approval that it was run under.'),
         ('at', 'When.'), ('from_status', 'Null for the first.'), ('to_status', 'The state it went to.'), ('actor', 'Who did it.'),
         ('reason', 'Why.'), ('step', 'Orders what happened at the same moment.'),
-        ('checkpoint_number', 'Counts the checkpoints of the run, from 1.'), ('size_bytes', 'Its size.'), ('sha256', 'Of its bytes, in hex.'),
+        ('checkpoint_number', 'Counts the checkpoints of the run, from 1.'), ('size_bytes', 'Its size.'), ('name', 'Its path below the directory of the run.'), ('sha256', 'Of its bytes, in hex.'),
         ('stage', 'What the job called this point.'), ('created_time', 'When it was made.'),
         ('first_execution_id', 'The group begins with it.'), ('last_execution_id', 'The group ends with it; of a run: its last attempt.'),
         ('executions', 'How many of the group have not ended.'), ('eligible_time', 'From when on it may run.'), ('claimed_time', 'When its instance claimed it.'),
         ('enabled', 'May it be submitted?'), ('author', 'Who made this version.'), ('changed_time', 'When the current version was made.'),
         ('definition', 'As it was given, normalised.'),
+        ('what', 'What was deleted: a whole day, whole runs, or what hung on them.'), ('day', 'The day (UTC) whose executions they were or are.'),
+        ('first_id', 'What was deleted lay from this id on.'), ('last_id', 'What was deleted lay up to this id.'),
+        ('row_count', 'How many rows; of days and runs: how many executions.'),
+        ('executions_left', 'How many are still there; null: not counted yet.'), ('executions_dropped', 'How many retention has deleted.'),
+        ('pinned_by', 'Why the day was not dropped at the last look.'), ('dropped_time', 'When the whole day was dropped.'),
         ('kind', 'What the limit is on: global, tenant, job, job_type, pool or lane.'), ('key', 'Which one.'), ('max_running', 'At most so many run at once.'),
-        ('in_use', 'So many run now.')) x (name, meaning)
+        ('in_use', 'So many run now.'),
+        ('error_id', 'The error; that of a failed attempt has the id of its execution.'), ('queue', 'scheduling_errors, dependency_errors or execution_errors.'),
+        ('error_category', 'TRANSIENT, PERMANENT or TIMEOUT.'), ('will_retry', 'Has the attempt been followed by another?'),
+        ('next_retry_time', 'When that was or is to be.'), ('details', 'What else is known of this kind of error.'),
+        ('dead_letter_id', 'The execution_id of the final attempt.'), ('expires_at', 'When it is swept away.'),
+        ('retried_time', 'When somebody retried it.'), ('retried_by', 'Who did.'), ('retried_as', 'The attempt that was made.'),
+        ('state', 'CLOSED, OPEN or HALF_OPEN.'), ('failures', 'That were counted, in a row or within the window.'), ('opened_at', 'When it opened; null: it is closed.'),
+        ('next_probe_at', 'When it lets the first through again.'), ('failure_threshold', 'It opens at so many failures, or counts a rate from so many ends on.'),
+        ('failure_rate', 'It opens when this part of what ended has failed; null: at failures in a row.'), ('window_seconds', 'Older failures do not count.'),
+        ('open_seconds', 'For so long it lets nothing through.'), ('half_open_max', 'Then so many at a time, until one succeeds.'), ('probes', 'So many run now to try it.'),
+        ('from_state', 'The state it left.'), ('to_state', 'The state it went to.')) x (name, meaning)
     loop
         execute (select coalesce(string_agg(format('comment on column rowlock.%I.%I is %L', v.relname, c.name, c.meaning), '; '), 'select 1')
                  from pg_class v join pg_namespace n on n.oid = v.relnamespace join pg_attribute a on a.attrelid = v.oid

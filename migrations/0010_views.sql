@@ -1,22 +1,12 @@
 -- What users read: stable views and the JSON of the API, and the invariants.
 
--- The attempts of a run, by number. Each result names the next attempt, so no index on run_id is needed.
-create function attempts_of(p_run uuid) returns table (execution_id uuid, attempt_number smallint) language sql stable as $$
-    with recursive chain as (
-        select e.execution_id, e.attempt_number from executions e where e.execution_id = p_run
-        union all
-        select e.execution_id, e.attempt_number from chain c
-        join results r on r.execution_id = c.execution_id
-        join executions e on e.execution_id = r.next_execution_id)
-    select execution_id, attempt_number from chain $$;
-
 create view v_executions as
 select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
        j.job_id, e.job_version, t.tenant_id,
        status_name(coalesce(r.status, case when not s.ready then 1 when s.owner is null then 2 else 3 end::smallint)) as status,
        trigger_type_name(e.trigger_type) as trigger_type, e.trigger_id,
        coalesce(e.parameters::jsonb, '{}') as parameters,
-       encode(sha256(convert_to(e.job_key || ':' || e.job_version || ':' || coalesce(e.parameters::jsonb, '{}')::text, 'UTF8')), 'hex') as fingerprint,
+       fingerprint_of(e.job_key, e.job_version, e.parameters::jsonb) as fingerprint,
        e.priority, coalesce(e.tags, '{}') as tags, e.scheduled_time,
        case when not s.ready then null when r.started_at is null and r.completed_at < e.scheduled_time then null
             else greatest(e.submitted_at, e.scheduled_time) end as queued_time,
@@ -28,19 +18,23 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
        result_status_name(r.status) as result_status, r.exit_code, r.error_code, r.error_message, r.records_processed, r.records_failed,
        extract(epoch from coalesce(r.returned_at, r.completed_at) - r.started_at)::float8 as duration_seconds,
        r.metrics::jsonb as metrics, r.outputs::jsonb as outputs, r.termination, r.returned_at as returned_time,
-       r.next_execution_id,
+       coalesce(r.next_execution_id, (select m.next_execution_id from manual_retries m where m.execution_id = r.execution_id)) as next_execution_id,
        (select n.progress from live_notes n where n.execution_id = e.execution_id) as progress,
        (select n.heartbeat_at from live_notes n where n.execution_id = e.execution_id) as heartbeat_time,
        case when r.execution_id is not null or s.owner is not null then null
             when not s.ready then jsonb_build_object('rule', case e.trigger_type when 5 then 'backoff' else 'schedule' end,
                                                      'detail', 'eligible at ' || rfc3339(s.eligible_at), 'eligible_at', rfc3339(s.eligible_at))
             when l.paused then jsonb_build_object('rule', 'paused', 'detail', 'the job is paused')
+            when b.is_open then jsonb_build_object('rule', 'breaker', 'detail', 'the circuit breaker ' || b.key || case when b.next_probe_at > clock()
+                    then ' is open until ' || rfc3339(b.next_probe_at) else ' is half open, and lets ' || b.half_open_max || ' at a time through' end,
+                'key', b.key, 'state', breaker_state(b.is_open, b.next_probe_at, clock()), 'next_probe_at', rfc3339(b.next_probe_at))
             else jsonb_build_object('rule', 'capacity', 'detail', 'waits for a free slot of an instance') end as waiting_on,
        e.trace_parent, e.plan_run_id, e.node_id, e.ordering_key, e.contract_ref, e.approval_ref
 from executions e
 join jobs j on j.job_key = e.job_key
 join tenants t on t.tenant_key = e.tenant_key
 left join lanes l on l.lane_id = e.lane_id
+left join breakers b on b.breaker_id = l.breaker_id
 left join results r on r.execution_id = e.execution_id
 left join lateral (select x.* from (select x.* from extents x where x.lo <= e.execution_id order by x.lo desc limit 1) x
                    where r.execution_id is null and x.hi >= e.execution_id) s on true;
@@ -56,7 +50,8 @@ cross join lateral (
         union all
         select e.execution_id, e.attempt_number from chain c
         join results r on r.execution_id = c.execution_id
-        join executions e on e.execution_id = r.next_execution_id)
+        left join manual_retries m on m.execution_id = c.execution_id
+        join executions e on e.execution_id = coalesce(r.next_execution_id, m.next_execution_id))
     select c.execution_id from chain c order by c.attempt_number desc limit 1) a
 join lateral (select * from v_executions v where v.execution_id = a.execution_id) last on true
 where f.attempt_number = 1;
@@ -85,6 +80,10 @@ create view v_checkpoints as
 select c.execution_id, c.run_id, c.checkpoint_number, octet_length(c.body) as size_bytes, encode(c.sha256, 'hex') as sha256, c.stage, c.created_time
 from checkpoints c;
 
+create view v_artifacts as
+select a.run_id, a.execution_id, a.name, a.sha256, a.size_bytes, a.created_time
+from artifacts a;
+
 create view v_queue as
 select s.lo as first_execution_id, s.hi as last_execution_id, s.remaining as executions, t.tenant_id, j.job_id,
        status_name(case when not s.ready then 1 when s.owner is null then 2 else 3 end::smallint) as status,
@@ -101,7 +100,47 @@ select j.job_id, t.tenant_id, v.version, v.author, v.reason, v.created_at as cre
 from job_versions v join jobs j on j.job_key = v.job_key join tenants t on t.tenant_key = j.tenant_key;
 
 create view v_limits as
-select scope as kind, key, max_running, in_use from limits;
+select scope as kind, key, max_running, in_use from limits where scope <> 'breaker';
+
+-- What went wrong, by queue. A failed attempt's own words are in its result.
+create view v_errors as
+select x.error_id, (array['scheduling_errors', 'dependency_errors', 'execution_errors'])[x.queue] as queue, t.tenant_id, j.job_id,
+       x.execution_id, e.run_id, e.attempt_number, error_category_name(x.category) as error_category,
+       coalesce(x.error_code, r.error_code) as error_code, coalesce(x.error_message, r.error_message) as error_message,
+       x.error_code is null and coalesce(r.next_execution_id, m.next_execution_id) is not null as will_retry,
+       case when x.error_code is null then n.eligible_time end as next_retry_time,
+       x.created_at as created_time, coalesce(x.details, '{}') as details
+from errors x
+join tenants t on t.tenant_key = x.tenant_key
+left join jobs j on j.job_key = x.job_key
+left join executions e on e.execution_id = x.execution_id
+left join results r on r.execution_id = x.execution_id and x.error_code is null
+left join manual_retries m on m.execution_id = r.execution_id
+left join lateral (select coalesce(n.scheduled_time, n.submitted_at) as eligible_time from executions n
+                   where n.execution_id = coalesce(r.next_execution_id, m.next_execution_id)) n on true;
+
+-- Final failures that somebody has to look at.
+create view v_dead_letters as
+select d.dead_letter_id, d.dead_letter_id as execution_id, d.run_id, t.tenant_id, j.job_id, e.job_version, e.attempt_number, r.error_code, r.error_message,
+       coalesce(e.parameters::jsonb, '{}') as parameters, d.created_at as created_time, d.expires_at, d.status, d.retried_at as retried_time, d.retried_by,
+       m.next_execution_id as retried_as
+from dead_letters d
+join tenants t on t.tenant_key = d.tenant_key
+join jobs j on j.job_key = d.job_key
+join executions e on e.execution_id = d.dead_letter_id
+join results r on r.execution_id = d.dead_letter_id
+left join manual_retries m on m.execution_id = d.dead_letter_id;
+
+create view v_breakers as
+select b.key, t.tenant_id, breaker_state(b.is_open, b.next_probe_at, clock()) as state,
+       case when b.is_open then b.failures_when_opened else (select sum(f)::int from unnest(slices_at(b.failed, b.slice, slice_of(clock(), b.window_))) f) end as failures,
+       b.opened_at, b.next_probe_at, b.failure_threshold, b.failure_rate,
+       extract(epoch from b.window_)::float8 as window_seconds, extract(epoch from b.open_for)::float8 as open_seconds, b.half_open_max, l.in_use as probes, b.fence
+from breakers b join tenants t on t.tenant_key = b.tenant_key join limits l on l.limit_id = b.limit_id;
+
+create view v_breaker_changes as
+select b.key, t.tenant_id, c.at, c.from_state, c.to_state, c.fence, c.actor, c.reason
+from breaker_changes c join breakers b on b.breaker_id = c.breaker_id join tenants t on t.tenant_key = b.tenant_key;
 
 -- The execution as the API shows it: one place for its shape.
 create function execution_json_1(v v_executions) returns json language sql stable as $$
@@ -151,6 +190,12 @@ create function violations() returns table (rule text, detail text) language sql
         where r.next_execution_id is not null and e.execution_id is null
     union all select 'owned by nobody', s.lo::text from extents s left join instances i on i.instance_id = s.owner
         where s.owner is not null and (i.state is null or i.state = 'GONE')
+    union all select 'a retry of what goes on by itself', m.execution_id::text from manual_retries m left join results r on r.execution_id = m.execution_id
+        where r.execution_id is null or r.next_execution_id is not null or r.status in (5, 9)
+    union all select 'a dead letter of no final failure', d.dead_letter_id::text from dead_letters d left join results r on r.execution_id = d.dead_letter_id
+        where r.execution_id is null or r.next_execution_id is not null or r.status not in (6, 7)
+    union all select 'a dead letter says that it was retried, and was not, or the other way round', d.dead_letter_id::text from dead_letters d
+        left join manual_retries m on m.execution_id = d.dead_letter_id where (d.status = 'RETRIED') <> (m.execution_id is not null)
     union all select 'a key names no execution', k.tenant_key || ' ' || k.key from idempotency_keys k left join executions e using (execution_id)
         where e.execution_id is null
     union all select 'a key names another tenant''s execution', k.tenant_key || ' ' || k.key from idempotency_keys k join executions e using (execution_id)
