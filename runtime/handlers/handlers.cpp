@@ -2,6 +2,7 @@
 
 #include "runtime/handlers/failure.hpp"
 #include "runtime/handlers/http.hpp"
+#include "runtime/handlers/http_stop.hpp"
 #include "runtime/handlers/process.hpp"
 #include "runtime/handlers/stopped.hpp"
 
@@ -33,6 +34,21 @@ awaitable<outcome> sleep_for(attempt& a, milliseconds duration)
     co_return outcome{};
 }
 
+struct instant {
+    int attempt_number;
+
+    std::optional<outcome> operator()(const noop_handler&) const { return outcome{}; }
+    std::optional<outcome> operator()(const fail_handler& h) const { return outcome_of(h, attempt_number); }
+    std::optional<outcome> operator()(const sleep_handler&) const { return std::nullopt; }
+    std::optional<outcome> operator()(const process_handler&) const { return std::nullopt; }
+    std::optional<outcome> operator()(const http_handler&) const { return std::nullopt; }
+};
+
+std::optional<outcome> instant_outcome(const assignment& work)
+{
+    return std::visit(instant{work.attempt_number}, work.job->definition.handler);
+}
+
 // Picks what performs each form. The parameters outlive the coroutine that it returns: they are the attempt's.
 struct performer {
     attempt& a;
@@ -46,18 +62,8 @@ struct performer {
     awaitable<outcome> operator()(const http_handler& h) const { return http.call(a, h); }
 
 private:
-    awaitable<outcome> at_once() const { return ready(*outcome_at_once(a.work())); }
+    awaitable<outcome> at_once() const { return ready(*instant_outcome(a.work())); }
     static awaitable<outcome> ready(outcome o) { co_return o; }
-};
-
-struct instant {
-    int attempt_number;
-
-    std::optional<outcome> operator()(const noop_handler&) const { return outcome{}; }
-    std::optional<outcome> operator()(const fail_handler& h) const { return outcome_of(h, attempt_number); }
-    std::optional<outcome> operator()(const sleep_handler&) const { return std::nullopt; }
-    std::optional<outcome> operator()(const process_handler&) const { return std::nullopt; }
-    std::optional<outcome> operator()(const http_handler&) const { return std::nullopt; }
 };
 
 }
@@ -71,12 +77,35 @@ handlers::~handlers() = default;
 
 awaitable<outcome> handlers::perform(attempt& a)
 {
+    const auto& definition = a.work().job->definition;
+    return definition.before || definition.after ? perform_between_hooks(a) : work(a);
+}
+
+awaitable<outcome> handlers::perform_between_hooks(attempt& a)
+{
+    const auto& definition = a.work().job->definition;
+    if (definition.before) {
+        if (auto refused = co_await http_->before(a, *definition.before)) co_return std::move(*refused);
+    }
+    auto result = co_await work(a);
+    // What goes on elsewhere has not ended.
+    const bool has_ended = a.stopped() == stop_reason::none || ends_the_work(a.stopped());
+    if (definition.after && has_ended) {
+        co_await http_->after(a, *definition.after, a.stopped() == stop_reason::none ? result.status : stopped_outcome(a.stopped()).status);
+    }
+    co_return result;
+}
+
+awaitable<outcome> handlers::work(attempt& a)
+{
     return std::visit(performer{a, *process_, *http_}, a.work().job->definition.handler);
 }
 
 std::optional<outcome> outcome_at_once(const assignment& work)
 {
-    return std::visit(instant{work.attempt_number}, work.job->definition.handler);
+    const auto& definition = work.job->definition;
+    if (definition.before || definition.after) return std::nullopt;
+    return instant_outcome(work);
 }
 
 }

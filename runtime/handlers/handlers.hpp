@@ -1,8 +1,11 @@
 #pragma once
 
 #include "runtime/handlers/attempt.hpp"
+#include "runtime/handlers/callbacks.hpp"
+#include "runtime/handlers/http_status.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,7 +27,11 @@ struct process_options {
 struct http_options {
     bool allow_private_addresses = false;
     int max_idle_connections = 64;                   // kept alive per core
-    milliseconds grace{0};
+    milliseconds grace{10'000};                      // for a target to stop, once its attempt is to
+    milliseconds longest_look{30'000};               // for one request for the status of a job
+    // Evaluates SQL/JSON paths. Errors: invalid_request where the body or a path is no good; others where the database is away.
+    std::function<awaitable<result<status_answer>>(status_question)> evaluate{};
+    callback_functions callbacks{};
 };
 
 // What runs the work of one core. Made, used and destroyed on that core.
@@ -33,17 +40,20 @@ public:
     handlers(io_executor executor, const process_options& process, const http_options& http);
     ~handlers();
 
-    // Does the work of one attempt and says what came of it. Never throws for what the work does: that is an outcome. A stop
+    // Does the work of one attempt, between its hooks, and says what came of it. Never throws for what the work does: that is an outcome. A stop
     // request ends it within its grace; the status it returns then does not count, its `termination` does.
     awaitable<outcome> perform(attempt& a);
 
 private:
+    awaitable<outcome> perform_between_hooks(attempt& a);
+    awaitable<outcome> work(attempt& a);
+
     std::unique_ptr<process_runner> process_;
     std::unique_ptr<http_caller> http_;
     io_executor executor_;
 };
 
-// The outcome of work that needs no waiting (noop, fail): such executions need no coroutine. Pure.
+// The outcome of work that needs no waiting (noop, fail, without hooks): such executions need no coroutine. Pure.
 std::optional<outcome> outcome_at_once(const assignment& work);
 
 }

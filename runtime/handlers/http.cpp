@@ -1,138 +1,195 @@
 #include "runtime/handlers/http.hpp"
 
-#include "runtime/handlers/address_rules.hpp"
+#include "runtime/handlers/http_further_request.hpp"
+#include "runtime/handlers/http_poll.hpp"
 #include "runtime/handlers/http_reply.hpp"
-#include "runtime/handlers/name_lookup.hpp"
+#include "runtime/handlers/http_stop.hpp"
+#include "runtime/handlers/http_webhook.hpp"
+#include "runtime/handlers/readable.hpp"
 #include "runtime/handlers/stopped.hpp"
 
 #include <algorithm>
-#include <boost/asio/error.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/system/system_error.hpp>
 #include <fmt/format.h>
 
 namespace rowlock::runtime {
 
 namespace {
 
-constexpr std::chrono::seconds longest_call{300};    // of a job without a timeout
+constexpr std::chrono::seconds longest_call{300};    // of a job that no timeout ends
 // The runtime stops an attempt at its deadline and says TIMEOUT; our own bound comes after it, for the case that it does not.
 constexpr std::chrono::seconds after_the_deadline{2};
-constexpr std::chrono::seconds idle_time{60};
+// A hook after the work leaves this much of the attempt's time, so that it cannot turn success into a timeout.
+constexpr std::chrono::milliseconds before_the_deadline{250};
+constexpr std::size_t quoted_bytes = 1000;
 
-deadline bound(deadline until)
+deadline bound(const attempt& a)
 {
-    return until == no_deadline ? steady_clock::now() + longest_call : until + after_the_deadline;
+    if (a.until() != no_deadline) return a.until() + after_the_deadline;
+    // What is only warned of its timeout may at least take that long.
+    const auto now = steady_clock::now();
+    return (a.told_until() == no_deadline ? now : std::max(now, a.told_until())) + longest_call;
 }
 
-// What a wait comes to once the attempt is to stop. The caller says what really became of it.
-failure given_up()
+bool is_success(const http_reply& reply)
 {
-    return {"CANCELLED", "the attempt was stopped"};
+    return reply.status >= 200 && reply.status < 300;
 }
 
-// While it lives, a stop request cancels `what`, which is being waited for.
-template <class Waiting>
-class stops {
-public:
-    stops(attempt& a, Waiting& what) : attempt_(a)
-    {
-        attempt_.on_stop([&what] { what.cancel(); });
-    }
-    ~stops() { attempt_.on_stop({}); }
-    stops(const stops&) = delete;
-    stops& operator=(const stops&) = delete;
-
-private:
-    attempt& attempt_;
-};
-
-}
-
-http_caller::http_caller(io_executor executor, http_options options)
-    : executor_(executor), options_(options), pool_(executor, options.max_idle_connections, idle_time)
+first_answer answer_of(http_answer from)
 {
+    first_answer first{.from = std::move(from.from)};
+    if (auto object = as_object(from.reply.body)) first.body = std::move(*object);
+    if (const auto* location = find_header(from.reply.headers, "Location")) first.location = *location;
+    return first;
 }
+
+// A target that shows what it was sent would bring the secret into the history.
+void hide(std::string& text, const std::string& secret)
+{
+    if (secret.empty()) return;
+    for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at)) text.replace(at, secret.size(), "***");
+}
+
+http_handler handler_of(const http_hook& hook)
+{
+    return {.url = hook.url, .method = hook.method, .headers = hook.headers};
+}
+
+}
+
+http_caller::http_caller(io_executor executor, http_options options) : options_(std::move(options)), sender_(executor, options_) {}
 
 awaitable<outcome> http_caller::call(attempt& a, const http_handler& handler)
 {
+    switch (handler.completion) {
+    case http_completion::reply: return call_for_reply(a, handler);
+    case http_completion::poll: return call_and_poll(a, handler);
+    case http_completion::webhook: return call_and_listen(a, handler);
+    }
+    return call_for_reply(a, handler);
+}
+
+awaitable<attempted<http_call>> http_caller::start_call(attempt& a, const http_handler& handler, const callback_address* callback)
+{
     std::optional<checkpoint_data> checkpoint;
-    if (a.work().attempt_number > 1 && !handler.body) {
+    if (a.may_resume() && !handler.body) {
         auto last = co_await a.records().last_checkpoint();
-        if (!last) co_return failed({"STATE_CORRUPTION", "the run's last checkpoint could not be read: " + last.error().detail});
+        if (!last) co_return failure("STATE_CORRUPTION", "the run's last checkpoint could not be read: " + last.error().detail);
         checkpoint = std::move(*last);
     }
-    auto call = make_call(handler, a.work(), told_deadline(a.until()), checkpoint);
-    if (!call) co_return failed(call.error());
+    co_return make_call(handler, a.work(), told_deadline(a.told_until()), checkpoint, callback);
+}
 
-    auto reply = co_await follow(a, handler, std::move(*call), bound(a.until()));
-    if (a.stopped() != stop_reason::none) co_return stopped_outcome(a.stopped());
-    // A cancelled coroutine sees its connection fail; that says nothing about the job.
-    const auto cancellation = co_await boost::asio::this_coro::cancellation_state;
-    if (cancellation.cancelled() != boost::asio::cancellation_type::none) throw boost::system::system_error(boost::asio::error::operation_aborted);
-    if (!reply) co_return failed(reply.error());
-    auto end = conclude(*reply, wall_clock());
+awaitable<outcome> http_caller::call_for_reply(attempt& a, const http_handler& handler)
+{
+    auto call = co_await start_call(a, handler, nullptr);
+    if (!call) co_return failed(call.error());
+    auto answer = co_await sender_.send(interruption(a), handler, std::move(*call), bound(a));
+    if (a.stopped() != stop_reason::none) {
+        // The call was cut off, which is all that a target without a cancel_url is told.
+        const bool graceful = handler.cancel_url.empty() || co_await tell_cancel(sender_, a, handler, nullptr, options_.grace);
+        co_return stopped_outcome(a.stopped(), !graceful);
+    }
+    if (!answer) co_return failed(answer.error());
+    auto end = conclude(answer->reply, wall_clock());
     if (!end.log.empty()) co_await a.records().log(log_stream::out, std::move(end.log));
     co_return std::move(end.outcome);
 }
 
-awaitable<attempted<http_reply>> http_caller::follow(attempt& a, const http_handler& handler, http_call call, deadline until)
+awaitable<outcome> http_caller::call_and_poll(attempt& a, const http_handler& handler)
 {
-    for (int redirects = 0;; ++redirects) {
-        auto reply = co_await ask(a, handler, call, until);
-        if (!reply) co_return reply.error();
-        auto next = redirected(call, *reply, handler);
-        if (!next) co_return next.error();
-        // One redirect too many is the answer: HTTP_3xx, which says where it wanted to lead.
-        if (!*next || redirects >= handler.max_redirects) co_return std::move(*reply);
-        call = std::move(**next);
+    auto call = co_await start_call(a, handler, nullptr);
+    if (!call) co_return failed(call.error());
+    auto started = co_await sender_.send(interruption(a), handler, std::move(*call), bound(a));
+    if (!started && a.stopped() != stop_reason::none) {
+        // The target may have begun, and nobody knows where to ask.
+        co_await tell_cancel(sender_, a, handler, nullptr, options_.grace);
+        co_return stopped_outcome(a.stopped(), true);
     }
+    if (!started) co_return failed(started.error());
+    if (!is_success(started->reply)) {
+        auto end = conclude(started->reply, wall_clock());
+        if (!end.log.empty()) co_await a.records().log(log_stream::out, std::move(end.log));
+        co_return std::move(end.outcome);
+    }
+    const auto first_wait = retry_after(started->reply, wall_clock());
+    const auto first = answer_of(std::move(*started));
+    const auto status = make_status_call(handler, a.work(), first);
+    if (!status) co_return failed(status.error());
+
+    http_poll poll(sender_, options_, a, handler, *status);
+    auto end = co_await poll.run(first_wait);
+    if (end) co_return std::move(*end);
+    const auto grace = steady_clock::now() + options_.grace;
+    const bool told = !handler.cancel_url.empty() && co_await tell_cancel(sender_, a, handler, &first, options_.grace);
+    co_return stopped_outcome(a.stopped(), !(told && co_await poll.has_ended_by(grace)));
 }
 
-awaitable<attempted<http_reply>> http_caller::ask(attempt& a, const http_handler& handler, const http_call& call, deadline until)
+awaitable<outcome> http_caller::call_and_listen(attempt& a, const http_handler& handler)
 {
-    const http_origin origin{.host = call.to.host, .port = call.to.port, .tls = call.to.tls, .verify = handler.verify_tls, .ca_file = handler.ca_file};
-    auto connection = pool_.take(origin);
-    for (bool kept = connection != nullptr;; kept = false) {
-        if (!kept) {
-            auto fresh = co_await connected(a, origin, call.to, until);
-            if (!fresh) co_return fresh.error();
-            connection = std::move(*fresh);
+    http_webhook reports(a, options_.callbacks);
+    auto address = co_await reports.open();
+    if (!address) {
+        if (a.stopped() != stop_reason::none) co_return stopped_outcome(a.stopped());
+        co_return failed(address.error());
+    }
+    first_answer first;
+    bool answered = false;
+    if (!reports.has_ended()) {
+        auto call = co_await start_call(a, handler, &*address);
+        if (!call) co_return failed(call.error());
+        auto started = co_await sender_.send(interruption(a), handler, std::move(*call), bound(a));
+        answered = started.has_value();
+        if (started && !is_success(started->reply) && !reports.has_ended()) {
+            hide(started->reply.body, address->secret);
+            auto end = conclude(started->reply, wall_clock());
+            if (!end.log.empty()) co_await a.records().log(log_stream::out, std::move(end.log));
+            co_return std::move(end.outcome);
         }
-        if (a.stopped() != stop_reason::none) co_return given_up();
-        const stops<http_connection> while_waiting(a, *connection);
-        auto exchange = co_await connection->exchange(call.to, call.request, handler.response_limit_bytes, until);
-        if (exchange.stale && kept && a.stopped() == stop_reason::none) continue;
-        if (exchange.reply && connection->reusable()) pool_.put(origin, std::move(connection));
-        co_return std::move(exchange.reply);
+        // What the target reports counts also where its answer was lost.
+        if (!started && a.stopped() == stop_reason::none && !reports.has_ended()) co_return failed(started.error());
+        if (started) first = answer_of(std::move(*started));
     }
+    if (auto end = co_await reports.await_end()) co_return std::move(*end);
+    const bool told = !handler.cancel_url.empty() && co_await tell_cancel(sender_, a, handler, answered ? &first : nullptr, options_.grace);
+    co_return stopped_outcome(a.stopped(), !told);
 }
 
-awaitable<attempted<std::unique_ptr<http_connection>>> http_caller::connected(attempt& a, const http_origin& origin, const url& to, deadline until)
+awaitable<std::optional<outcome>> http_caller::before(attempt& a, const http_hook& hook)
 {
-    const auto context = pool_.context(origin);
-    if (!context) co_return context.error();
+    const auto refused = [](const std::string& why) { return failed({"HOOK_FAILED", "hooks.before: " + why}); };
+    auto call = make_hook_call(hook, a.work(), "before", "");
+    if (!call) co_return refused(call.error().message);
+    const auto handler = handler_of(hook);
+    const auto until = std::min(bound(a), steady_clock::now() + hook.timeout);
+    const auto answer = co_await sender_.send(interruption(a), handler, std::move(*call), until);
+    if (a.stopped() != stop_reason::none) co_return stopped_outcome(a.stopped());
+    if (!answer) co_return refused(answer.error().message);
+    if (!is_success(answer->reply)) co_return refused(conclude(answer->reply, wall_clock()).outcome.error_message);
+    co_return std::nullopt;
+}
 
-    std::vector<boost::asio::ip::address> addresses;
-    if (a.stopped() != stop_reason::none) co_return given_up();
-    {
-        name_lookup lookup(executor_);
-        const stops<name_lookup> while_waiting(a, lookup);
-        auto found = co_await lookup.find(to.host, until);
-        if (!found) co_return found.error();
-        addresses = std::move(*found);
+awaitable<void> http_caller::after(attempt& a, const http_hook& hook, execution_status end)
+{
+    const auto now = steady_clock::now();
+    // A stop asks for an end within the grace; work that has come to its own end still has its deadline before it.
+    auto until = now + hook.timeout;
+    if (a.stopped() != stop_reason::none) until = std::min(until, now + options_.grace);
+    else if (a.until() != no_deadline) until = std::min(until, a.until() - before_the_deadline);
+
+    std::string wrong;
+    auto call = make_hook_call(hook, a.work(), "after", to_string(end));
+    if (!call) {
+        wrong = call.error().message;
+    } else if (until <= now) {
+        wrong = "it was not sent, because the attempt's time is over";
+    } else {
+        const auto handler = handler_of(hook);
+        const auto answer = co_await sender_.send(interruption(), handler, std::move(*call), until);
+        if (!answer) wrong = answer.error().message;
+        else if (!is_success(answer->reply)) wrong = conclude(answer->reply, wall_clock()).outcome.error_message;
     }
-    // The addresses that are checked here are the ones connected to: a name that means something else a moment later changes nothing.
-    if (!options_.allow_private_addresses) std::erase_if(addresses, [](const auto& each) { return !is_public(each); });
-    if (addresses.empty()) {
-        co_return permission_denied(fmt::format("{} is an address within a private network or of this host, which HTTP_ALLOW_PRIVATE_ADDRESSES does not allow", to.host));
-    }
-    if (a.stopped() != stop_reason::none) co_return given_up();
-    auto connection = std::make_unique<http_connection>(executor_, *context);
-    const stops<http_connection> while_waiting(a, *connection);
-    auto open = co_await connection->connect(to, std::move(addresses), until);
-    if (!open) co_return open.error();
-    co_return connection;
+    if (!wrong.empty()) co_await a.records().log(log_stream::system, fmt::format("hooks.after failed: {}\n", readable(wrong, quoted_bytes)));
 }
 
 }

@@ -2,14 +2,11 @@
 
 #include "runtime/handlers/failure.hpp"
 #include "runtime/handlers/handlers.hpp"
-#include "runtime/handlers/http_pool.hpp"
-#include "runtime/handlers/http_request.hpp"
-
-#include <memory>
+#include "runtime/handlers/http_sender.hpp"
 
 namespace rowlock::runtime {
 
-// Calls other services, completion: reply (spec W2). One for each core, used on it.
+// Calls other services (spec W2), and the hooks around the work (S5). One for each core, used on it.
 class http_caller {
 public:
     http_caller(io_executor executor, http_options options);
@@ -17,16 +14,21 @@ public:
     // As handlers::perform.
     awaitable<outcome> call(attempt& a, const http_handler& handler);
 
-    std::size_t idle_connections() const { return pool_.size(); }
+    // Sends the hook before the work. An outcome where the work is not to be done: HOOK_FAILED, or the stop.
+    awaitable<std::optional<outcome>> before(attempt& a, const http_hook& hook);
+    // Sends the hook after the work; what goes wrong is a line in the execution's log.
+    awaitable<void> after(attempt& a, const http_hook& hook, execution_status end);
+
+    std::size_t idle_connections() const { return sender_.idle_connections(); }
 
 private:
-    awaitable<attempted<http_reply>> follow(attempt& a, const http_handler& handler, http_call call, deadline until);
-    awaitable<attempted<http_reply>> ask(attempt& a, const http_handler& handler, const http_call& call, deadline until);
-    awaitable<attempted<std::unique_ptr<http_connection>>> connected(attempt& a, const http_origin& origin, const url& to, deadline until);
+    awaitable<attempted<http_call>> start_call(attempt& a, const http_handler& handler, const callback_address* callback);
+    awaitable<outcome> call_for_reply(attempt& a, const http_handler& handler);
+    awaitable<outcome> call_and_poll(attempt& a, const http_handler& handler);
+    awaitable<outcome> call_and_listen(attempt& a, const http_handler& handler);
 
-    io_executor executor_;
     http_options options_;
-    http_pool pool_;
+    http_sender sender_;
 };
 
 }

@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::size_t logged_bytes = 8192;
 constexpr std::size_t quoted_bytes = 300;
+constexpr std::size_t code_bytes = 128;
+constexpr std::size_t message_bytes = 10'000;
 constexpr std::chrono::seconds longest_wait = std::chrono::hours{24};
 
 std::optional<int> number(std::string_view text)
@@ -36,15 +38,6 @@ std::optional<timestamp> http_date(std::string_view text)
     const auto month = std::find(months.begin(), months.end(), text.substr(8, 3)) - months.begin();
     if (month == 12) return std::nullopt;
     return parse_rfc3339(fmt::format("{}-{:02}-{}T{}Z", text.substr(12, 4), month + 1, text.substr(5, 2), text.substr(17, 8)));
-}
-
-std::optional<std::chrono::seconds> retry_after(const http_reply& reply, timestamp now)
-{
-    const auto* text = find_header(reply.headers, "Retry-After");
-    if (text == nullptr) return std::nullopt;
-    if (const auto seconds = number(*text)) return std::min(std::chrono::seconds{*seconds}, longest_wait);
-    if (const auto at = http_date(*text)) return std::clamp(std::chrono::ceil<std::chrono::seconds>(*at - now), std::chrono::seconds{0}, longest_wait);
-    return std::nullopt;
 }
 
 std::optional<std::int64_t> count(const json::object& object, std::string_view name)
@@ -80,12 +73,15 @@ void take(outcome& o, json::object reply)
     if (!rest.empty()) append_text(o.outputs, rest);
 }
 
-// The body as a JSON object that may be kept, or nullopt.
-std::optional<json::object> as_object(std::string_view body)
+// A text member, taken out of the object and bounded; empty where it is none.
+std::string taken_text(json::object& from, std::string_view name, std::size_t most)
 {
-    auto value = parse_json(body);
-    if (!value || !value->is_object() || find_nul(*value)) return std::nullopt;
-    return std::move(value->get_object());
+    const auto* value = from.if_contains(name);
+    const auto* text = value != nullptr ? value->if_string() : nullptr;
+    if (text == nullptr) return {};
+    auto out = readable({text->data(), text->size()}, most);
+    from.erase(name);
+    return out;
 }
 
 std::string bounded_log(const http_reply& reply)
@@ -93,6 +89,36 @@ std::string bounded_log(const http_reply& reply)
     return reply.body.empty() ? std::string() : readable(reply.body, logged_bytes) + "\n";
 }
 
+}
+
+std::optional<std::chrono::seconds> retry_after(const http_reply& reply, timestamp now)
+{
+    const auto* text = find_header(reply.headers, "Retry-After");
+    if (text == nullptr) return std::nullopt;
+    if (const auto seconds = number(*text)) return std::min(std::chrono::seconds{*seconds}, longest_wait);
+    if (const auto at = http_date(*text)) return std::clamp(std::chrono::ceil<std::chrono::seconds>(*at - now), std::chrono::seconds{0}, longest_wait);
+    return std::nullopt;
+}
+
+std::optional<json::object> as_object(std::string_view body)
+{
+    auto value = parse_json(body);
+    if (!value || !value->is_object() || find_nul(*value)) return std::nullopt;
+    return std::move(value->get_object());
+}
+
+outcome reported(bool succeeded, json::object body)
+{
+    outcome o;
+    if (!succeeded) {
+        o.status = execution_status::failed;
+        o.error_code = taken_text(body, "error_code", code_bytes);
+        if (o.error_code.empty()) o.error_code = "FAILED";
+        o.error_message = taken_text(body, "error_message", message_bytes);
+        if (o.error_message.empty()) o.error_message = "the target reports that the job has failed";
+    }
+    take(o, std::move(body));
+    return o;
 }
 
 http_conclusion conclude(const http_reply& reply, timestamp now)

@@ -13,8 +13,6 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::string_view root = "parameters";
-
 std::string_view trimmed(std::string_view text)
 {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -22,22 +20,28 @@ std::string_view trimmed(std::string_view text)
     return text;
 }
 
-// A template in a text: where it stands and which path below `parameters` it names.
+// A template in a text: where it stands, its root and which path below that it names.
 struct found_template {
     std::size_t begin = 0;
     std::size_t end = 0;
+    const template_root* root = nullptr;
     std::string_view path;                           // "" or ".a.b"
 };
 
-std::optional<found_template> next_template(std::string_view text, std::size_t from)
+const template_root* root_of(std::string_view inner, const template_roots& roots)
+{
+    const auto name = inner.substr(0, inner.find('.'));
+    const auto at = std::find_if(roots.begin(), roots.end(), [name](const template_root& each) { return each.name == name; });
+    return at == roots.end() ? nullptr : &*at;
+}
+
+std::optional<found_template> next_template(std::string_view text, std::size_t from, const template_roots& roots)
 {
     for (auto open = text.find("{{", from); open != std::string_view::npos; open = text.find("{{", open + 1)) {
         const auto close = text.find("}}", open + 2);
         if (close == std::string_view::npos) return std::nullopt;
         const auto inner = trimmed(text.substr(open + 2, close - open - 2));
-        if (!inner.starts_with(root)) continue;
-        const auto path = inner.substr(root.size());
-        if (path.empty() || path.front() == '.') return found_template{open, close + 2, path};
+        if (const auto* root = root_of(inner, roots)) return found_template{open, close + 2, root, inner.substr(root->name.size())};
     }
     return std::nullopt;
 }
@@ -53,15 +57,15 @@ const json::value* member(const json::value& of, std::string_view name)
     return nullptr;
 }
 
-attempted<const json::value*> look_up(std::string_view path, const json::value& parameters)
+attempted<const json::value*> look_up(const found_template& found)
 {
-    const json::value* at = &parameters;
-    for (auto rest = path; !rest.empty();) {
+    const json::value* at = &found.root->value;
+    for (auto rest = found.path; !rest.empty();) {
         rest.remove_prefix(1);
         const auto name = rest.substr(0, rest.find('.'));
         at = member(*at, name);
         if (at == nullptr) {
-            return invalid_config(fmt::format("{{{{ parameters{} }}}} names nothing: the parameters of this execution have no `{}`; give it, or a default in the job", path, name));
+            return invalid_config(fmt::format("{{{{ {}{} }}}} names nothing: {} `{}`{}", found.root->name, found.path, found.root->misses, name, found.root->remedy));
         }
         rest.remove_prefix(name.size());
     }
@@ -87,12 +91,27 @@ std::string percent_encoded(std::string_view text)
 
 }
 
+template_root parameters_root(const json::value& parameters)
+{
+    return {"parameters", parameters, "the parameters of this execution have no", "; give it, or a default in the job"};
+}
+
 attempted<std::string> fill(std::string_view text, const json::value& parameters, template_place place)
+{
+    return fill(text, template_roots{parameters_root(parameters)}, place);
+}
+
+attempted<json::value> fill(const json::value& value, const json::value& parameters)
+{
+    return fill(value, template_roots{parameters_root(parameters)});
+}
+
+attempted<std::string> fill(std::string_view text, const template_roots& roots, template_place place)
 {
     std::string out;
     std::size_t at = 0;
-    while (const auto found = next_template(text, at)) {
-        const auto value = look_up(found->path, parameters);
+    while (const auto found = next_template(text, at, roots)) {
+        const auto value = look_up(*found);
         if (!value) return value.error();
         out += text.substr(at, found->begin - at);
         const auto written = as_text(**value);
@@ -103,24 +122,24 @@ attempted<std::string> fill(std::string_view text, const json::value& parameters
     return out;
 }
 
-attempted<json::value> fill(const json::value& value, const json::value& parameters)
+attempted<json::value> fill(const json::value& value, const template_roots& roots)
 {
     if (const auto* text = value.if_string()) {
         const std::string_view whole{text->data(), text->size()};
-        const auto found = next_template(whole, 0);
+        const auto found = next_template(whole, 0, roots);
         if (found && found->begin == 0 && found->end == whole.size()) {
-            const auto named = look_up(found->path, parameters);
+            const auto named = look_up(*found);
             if (!named) return named.error();
             return **named;
         }
-        auto filled = fill(whole, parameters);
+        auto filled = fill(whole, roots);
         if (!filled) return filled.error();
         return json::value(std::string_view(*filled));
     }
     if (const auto* array = value.if_array()) {
         json::array out;
         for (const auto& item : *array) {
-            auto filled = fill(item, parameters);
+            auto filled = fill(item, roots);
             if (!filled) return filled.error();
             out.push_back(std::move(*filled));
         }
@@ -129,7 +148,7 @@ attempted<json::value> fill(const json::value& value, const json::value& paramet
     if (const auto* object = value.if_object()) {
         json::object out;
         for (const auto& [name, each] : *object) {
-            auto filled = fill(each, parameters);
+            auto filled = fill(each, roots);
             if (!filled) return filled.error();
             out.insert_or_assign(name, std::move(*filled));
         }
