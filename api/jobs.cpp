@@ -2,6 +2,7 @@
 #include "api/routes.hpp"
 #include "runtime/handlers/program.hpp"
 #include "storage/job_store.hpp"
+#include "storage/json_paths.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -25,10 +26,23 @@ result<std::string> only_slug(const request_context& rq, std::string_view name)
     return rq.slug_of(name);
 }
 
+// What may not be meant by an http job that its target ends.
+void warn_of_webhook(const job_definition& definition, const http_handler& calls, std::vector<std::string>& warnings)
+{
+    if (!definition.timeout) warnings.emplace_back("An execution waits for its target's report for as long as it takes: give timeout_seconds, or nothing ends one whose target forgets it.");
+    auto told = calls.body ? to_text(*calls.body) : std::string();
+    for (const auto& [name, value] : calls.headers) told += value;
+    const bool contract_body = !calls.body && calls.method != "GET" && calls.method != "HEAD";
+    if (!contract_body && told.find("callback.secret") == std::string::npos) {
+        warnings.emplace_back("The target cannot report: neither the body nor a header holds {{ callback.secret }}, with which it is to sign.");
+    }
+}
+
 // What will not work on this instance although the definition is right.
 std::vector<std::string> warnings_of(const job_definition& definition, const runtime::process_options& process)
 {
     std::vector<std::string> warnings;
+    if (const auto* calls = std::get_if<http_handler>(&definition.handler); calls && calls->completion == http_completion::webhook) warn_of_webhook(definition, *calls, warnings);
     const auto* runs = std::get_if<process_handler>(&definition.handler);
     if (!runs) return warnings;
     if (!process.enabled) {
@@ -74,6 +88,25 @@ runtime::awaitable<found_document> read_job(request_context& rq, std::string job
     co_return co_await rq.app.instance.db().read([tenant, job_id = std::move(job_id)](storage::session& s) -> found_document {
         return storage::find_job_json(s, tenant, job_id);
     });
+}
+
+// Whether the SQL/JSON paths of a definition are some, which only the database can say. Errors: invalid_request, database_unavailable.
+runtime::awaitable<result<void>> check_paths(request_context& rq, const job_definition& definition)
+{
+    const auto* calls = std::get_if<http_handler>(&definition.handler);
+    if (!calls || (calls->success.empty() && calls->failure.empty() && calls->progress.empty())) co_return result<void>{};
+    std::vector<std::pair<std::string, std::string>> paths{{"success", calls->success}, {"failure", calls->failure}, {"progress", calls->progress}};
+    const auto checked = co_await rq.app.instance.db().read([paths = std::move(paths)](storage::session& s) -> result<std::vector<field_error>> {
+        std::vector<field_error> refused;
+        for (const auto& [name, path] : paths) {
+            const auto why = path.empty() ? std::nullopt : storage::refusal_of_path(s, path);
+            if (why) refused.push_back({"handler." + name, to_text(boost::json::string(path)), fmt::format("is no SQL/JSON path: {}", *why)});
+        }
+        return refused;
+    });
+    if (!checked) co_return checked.error();
+    if (checked->empty()) co_return result<void>{};
+    co_return error{errc::invalid_request, fmt::format("The definition of job {} is refused: {} {}.", definition.job_id, checked->front().field, checked->front().message), *checked};
 }
 
 std::optional<bool> enabled_in(const boost::json::object& body)
@@ -153,6 +186,7 @@ runtime::awaitable<response> put_job(request_context& rq)
     auto& jobs = rq.app.instance.jobs();
     auto definition = parse_job_definition(**body, *job_id, jobs.defaults());
     if (!definition) co_return rq.refuse(definition.error());
+    if (const auto good = co_await check_paths(rq, *definition); !good) co_return rq.refuse(good.error());
 
     const auto stored = co_await jobs.put(rq.caller, *definition, enabled_in(**body), reason_in(**body), std::string(rq.rq.header("If-Match").value_or("")), dry_run);
     if (!stored) co_return rq.refuse(stored.error());

@@ -19,6 +19,8 @@ problem_kind kind_of(errc code)
     case errc::idempotency_key_reused: return {"IDEMPOTENCY_KEY_REUSED", 409};
     case errc::already_ended: return {"ALREADY_ENDED", 409};
     case errc::not_retryable: return {"NOT_RETRYABLE", 409};
+    case errc::not_waiting: return {"NOT_WAITING", 409};
+    case errc::signature_reused: return {"SIGNATURE_REUSED", 409};
     case errc::version_conflict: return {"VERSION_CONFLICT", 412};
     case errc::unauthenticated: return {"UNAUTHENTICATED", 401};
     case errc::forbidden: return {"FORBIDDEN", 403};

@@ -22,6 +22,7 @@ struct route {
     permission needs;
     handler handle;
     bool is_socket = false;      // a WebSocket: a browser gives its token as a subprotocol
+    std::size_t most_body = 0;   // bytes; 0: as many as the server takes
 };
 
 // Every route there is. The order is that of the contract; a route's index is its label in the metrics.

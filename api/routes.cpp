@@ -4,6 +4,9 @@ namespace rowlock::api {
 
 namespace {
 
+// Anybody may send a report before it is known who it is from, so it may not take what the bodies of known callers may.
+constexpr std::size_t most_callback_bytes = 1 << 20;
+
 // What is asked for most stands first: a route is looked for in this order.
 constexpr route table[] = {
     {method::post, "/v1/executions", permission::operate, &submit_execution},
@@ -14,9 +17,12 @@ constexpr route table[] = {
     {method::get, "/v1/executions/{id}/log", permission::read, &get_log},
     {method::get, "/v1/executions/{id}/checkpoints", permission::read, &list_checkpoints},
     {method::get, "/v1/executions/{id}/checkpoints/{n}", permission::read, &get_checkpoint},
+    {method::get, "/v1/executions/{id}/artifacts", permission::read, &list_artifacts},
     {method::get, "/v1/executions/{id}/transitions", permission::read, &list_transitions},
     {method::post, "/v1/executions/{id}/cancel", permission::operate, &cancel_execution},
+    {method::post, "/v1/executions/{id}/complete", permission::none, &complete_execution, false, most_callback_bytes},
     {method::get, "/v1/runs/{run_id}", permission::read, &get_run},
+    {method::get, "/v1/runs/{run_id}/artifacts", permission::read, &list_run_artifacts},
     {method::get, "/v1/stream", permission::read, &open_stream, true},
 
     {method::put, "/v1/jobs/{job_id}", permission::define, &put_job},

@@ -16,11 +16,15 @@ runtime::awaitable<response> wait_for_execution(request_context& rq);
 runtime::awaitable<response> list_transitions(request_context& rq);
 runtime::awaitable<response> list_checkpoints(request_context& rq);
 runtime::awaitable<response> get_checkpoint(request_context& rq);
+runtime::awaitable<response> list_artifacts(request_context& rq);
+runtime::awaitable<response> list_run_artifacts(request_context& rq);
 runtime::awaitable<response> get_run(request_context& rq);
 // executions_log.cpp
 runtime::awaitable<response> get_log(request_context& rq);
 // executions_control.cpp
 runtime::awaitable<response> cancel_execution(request_context& rq);
+// callbacks.cpp
+runtime::awaitable<response> complete_execution(request_context& rq);
 // stream_socket.cpp
 runtime::awaitable<response> open_stream(request_context& rq);
 // jobs.cpp

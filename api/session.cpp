@@ -55,6 +55,8 @@ private:
     void refuse_misplaced(const match& m);
     bool has_body() const;
     void refuse_wrong_content();
+    std::size_t most_body() const { return route_ && route_->most_body > 0 ? route_->most_body : app_.options.max_body_bytes; }
+    void refuse_long_body() { set_answer({errc::body_too_large, fmt::format("The body may have {} bytes.", most_body())}); }
     bool comes_from_another_site() const;
     runtime::awaitable<response> handle();
     void set_answer(const error& e) { answer_.emplace(context_.refuse(e)); }
@@ -165,6 +167,11 @@ runtime::awaitable<session::arrival> session::read_request()
             set_answer(error_of(ec, app_.options));
             co_return arrival::refused;
         }
+        // One that comes in chunks does not say how long it is.
+        if (admitted_ && !answer_ && context_.rq.body().size() > most_body()) {
+            refuse_long_body();
+            co_return arrival::refused;
+        }
         const bool long_body = parser_->is_header_done() && !parser_->chunked() && !parser_->is_done();
         if (const auto counted = context_.count_body(long_body ? static_cast<std::size_t>(parser_->content_length_remaining().value_or(0)) : 0); !counted) {
             set_answer(counted.error());
@@ -267,6 +274,7 @@ runtime::awaitable<void> session::admit()
         }
     }
     if (has_body() && route_->verb != method::get) refuse_wrong_content();
+    if (!answer_ && parser_->content_length().value_or(0) > most_body()) refuse_long_body();
 }
 
 runtime::awaitable<response> session::handle()

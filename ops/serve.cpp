@@ -56,6 +56,7 @@ runtime::instance_options instance_options_of(const settings& s, const std::stri
 {
     runtime::instance_options o;
     o.database_url = database_url;
+    o.public_url = s.public_url.substr(0, s.public_url.find_last_not_of('/') + 1);
     o.parallelism = s.executor_parallelism;
     o.general_sessions = s.database_sessions;
     o.lease = s.lease;
@@ -71,11 +72,14 @@ runtime::instance_options instance_options_of(const settings& s, const std::stri
     o.process.run_root = run_directory(s);
     o.process.grace = s.force_kill_after;
     o.http.allow_private_addresses = s.http_allow_private_addresses;
+    o.http.grace = s.force_kill_after;
     o.defaults = defaults_of(s);
     o.retention.error_queue_capacity = s.error_queue_capacity;
     o.retention.error_retention = s.error_retention;
     o.retention.dead_letter_retention = s.dead_letter_retention;
     o.retention.history_retention = s.history_retention;
+    o.retention.log_retention = s.log_retention;
+    o.retention.checkpoint_retention = s.checkpoint_retention;
     return o;
 }
 

@@ -17,8 +17,11 @@
 
 namespace rowlock::runtime {
 
+class callback_board;
+
 struct instance_options {
     std::string database_url;
+    std::string public_url{};                        // where targets of http jobs reach the servers; empty: where this one listens
     int parallelism = 20;
     int general_sessions = 4;
     std::chrono::milliseconds lease{30'000};
@@ -71,6 +74,7 @@ public:
     database& db();
     run_watch& runs();
     change_watch& changes();
+    callback_board& callbacks();
     const counters& figures() const;
     instance_id id() const;
 

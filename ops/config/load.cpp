@@ -2,6 +2,7 @@
 
 #include "ops/cli/nearest_name.hpp"
 #include "ops/cli/yaml_json.hpp"
+#include "storage/model/http_address.hpp"
 #include "storage/model/json_text.hpp"
 
 #include <algorithm>
@@ -165,6 +166,11 @@ void loader::settle_what_hangs_together()
         if (!s.listen.is_loopback()) {
             refuse("AUTH", "none", fmt::format("is \"none\", which is allowed on loopback addresses only, but LISTEN is {}", s.listen.str()));
         }
+    }
+    if (!s.public_url.empty()) {
+        auto why = refusal_of_url(s.public_url);
+        if (why.empty() && s.public_url.find_first_of("?#{") != std::string::npos) why = "must end with the host, its port or a path";
+        if (!why.empty()) refuse("PUBLIC_URL", s.public_url, fmt::format("is \"{}\", but {}", s.public_url, why));
     }
     if (s.retry_default_max_delay < s.retry_default_initial_delay) {
         refuse("RETRY_DEFAULT_MAX_DELAY_SECONDS", fmt::format("{}", s.retry_default_max_delay.count() / 1000),

@@ -33,6 +33,7 @@ std::optional<listen_address> parse_listen_address(std::string_view text);
 struct settings {
     std::string database;
     listen_address listen;
+    std::string public_url;
     auth_mode auth{};
     std::string data;
     std::string run_directory_given;             // RUN_DIRECTORY; see run_directory()
@@ -56,6 +57,8 @@ struct settings {
     milliseconds error_retention{};
     milliseconds dead_letter_retention{};
     milliseconds history_retention{};            // 0: for ever
+    milliseconds log_retention{};                // 0: as long as the history
+    milliseconds checkpoint_retention{};         // 0: as long as the history
     milliseconds drain{};
     milliseconds graceful_timeout{};
     milliseconds force_kill_after{};

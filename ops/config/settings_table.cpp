@@ -24,6 +24,8 @@ constexpr std::nullopt_t any = std::nullopt;
 constexpr setting table[] = {
     {"DATABASE", &s::database, "", same, any, "URL of the PostgreSQL database; dev runs one of its own", true},
     {"LISTEN", &s::listen, "127.0.0.1:7575", same, any, "address and port of the HTTP server; port 0 picks a free one"},
+    {"PUBLIC_URL", &s::public_url, "", same, any,
+     "where the targets of http jobs reach the servers to report an end, http://HOST:PORT; empty: at LISTEN"},
     {"AUTH", &s::auth, "token", "none", any, "token: every caller needs a bearer token; none: nobody does, on loopback only"},
     {"DATA", &s::data, ".rowlock", same, any, "folder of the server's own files; dev keeps its database there"},
     {"RUN_DIRECTORY", &s::run_directory_given, "", same, any, "folder of the runs' directories; empty: runs, below DATA"},
@@ -58,6 +60,9 @@ constexpr setting table[] = {
      "how long dead letters are kept, where the job has no dead_letter.retention_hours"},
     {"HISTORY_RETENTION_DAYS", in_days(&s::history_retention), "0", same, from(0, 36'500),
      "how long executions that have ended are kept, where the job has no retention.history_days; 0: for ever"},
+    {"LOG_RETENTION_DAYS", in_days(&s::log_retention), "0", same, from(0, 36'500), "how long the logs of runs that have ended are kept; 0: as long as the runs"},
+    {"CHECKPOINT_RETENTION_DAYS", in_days(&s::checkpoint_retention), "0", same, from(0, 36'500),
+     "how long the checkpoints of runs that have ended are kept; 0: as long as the runs"},
     {"DRAIN_SECONDS", in_seconds(&s::drain), "5", "0", from(0, 3600),
      "how long, at most, a server that stops goes on taking requests while load balancers find out that it is not ready"},
     {"GRACEFUL_TIMEOUT_SECONDS", in_seconds(&s::graceful_timeout), "30", same, from(0, day),

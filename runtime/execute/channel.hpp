@@ -10,6 +10,9 @@ namespace rowlock::runtime {
 // other payload wakes everybody.
 inline constexpr const char* wake_channel = "rowlock_wake";
 
+// Says that an instance has taken in what a target reports of an attempt of another one. Wakes nothing else.
+inline constexpr const char* callback_payload = "callback";
+
 inline std::string wake_payload(instance_id from)
 {
     return std::to_string(from.value);

@@ -17,6 +17,8 @@ std::string_view sentence(errc code)
     case errc::idempotency_key_reused: return "The idempotency key was used before with another request.";
     case errc::already_ended: return "The execution has ended.";
     case errc::not_retryable: return "The execution cannot be retried.";
+    case errc::not_waiting: return "The execution waits for no report.";
+    case errc::signature_reused: return "This signed message was taken in before.";
     case errc::version_conflict: return "The definition has changed since it was read.";
     case errc::unauthenticated: return "A valid token is required.";
     case errc::forbidden: return "The token does not permit this.";

@@ -23,6 +23,8 @@ enum class errc {
     idempotency_key_reused,
     already_ended,
     not_retryable,
+    not_waiting,           // nobody waits for this report
+    signature_reused,      // a signed message that was taken in before
     version_conflict,      // If-Match does not hold
     unauthenticated,
     forbidden,
