@@ -1,9 +1,15 @@
 #include "runtime/execute/records.hpp"
 
 #include "runtime/async/task_group.hpp"
-#include "storage/record_store.hpp"
+#include "runtime/execute/crash_point.hpp"
+#include "storage/failure_store.hpp"
+#include "storage/model/json_text.hpp"
 
+#include <boost/json/object.hpp>
+#include <fmt/format.h>
 #include <openssl/sha.h>
+#include <type_traits>
+#include <vector>
 
 namespace rowlock::runtime {
 
@@ -16,69 +22,135 @@ std::string sha256(const std::string& bytes)
     return digest;
 }
 
-}
+constexpr int most_tries = 20;
+constexpr std::chrono::milliseconds next_try{250};
 
-attempt_records records::for_attempt(const assignment& work, std::shared_ptr<bool> noted)
+// For records that the work does not depend on: while the database is away, they are tried again for a while; then they are lost, and what is
+// wrong with the database is in the server's log.
+template <class F>
+awaitable<std::invoke_result_t<F&, storage::session&>> keep_trying(database& db, F what)
 {
-    const execution_id id = work.id;
-    const execution_id run = work.run_id;
-    attempt_records sinks;
-    sinks.log = [this, id, parts = std::make_shared<int>(0)](log_stream stream, std::string text) { return log(id, parts, stream, std::move(text)); };
-    sinks.checkpoint = [this, id, run](checkpoint_data data) { return checkpoint(id, run, std::move(data)); };
-    sinks.last_checkpoint = [this, run] { return last_checkpoint(run); };
-    sinks.record_artifact = [this, id, run](artifact made) { return artifact_made(id, run, std::move(made)); };
-    sinks.heartbeat = [this, id, noted] {
-        *noted = true;
-        note(id, std::nullopt);
-    };
-    sinks.progress = [this, id, noted](double progress) {
-        *noted = true;
-        note(id, progress);
-    };
-    return sinks;
-}
-
-awaitable<void> records::log(execution_id id, std::shared_ptr<int> parts, log_stream stream, std::string text)
-{
-    const int part = ++*parts;
-    auto write = [id, part, stream, text = std::move(text)](storage::session& s) -> result<void> {
-        storage::append_log(s, id, part, static_cast<int>(stream), text);
-        return {};
-    };
-    // To write the same part twice is harmless, so it is tried again.
-    for (int tries = 0; tries < 20; ++tries) {
-        const auto written = co_await db_.read(write);
-        if (written || written.error().code == errc::stopping || written.error().code == errc::internal) co_return;
-        co_await sleep_until(steady_clock::now() + std::chrono::milliseconds{250});
+    for (int tries = 1;; ++tries) {
+        auto answer = co_await db.read(what);
+        if (answer || answer.error().code == errc::stopping || answer.error().code == errc::internal || tries >= most_tries) co_return answer;
+        co_await sleep_until(steady_clock::now() + next_try);
     }
 }
 
-awaitable<result<int>> records::checkpoint(execution_id id, execution_id run, checkpoint_data data)
+}
+
+life_records records::for_attempt(const assignment& work, std::shared_ptr<bool> noted)
 {
-    auto digest = sha256(data.bytes);
-    co_return co_await db_.write([id, run, data = std::move(data), digest = std::move(digest)](storage::session& s) -> result<int> {
-        return storage::save_checkpoint(s, id, run, data.stage, digest, data.bytes);
+    const subject of{work.id, work.run_id, work.fence, work.owner, std::make_shared<log_place>(log_place{.known = work.fence.value <= 1})};
+    life_records sinks;
+    sinks.plain.log = [this, of](log_stream stream, std::string text) { return log(of, stream, std::move(text)); };
+    sinks.plain.last_checkpoint = [this, of] { return last_checkpoint(of); };
+    sinks.plain.record_artifact = [this, of](artifact made) { return artifact_made(of, std::move(made)); };
+    sinks.plain.heartbeat = [this, id = of.id, noted] {
+        *noted = true;
+        note(id, std::nullopt);
+    };
+    sinks.plain.progress = [this, id = of.id, noted](double progress) {
+        *noted = true;
+        note(id, progress);
+    };
+    sinks.checkpoint = [this, of](std::shared_ptr<const checkpoint_data> data) { return checkpoint(of, std::move(data)); };
+    sinks.error = [this, of](error_category category, std::string code, std::string message, std::string details) {
+        return error_row(of, category, std::move(code), std::move(message), std::move(details));
+    };
+    sinks.still_running = [this, of](std::string reason) { return still_running(of, std::move(reason)); };
+    return sinks;
+}
+
+awaitable<void> records::log(subject of, log_stream stream, std::string text)
+{
+    if (!of.log_end->known) {
+        const auto last = co_await keep_trying(db_, [id = of.id](storage::session& s) -> result<int> { return storage::last_log_part(s, id); });
+        if (!last) co_return;
+        // Another stream may have asked, too, and gone on.
+        if (!std::exchange(of.log_end->known, true)) of.log_end->last = *last;
+    }
+    // To write the same part twice is harmless.
+    co_await keep_trying(db_, [id = of.id, part = ++of.log_end->last, stream, text = std::move(text)](storage::session& s) -> result<void> {
+        storage::append_log(s, id, part, static_cast<int>(stream), text);
+        return {};
     });
 }
 
-awaitable<result<std::optional<checkpoint_data>>> records::last_checkpoint(execution_id run)
+awaitable<result<int>> records::checkpoint(subject of, std::shared_ptr<const checkpoint_data> data)
 {
-    co_return co_await db_.read([run](storage::session& s) -> result<std::optional<checkpoint_data>> {
+    auto digest = sha256(data->bytes);
+    co_return co_await db_.write([id = of.id, run = of.run, data = std::move(data), digest = std::move(digest)](storage::session& s) -> result<int> {
+        crash_point("checkpoint.before_commit");
+        auto number = storage::save_checkpoint(s, id, run, data->stage, digest, data->bytes);
+        crash_point("checkpoint.after_commit");
+        return number;
+    });
+}
+
+awaitable<result<std::optional<checkpoint_data>>> records::last_checkpoint(subject of)
+{
+    struct search {
+        std::optional<storage::stored_checkpoint> good;
+        std::vector<storage::damaged_checkpoint> damaged;
+    };
+    auto searched = co_await db_.read([run = of.run](storage::session& s) -> result<search> {
         // One that is not what was saved is passed over for the next older one.
-        for (int before = 0;;) {
-            auto found = storage::last_checkpoint(s, run, before);
-            if (!found) return std::optional<checkpoint_data>{};
-            if (sha256(found->bytes) == found->sha256) return std::optional(checkpoint_data{std::move(found->bytes), std::move(found->stage)});
-            spdlog::error("checkpoint {} of run {} is damaged and is not used", found->number, run.str());
-            before = found->number;
+        search found;
+        for (std::optional<storage::checkpoint_place> before;;) {
+            found.good = storage::last_checkpoint(s, run, before);
+            if (!found.good || sha256(found.good->bytes) == found.good->sha256) return found;
+            before = found.good->place;
+            found.damaged.push_back({found.good->place.number, found.good->made_by});
         }
     });
+    if (!searched) co_return searched.error();
+    for (const auto& each : searched->damaged) co_await tell_damage(of, each, searched->good ? searched->good->place.number : 0);
+    if (!searched->good) co_return std::optional<checkpoint_data>{};
+    co_return std::optional(checkpoint_data{std::move(searched->good->bytes), std::move(searched->good->stage)});
 }
 
-awaitable<result<void>> records::artifact_made(execution_id id, execution_id run, artifact made)
+awaitable<void> records::tell_damage(subject of, storage::damaged_checkpoint damaged, int used)
 {
-    co_return co_await db_.read([id, run, made = std::move(made)](storage::session& s) -> result<void> {
-        return storage::record_artifact(s, id, run, made.name, made.sha256, made.size_bytes);
+    const auto lost = used > 0 ? fmt::format("since checkpoint {}", used) : std::string("from the beginning");
+    const auto goes_on = used > 0 ? fmt::format("the run goes on from checkpoint {}", used) : std::string("the run starts from the beginning");
+    auto message = fmt::format("Checkpoint {} is damaged: its SHA-256 is not the one that was recorded; {}.", damaged.number, goes_on);
+    spdlog::error("checkpoint {} of run {}, made by execution {}, is damaged: its SHA-256 is not the one that was recorded; {}", damaged.number, of.run.str(),
+                  damaged.made_by.str(), goes_on);
+    co_await log(of, log_stream::system, message + "\n");
+    const boost::json::object details{{"execution_id", of.id.str()},       {"run_id", of.run.str()},           {"state_type", "CHECKPOINT"},
+                                      {"corruption_type", "CHECKSUM_MISMATCH"}, {"recovery_attempted", true},  {"recovery_successful", used > 0},
+                                      {"data_loss_scope", lost},           {"checkpoint_number", damaged.number}, {"made_by", damaged.made_by.str()}};
+    co_await keep_trying(db_, [of, number = damaged.number, message = std::move(message), details = to_text(details)](storage::session& s) -> result<void> {
+        if (storage::damage_is_known(s, of.run, number)) return {};
+        storage::record_error(s, {storage::error_queue::execution, of.id, error_category::permanent, "STATE_CORRUPTION", message, details});
+        return {};
+    });
+}
+
+awaitable<result<void>> records::artifact_made(subject of, artifact made)
+{
+    co_return co_await db_.read([of, made = std::move(made)](storage::session& s) -> result<void> {
+        crash_point("artifact.before_commit");
+        auto recorded = storage::record_artifact(s, of.id, of.run, made.name, made.sha256, made.size_bytes);
+        crash_point("artifact.after_commit");
+        return recorded;
+    });
+}
+
+awaitable<void> records::error_row(subject of, error_category category, std::string code, std::string message, std::string details)
+{
+    co_await keep_trying(db_, [row = storage::error_record{storage::error_queue::execution, of.id, category, std::move(code), std::move(message), std::move(details)}](storage::session& s) -> result<void> {
+        storage::record_error(s, row);
+        return {};
+    });
+}
+
+awaitable<void> records::still_running(subject of, std::string reason)
+{
+    co_await keep_trying(db_, [of, reason = std::move(reason)](storage::session& s) -> result<void> {
+        storage::record_still_running(s, of.id, of.owner, of.fence, reason);
+        return {};
     });
 }
 

@@ -1,8 +1,9 @@
 #pragma once
 
 #include "runtime/async/database.hpp"
-#include "runtime/handlers/attempt.hpp"
+#include "runtime/execute/attempt_life.hpp"
 #include "storage/model/execution.hpp"
+#include "storage/record_store.hpp"
 
 #include <memory>
 #include <mutex>
@@ -15,17 +16,35 @@ class records {
 public:
     explicit records(database& db) : db_(db) {}
 
-    // What a handler gets. `noted` is set when the attempt leaves live notes that have to be cleared away at its end.
-    attempt_records for_attempt(const assignment& work, std::shared_ptr<bool> noted);
+    // What the life of an attempt records. `noted` is set when it leaves live notes that have to be cleared away at its end.
+    life_records for_attempt(const assignment& work, std::shared_ptr<bool> noted);
 
     // The service that keeps the notes: run on one core until it is cancelled.
     awaitable<void> run();
 
 private:
-    awaitable<void> log(execution_id id, std::shared_ptr<int> parts, log_stream stream, std::string text);
-    awaitable<result<int>> checkpoint(execution_id id, execution_id run, checkpoint_data data);
-    awaitable<result<std::optional<checkpoint_data>>> last_checkpoint(execution_id run);
-    awaitable<result<void>> artifact_made(execution_id id, execution_id run, artifact made);
+    // Where the next piece of an execution's log goes: an earlier claim of it may have left some.
+    struct log_place {
+        bool known = false;
+        int last = 0;
+    };
+
+    // Coroutines hold what they need by value: an attempt may be over before its last record.
+    struct subject {
+        execution_id id;
+        execution_id run;
+        rowlock::fence fence;
+        instance_id owner;
+        std::shared_ptr<log_place> log_end;
+    };
+
+    awaitable<void> log(subject of, log_stream stream, std::string text);
+    awaitable<result<int>> checkpoint(subject of, std::shared_ptr<const checkpoint_data> data);
+    awaitable<result<std::optional<checkpoint_data>>> last_checkpoint(subject of);
+    awaitable<void> tell_damage(subject of, storage::damaged_checkpoint damaged, int used);
+    awaitable<result<void>> artifact_made(subject of, artifact made);
+    awaitable<void> error_row(subject of, error_category category, std::string code, std::string message, std::string details);
+    awaitable<void> still_running(subject of, std::string reason);
     void note(execution_id id, std::optional<double> progress);
 
     database& db_;

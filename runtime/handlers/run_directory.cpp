@@ -187,6 +187,11 @@ awaitable<attempted<artifact>> seal_artifact(fs::path run_directory, std::string
         sealed.size_bytes += n;
         co_await give_way();
     }
+    // Read-only as it is now, who had it open for writing may go on.
+    struct stat after {};
+    const bool same = ::fstat(file.get(), &after) == 0 && after.st_size == about.st_size && after.st_mtim.tv_sec == about.st_mtim.tv_sec &&
+                      after.st_mtim.tv_nsec == about.st_mtim.tv_nsec && sealed.size_bytes == about.st_size;
+    if (!same) co_return invalid_config(fmt::format("the artifact {} was written to while it was hashed; close it before it is declared", name));
     std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
     unsigned int size = 0;
     EVP_DigestFinal_ex(sha.get(), bytes.data(), &size);
