@@ -1,5 +1,6 @@
 #include "api/routes.hpp"
 #include "storage/execution_store.hpp"
+#include "storage/record_store.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -51,19 +52,24 @@ result<execution_id> only_id(const request_context& rq, std::string_view name)
     return rq.id_of(name);
 }
 
-// What an execution has of one kind, oldest first; null where there is no such execution.
+// What an execution or a run has of one kind, oldest first; null where there is no such execution or run.
 using list_reader = std::optional<std::vector<std::string>> (*)(storage::session&, tenant_key, execution_id);
 
-runtime::awaitable<response> list_of_execution(request_context& rq, list_reader list)
+error no_run(execution_id id)
+{
+    return not_found(fmt::format("There is no run {}.", id.str()));
+}
+
+runtime::awaitable<response> list_of(request_context& rq, std::string_view name, list_reader list, error (*missing)(execution_id))
 {
     query_reader query(rq.rq.query());
     const auto window = query.window();
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
-    const auto id = rq.id_of("id");
+    const auto id = rq.id_of(name);
     if (!id) co_return rq.refuse(id.error());
     const auto tenant = rq.caller.tenant;
     auto found = co_await rq.app.instance.db().read([tenant, id = *id, list](storage::session& s) -> found_list { return list(s, tenant, id); });
-    co_return show(rq, std::move(found), window, no_execution(*id));
+    co_return show(rq, std::move(found), window, missing(*id));
 }
 
 void read_tags(query_reader& query, storage::execution_filter& filter)
@@ -164,13 +170,13 @@ runtime::awaitable<response> wait_for_execution(request_context& rq)
 // GET /v1/executions/{id}/transitions: 200, 404, 422.
 runtime::awaitable<response> list_transitions(request_context& rq)
 {
-    co_return co_await list_of_execution(rq, &storage::list_transitions_json);
+    co_return co_await list_of(rq, "id", &storage::list_transitions_json, &no_execution);
 }
 
 // GET /v1/executions/{id}/checkpoints: 200, 404, 422.
 runtime::awaitable<response> list_checkpoints(request_context& rq)
 {
-    co_return co_await list_of_execution(rq, &storage::list_checkpoints_json);
+    co_return co_await list_of(rq, "id", &storage::list_checkpoints_json, &no_execution);
 }
 
 // GET /v1/executions/{id}/checkpoints/{n}: 200 with the bytes, 404.
@@ -193,6 +199,18 @@ runtime::awaitable<response> get_checkpoint(request_context& rq)
     co_return answer;
 }
 
+// GET /v1/executions/{id}/artifacts: 200, 404, 422.
+runtime::awaitable<response> list_artifacts(request_context& rq)
+{
+    co_return co_await list_of(rq, "id", &storage::list_artifacts_json, &no_execution);
+}
+
+// GET /v1/runs/{run_id}/artifacts: 200, 404, 422.
+runtime::awaitable<response> list_run_artifacts(request_context& rq)
+{
+    co_return co_await list_of(rq, "run_id", &storage::list_run_artifacts_json, &no_run);
+}
+
 // GET /v1/runs/{run_id}: 200, 404.
 runtime::awaitable<response> get_run(request_context& rq)
 {
@@ -200,7 +218,7 @@ runtime::awaitable<response> get_run(request_context& rq)
     if (!id) co_return rq.refuse(id.error());
     const auto tenant = rq.caller.tenant;
     auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> found_text { return storage::find_run_json(s, tenant, id); });
-    co_return show(rq, std::move(found), not_found(fmt::format("There is no run {}.", id->str())));
+    co_return show(rq, std::move(found), no_run(*id));
 }
 
 }
