@@ -1,0 +1,139 @@
+#include "tests/pg/retention/past.hpp"
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+using namespace rowlock;
+using namespace rowlock::test;
+using deed = storage::history_step::deed;
+
+namespace {
+
+constexpr int kept_days = 2;
+constexpr int day = 6;
+// 50 ms for the lock of each of ten days, and the rest of the work on a slow machine: a reader that was waited for would take for ever.
+constexpr std::chrono::seconds patience_for_all_days{30};
+
+// What holds an execution back, and what lets it go.
+struct pin {
+    const char* name;
+    const char* says;
+    void (*put)(past&, const execution_id&);
+    void (*lift)(past&, const execution_id&);
+};
+
+const pin pins[] = {
+    {"an idempotency key", "an idempotency key",
+     [](past& p, const execution_id& id) {
+         p.db().rows(fmt::format("insert into idempotency_keys (tenant_key, key, hash, hash2, execution_id, expires_at) values (1, 'k', 0, 0, '{}', clock() + interval '1 year')", id.str()));
+     },
+     [](past& p, const execution_id&) { p.db().rows("delete from idempotency_keys"); }},
+    {"the key of a batch", "an idempotency key",
+     [](past& p, const execution_id& id) {
+         const auto first = p.ended(p.job("other"), 1);
+         p.db().rows(fmt::format("insert into idempotency_keys (tenant_key, key, hash, hash2, execution_id, execution_ids, expires_at) values (1, 'k', 0, 0, '{0}', array['{0}', '{1}']::uuid[], "
+                                 "clock() + interval '1 year')", first.str(), id.str()));
+     },
+     [](past& p, const execution_id&) { p.db().rows("delete from idempotency_keys"); }},
+    {"an open dead letter", "an open dead letter",
+     [](past& p, const execution_id& id) {
+         p.db().rows(fmt::format("insert into dead_letters (dead_letter_id, run_id, tenant_key, job_key, expires_at) select execution_id, run_id, 1, job_key, clock() + interval '1 year' from "
+                                 "executions where execution_id = '{}'", id.str()));
+     },
+     [](past& p, const execution_id&) { p.db().rows("update dead_letters set expires_at = clock()"); }},
+    {"a later attempt that somebody asked for", "a run that went on on another day",
+     [](past& p, const execution_id& id) {
+         const auto next = p.ended({default_tenant, {1}, {1}}, 1, {.attempt = 2, .run = id});
+         p.db().rows(fmt::format("insert into manual_retries (execution_id, next_execution_id, actor) values ('{}', '{}', 'test')", id.str(), next.str()));
+     },
+     [](past&, const execution_id&) {}},
+};
+
+}
+
+TEST_CASE("what pins an execution keeps it, and its day, and nothing else", "[pg][retention]")
+{
+    past p;
+    const auto job = p.job("a");
+    const auto pinned = p.ended(job, day, {.status = execution_status::failed});
+    const auto free = p.ended(job, day);
+    const auto& x = GENERATE(from_range(std::begin(pins), std::end(pins)));
+    INFO(x.name);
+    x.put(p, pinned);
+    p.leave_records(pinned);
+    const int records = p.records_of(pinned);
+
+    p.drop(kept_days);
+    CHECK(p.has(pinned));
+    CHECK(p.records_of(pinned) == records);
+    CHECK_FALSE(p.has(free));
+    CHECK(p.pinned_by(day) == x.says);
+    x.lift(p, pinned);
+    p.days_later(4);
+    p.drop(kept_days);
+    CHECK_FALSE(p.has(pinned));
+    CHECK(p.records_of(pinned) == 0);
+    CHECK_FALSE(p.has_day(day));
+}
+
+TEST_CASE("an execution that waits or runs keeps its run, whatever its age", "[pg][retention]")
+{
+    queue_database db;
+    const auto job = db.job("a");
+    const auto me = db.instance(std::chrono::hours{24 * 365});
+    db.move_clock({});
+    submission sent;
+    sent.extent(job, 3).commit(db.service());
+    const auto x = claim_one(db.service(), me, 2);
+    REQUIRE(ends(x).end(sent.id(0)).commit(db.service(), me).empty());
+    const auto all_days_later = [&](int days) {
+        db.move_clock(days * one_day);
+        for (int i = 0; i < 50 && storage::drop_history(db.service(), one_day, 10).did != deed::nothing; ++i) CHECK(db.violations() == "");
+    };
+    all_days_later(30);
+    // Its partition stays; what has ended and has outlived its time goes by itself.
+    CHECK(db.value("select string_agg(execution_id::text, ',' order by execution_id) from executions") == sent.id(1).str() + "," + sent.id(2).str());
+    CHECK(db.value("select count(*) from v_history_days where pinned_by = 'an execution that has not ended'") == "1");
+
+    // A next attempt of the one that runs: from now on the run is that long.
+    storage::make_partitions(db.service(), 1);
+    const auto next = *execution_id::parse(db.value("select execution_id_of((extract(epoch from clock()) * 1000)::bigint, 7, 0)"));
+    REQUIRE(ends(x).fail(sent.id(1), next).commit(db.service(), me).empty());
+    REQUIRE(storage::cancel(db.service(), job.tenant, sent.id(2), "test", "").ended);
+    all_days_later(60);
+    CHECK(db.value("select string_agg(execution_id::text, ',' order by execution_id) from executions") == sent.id(1).str() + "," + next.str());
+    CHECK(db.status(next) == "QUEUED");
+
+    const auto y = claim_one(db.service(), me);
+    REQUIRE(ends(y).end(next).commit(db.service(), me).empty());
+    all_days_later(61);
+    CHECK(db.value("select count(*) from executions") == "2");
+    all_days_later(63);
+    CHECK(db.value("select count(*) from executions") == "0");
+    CHECK(db.violations() == "");
+}
+
+TEST_CASE("a reader is not waited for, and a day that it reads goes later", "[pg][retention]")
+{
+    past p;
+    const auto job = p.job("a");
+    const auto id = p.ended(job, day);
+    {
+        pqxx::connection reader(p.db().url());
+        pqxx::work reading(reader);
+        reading.exec("select count(*) from rowlock.executions");
+        const auto before = std::chrono::steady_clock::now();
+        const auto steps = p.drop(kept_days);
+        CHECK(std::chrono::steady_clock::now() - before < patience_for_all_days);
+        CHECK(count(steps, deed::blocked) > 0);
+        CHECK(count(steps, deed::day) == 0);
+        CHECK(p.has(id));
+        CHECK(p.pinned_by(day) == "a reader");
+        // And nobody waits for us: a submission goes through beside it.
+        submission sent;
+        sent.extent(job, 1).commit(p.db().service());
+    }
+    p.days_later(1);
+    CHECK(count(p.drop(kept_days), deed::day) > 0);
+    CHECK_FALSE(p.has_day(day));
+}
