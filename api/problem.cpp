@@ -122,7 +122,7 @@ void write_problem(response& reply, const error& e)
     case errc::request_timeout:
     case errc::stopping: reply.close = true; break;
     case errc::malformed_json: case errc::invalid_request: case errc::not_found: case errc::job_not_found: case errc::job_version_not_found:
-    case errc::job_disabled: case errc::idempotency_key_reused: case errc::already_ended: case errc::not_retryable: case errc::version_conflict:
+    case errc::job_disabled: case errc::idempotency_key_reused: case errc::already_ended: case errc::not_retryable: case errc::not_waiting: case errc::signature_reused: case errc::version_conflict:
     case errc::unauthenticated: case errc::forbidden: case errc::method_not_allowed: case errc::unsupported_media_type: case errc::upgrade_required: case errc::rate_limited:
     case errc::overloaded: case errc::database_unavailable: case errc::lease_lost: case errc::internal: break;
     }

@@ -26,7 +26,8 @@ struct further_address {
 attempted<http_call> further_call(const http_handler& handler, const assignment& work, const json::value& parameters, const url& base, const further_address& address,
                                   std::string method, std::string idempotency_key)
 {
-    const template_roots roots{parameters_root(parameters)};
+    const json::value execution = execution_of(work);
+    const template_roots roots{parameters_root(parameters), execution_root(execution)};
     const auto started_at = written_address(handler.url, roots);
     if (!started_at) return started_at.error();
     const auto to = resolve(base, address.reference);
@@ -48,10 +49,10 @@ attempted<http_call> further_call(const http_handler& handler, const assignment&
     return call;
 }
 
-attempted<further_address> filled_address(const std::string& text, const json::value& parameters, const json::value* reply)
+attempted<further_address> filled_address(const std::string& text, const assignment& work, const json::value& parameters, const json::value& reply)
 {
-    template_roots roots{parameters_root(parameters)};
-    if (reply != nullptr) roots.push_back({"reply", *reply, "the first answer of the target has no"});
+    const json::value execution = execution_of(work);
+    const template_roots roots{parameters_root(parameters), execution_root(execution), {"reply", reply, "the first answer of the target has no"}};
     auto filled = fill(text, roots, template_place::url);
     if (!filled) return filled.error();
     return further_address{std::move(*filled), written_target(text).has_value()};
@@ -65,7 +66,7 @@ attempted<http_call> make_status_call(const http_handler& handler, const assignm
     if (!parameters) return parameters.error();
     further_address address{answer.location};
     if (!handler.status_url.empty()) {
-        auto filled = filled_address(handler.status_url, *parameters, &answer.body);
+        auto filled = filled_address(handler.status_url, work, *parameters, answer.body);
         if (!filled) return not_followed("handler.status_url: " + filled.error().message);
         address = std::move(*filled);
     }
@@ -81,13 +82,14 @@ attempted<http_call> make_cancel_call(const http_handler& handler, const assignm
     if (answer != nullptr) {
         base = answer->from;
     } else {
-        const auto started_at = written_address(handler.url, {parameters_root(*parameters)});
+        const json::value execution = execution_of(work);
+        const auto started_at = written_address(handler.url, {parameters_root(*parameters), execution_root(execution)});
         if (!started_at) return started_at.error();
         base = *started_at;
     }
     // Without an answer its members are missing, so what names one fails.
     const json::value none;
-    const auto address = filled_address(handler.cancel_url, *parameters, answer != nullptr ? &answer->body : &none);
+    const auto address = filled_address(handler.cancel_url, work, *parameters, answer != nullptr ? answer->body : none);
     if (!address) return address.error();
     // Not the key of the start: a target that knows its repeats by it would take this for one.
     auto call = further_call(handler, work, *parameters, base, *address, "POST", work.id.str() + "-cancel");
@@ -100,7 +102,10 @@ attempted<http_call> make_hook_call(const http_hook& hook, const assignment& wor
 {
     const auto parameters = parameters_of(work);
     if (!parameters) return parameters.error();
-    const template_roots roots{parameters_root(*parameters)};
+    auto body = execution_of(work);
+    if (!status.empty()) body["status"] = status;
+    const json::value execution = body;
+    const template_roots roots{parameters_root(*parameters), execution_root(execution)};
     const auto to = written_address(hook.url, roots);
     if (!to) return to.error();
     http_call call{.to = *to, .request = {.method = hook.method}};
@@ -110,8 +115,6 @@ attempted<http_call> make_hook_call(const http_hook& hook, const assignment& wor
     if (hook.body) {
         if (auto added = add_body(call.request, *hook.body, roots); !added) return added.error();
     } else if (hook.method != "GET" && hook.method != "HEAD") {
-        json::object body{{"execution_id", work.id.str()}, {"run_id", work.run_id.str()}, {"job_id", work.job->definition.job_id}, {"attempt_number", work.attempt_number}};
-        if (!status.empty()) body["status"] = status;
         add_json_body(call.request, body);
     }
     add_own_headers(call.request.headers, work, fmt::format("{}-{}", work.id.str(), when));

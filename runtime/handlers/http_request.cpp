@@ -16,11 +16,7 @@ namespace {
 json::object contract_body(const assignment& work, const json::value& parameters, const std::string& deadline, const std::optional<checkpoint_data>& checkpoint,
                            const callback_address* callback)
 {
-    json::object body;
-    body["execution_id"] = work.id.str();
-    body["run_id"] = work.run_id.str();
-    body["job_id"] = work.job->definition.job_id;
-    body["attempt_number"] = work.attempt_number;
+    auto body = execution_of(work);
     body["parameters"] = parameters;
     body["deadline"] = deadline.empty() ? json::value(nullptr) : json::value(std::string_view(deadline));
     body["checkpoint"] = checkpoint ? json::value(std::string_view(to_base64(checkpoint->bytes))) : json::value(nullptr);
@@ -43,7 +39,8 @@ attempted<http_call> make_call(const http_handler& handler, const assignment& wo
 {
     const auto parameters = parameters_of(work);
     if (!parameters) return parameters.error();
-    template_roots roots{parameters_root(*parameters)};
+    const json::value execution = execution_of(work);
+    template_roots roots{parameters_root(*parameters), execution_root(execution)};
     const auto to = written_address(handler.url, roots);
     if (!to) return to.error();
     if (!is_token(handler.method)) return invalid_config(fmt::format("`{}` is no HTTP method", handler.method));

@@ -61,6 +61,16 @@ attempted<json::value> parameters_of(const assignment& work)
     return std::move(*parsed);
 }
 
+json::object execution_of(const assignment& work)
+{
+    return {{"execution_id", work.id.str()}, {"run_id", work.run_id.str()}, {"job_id", work.job->definition.job_id}, {"attempt_number", work.attempt_number}};
+}
+
+template_root execution_root(const json::value& execution)
+{
+    return {"execution", execution, "an execution has no", ", but execution_id, run_id, job_id and attempt_number"};
+}
+
 attempted<url> written_address(std::string_view text, const template_roots& roots)
 {
     const auto address = fill(text, roots, template_place::url);

@@ -12,6 +12,10 @@ namespace rowlock::runtime::request_parts {
 // Fails with INVALID_CONFIG.
 attempted<boost::json::value> parameters_of(const assignment& work);
 
+// What templates call `execution`: execution_id, run_id, job_id, attempt_number.
+boost::json::object execution_of(const assignment& work);
+template_root execution_root(const boost::json::value& execution);
+
 // An address that templates are part of. Fails with INVALID_CONFIG.
 attempted<url> written_address(std::string_view text, const template_roots& roots);
 
