@@ -110,7 +110,7 @@ begin
     if runs is null then return 0; end if;
 
     insert into retention_log (what, reason, day, job_key, from_id, to_id, row_count)
-    select 'runs', 'kept for ' || kept_for(j.history_retention, p_default), d.day, e.job_key, min(e.execution_id::text)::uuid, max(e.execution_id::text)::uuid, count(*)
+    select 'runs', 'kept for ' || justify_hours(kept_for(j.history_retention, p_default)), d.day, e.job_key, min(e.execution_id::text)::uuid, max(e.execution_id::text)::uuid, count(*)
     from executions e join jobs j using (job_key) join history_days d on e.execution_id >= d.from_id and e.execution_id < d.to_id
     where e.execution_id = any (ids) group by d.day, e.job_key, j.history_retention;
     update history_days d set forgotten = d.forgotten + x.n, row_count = d.row_count - x.read, walk_found = true
@@ -241,7 +241,7 @@ begin
     into for_ever, longest, due
     from jobs j cross join lateral (select kept_for(j.history_retention, p_default) as kept) x where j.job_key = any (keys);
     if keys is not null and due is null then
-        update history_days h set look_at = clock() + interval '1 hour', pinned_by = null where h.day = d.day;
+        update history_days h set look_at = clock() + interval '1 hour', pinned_by = 'what is kept longer' where h.day = d.day;
         return;
     end if;
 
@@ -342,7 +342,7 @@ begin
     old := array(select e.error_id from rowlock.errors e where e.created_at <= clock() - p_kept order by e.created_at, e.error_id limit p_rows - errors for update skip locked);
     if cardinality(old) > 0 then
         delete from rowlock.errors e where e.error_id = any (old);
-        perform record_drop('errors', 'kept for ' || p_kept, null, null, (select min(x::text) from unnest(old) x)::uuid, (select max(x::text) from unnest(old) x)::uuid, cardinality(old));
+        perform record_drop('errors', 'kept for ' || justify_hours(p_kept), null, null, (select min(x::text) from unnest(old) x)::uuid, (select max(x::text) from unnest(old) x)::uuid, cardinality(old));
         errors := errors + cardinality(old);
     end if;
     old := array(select l.dead_letter_id from rowlock.dead_letters l where l.expires_at <= clock() order by l.expires_at limit p_rows for update skip locked);
@@ -382,7 +382,7 @@ begin
         perform set_config('rowlock.retention', 'on', true);
         execute format('with gone as (delete from %I where %I = any ($1) returning 1) select count(*) from gone', p_what, id_column) into dropped using old;
         perform set_config('rowlock.retention', 'off', true);
-        perform record_drop(p_what, 'kept for ' || p_kept, null, null, (select min(x::text) from unnest(old) x)::uuid, (select max(x::text) from unnest(old) x)::uuid, dropped);
+        perform record_drop(p_what, 'kept for ' || justify_hours(p_kept), null, null, (select min(x::text) from unnest(old) x)::uuid, (select max(x::text) from unnest(old) x)::uuid, dropped);
     end if;
     update record_cursors x set at_id = (select max(u::text) from unnest(ids) u)::uuid where x.what = p_what;
 end $$;

@@ -34,6 +34,8 @@ void check_disk(examination& e);
 void check_partitions(examination& e);
 void check_instances(examination& e);
 void check_clock(examination& e);
+// retention.cpp, for a migrated database
+void check_retention(examination& e);
 
 // Do two sessions that are open at once have a server process each, for as long as they last? Not behind a pooler in transaction mode, where
 // prepared statements, settings and LISTEN are lost between two statements.

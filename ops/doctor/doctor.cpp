@@ -49,6 +49,7 @@ constexpr named_check of_rowlock[] = {
     {"database.autovacuum_of_tables", &check_switched_off_vacuum},
     {"database.partitions", &check_partitions},
     {"database.instances", &check_instances},
+    {"database.retention", &check_retention},
 };
 
 // A check that the database refuses (a missing privilege) is a finding, and the others go on.

@@ -1,6 +1,7 @@
 #include "ops/dev_postgres.hpp"
 #include "ops/doctor/checks.hpp"
 #include "storage/migrator.hpp"
+#include "storage/retention_store.hpp"
 #include "tests/pg/queue/queue_traffic.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/scratch_folder.hpp"
@@ -165,6 +166,38 @@ TEST_CASE("doctor misses the partitions of today and tomorrow", "[pg][doctor]")
     const auto today = only(ops::check_database(db.url()), "database.partitions");
     CHECK(today.level == severity::problem);
     CHECK(contains(today.remedy, "make_partitions"));
+}
+
+TEST_CASE("doctor sees when retention does not keep up", "[pg][doctor][retention]")
+{
+    queue_database db;
+    const auto found = [&] { return only(ops::check_database(db.url()), "database.retention"); };
+    CHECK(found().level == severity::fine);
+    const auto me = db.instance(std::chrono::hours{24 * 365});
+    REQUIRE(storage::take_retention_turn(db.service(), me, std::chrono::minutes{1}, {.errors_per_queue = 10, .errors = std::chrono::hours{1}, .history = std::chrono::hours{24}}));
+    storage::note_retention_round(db.service(), me);
+    CHECK(contains(found().detail, "what has outlived its time goes"));
+
+    db.rows("insert into errors (error_id, queue, tenant_key) select gen_random_uuid(), 3, 1 from generate_series(1, 21)");
+    CHECK(contains(found().detail, "is in execution_errors"));
+    db.rows("delete from errors where error_id = (select error_id from errors limit 1)");
+    CHECK(found().level == severity::fine);
+
+    db.move_clock(std::chrono::hours{30});
+    CHECK(contains(found().detail, "nothing has been swept for"));
+    storage::note_retention_round(db.service(), me);
+    CHECK(found().level == severity::fine);
+    // Days that are known, and that nobody comes to look at; then one that is read all the time.
+    db.move_clock({});
+    storage::drop_history(db.service(), std::chrono::hours{24}, 10);
+    db.move_clock(std::chrono::hours{24 * 3});
+    storage::drop_history(db.service(), std::chrono::hours{24}, 10);
+    db.move_clock(std::chrono::hours{24 * 9});
+    storage::note_retention_round(db.service(), me);
+    db.rows("update history_days set look_at = clock() - interval '3 days'");
+    CHECK(contains(found().detail, "dropping does not keep up"));
+    db.rows("update history_days set pinned_by = 'a reader'");
+    CHECK(contains(found().detail, "but for readers"));
 }
 
 TEST_CASE("doctor sees work that waits for nobody, and what dead instances have left", "[pg][doctor]")

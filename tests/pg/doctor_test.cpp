@@ -44,7 +44,7 @@ TEST_CASE("doctor finds a migrated database in order, but for what the tests hav
     const auto found = ops::check_database(database.url());
     for (const char* check : {"database.version", "database.primary", "database.autovacuum", "database.default_transaction_isolation", "database.connections",
                               "database.oldest_transaction", "database.migrations", "database.clock", "database.pooling", "database.prepared_transactions",
-                              "database.replication_slots", "database.transaction_ids", "database.bloat", "database.autovacuum_of_tables", "database.partitions",
+                              "database.replication_slots", "database.transaction_ids", "database.bloat", "database.autovacuum_of_tables", "database.partitions", "database.retention",
                               "database.instances", "database.jit", "database.shared_buffers", "database.max_wal_size", "database.track_counts"}) {
         CHECK(find(found, check).level == severity::fine);
     }

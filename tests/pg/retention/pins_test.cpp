@@ -106,7 +106,7 @@ TEST_CASE("an execution that waits or runs keeps its run, whatever its age", "[p
 
     const auto y = claim_one(db.service(), me);
     REQUIRE(ends(y).end(next).commit(db.service(), me).empty());
-    all_days_later(61);
+    all_days_later(60);
     CHECK(db.value("select count(*) from executions") == "2");
     all_days_later(63);
     CHECK(db.value("select count(*) from executions") == "0");
