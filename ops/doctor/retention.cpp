@@ -19,7 +19,7 @@ constexpr statement read_sweeper{"doctor_sweeper", R"sql(
 constexpr statement read_full_queues{"doctor_full_queues", R"sql(
     SELECT coalesce(string_agg(name, ', ' ORDER BY queue), '')
       FROM unnest(array['scheduling_errors', 'dependency_errors', 'execution_errors']) WITH ORDINALITY q (name, queue)
-     WHERE (SELECT count(*) FROM (SELECT FROM rowlock.errors e WHERE e.queue = q.queue LIMIT 2 * $1::bigint + 1) some) > 2 * $1::bigint)sql"};
+     WHERE (SELECT count(*) FROM (SELECT FROM rowlock.errors e WHERE e.queue = q.queue LIMIT 2 * $1::bigint + 1) x) > 2 * $1::bigint)sql"};
 
 // Days that the sweeper should have looked at again long ago, or could have dropped but for readers.
 constexpr statement read_late_days{"doctor_late_days", R"sql(
