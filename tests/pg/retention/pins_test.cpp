@@ -137,3 +137,35 @@ TEST_CASE("a reader is not waited for, and a day that it reads goes later", "[pg
     CHECK(count(p.drop(kept_days), deed::day) > 0);
     CHECK_FALSE(p.has_day(day));
 }
+
+TEST_CASE("a run that is being retried is not deleted, and one that is being deleted is not retried", "[pg][retention]")
+{
+    past p;
+    const auto job = p.job("a");
+    const auto id = p.ended(job, day, {.status = execution_status::failed});
+    const auto retry = [&](pqxx::transaction_base& tx) {
+        tx.exec("set local search_path = rowlock");
+        const auto answer = tx.exec(fmt::format("select next is not null, coalesce(refusal, '') from retry_1(1, array['{}']::uuid[], 'test', 1)", id.str()));
+        return answer[0][0].as<bool>() ? std::string("retried") : answer[0][1].as<std::string>();
+    };
+    {
+        pqxx::connection other(p.db().url());
+        pqxx::work retrying(other);
+        CHECK(retry(retrying) == "retried");
+        CHECK(storage::drop_history(p.db().service(), kept_days * one_day, 100).did == deed::busy);
+        retrying.commit();
+    }
+    p.drop(kept_days);
+    CHECK(p.has(id));
+    CHECK(p.db().value("select count(*) from executions") == "2");
+    CHECK(p.pinned_by(day) == "a run that went on on another day");
+
+    const auto gone = p.ended(p.job("b", 2), 1, {.status = execution_status::failed});
+    p.days_later(4);
+    p.drop(kept_days);
+    REQUIRE_FALSE(p.has(gone));
+    pqxx::connection other(p.db().url());
+    pqxx::work late(other);
+    late.exec("set local search_path = rowlock");
+    CHECK(late.exec(fmt::format("select refusal from retry_1(1, array['{}']::uuid[], 'test', 1)", gone.str()))[0][0].as<std::string>() == "NOT_FOUND");
+}
