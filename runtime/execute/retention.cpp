@@ -1,7 +1,6 @@
 #include "runtime/execute/retention.hpp"
 
 #include "runtime/async/task_group.hpp"
-#include "runtime/execute/crash_point.hpp"
 #include "runtime/handlers/run_directory.hpp"
 
 #include <spdlog/spdlog.h>
@@ -115,7 +114,6 @@ awaitable<bool> retention::drop_history()
 {
     while (co_await has_turn()) {
         const auto step = co_await db_.write([o = options_](storage::session& s) -> result<storage::history_step> { return storage::drop_history(s, o.history_retention, o.rows_per_step); });
-        crash_point("retention.after_commit");
         if (!step || step->did == deed::nothing || step->did == deed::busy) break;
         std::int64_t weight = step->rows;
         switch (step->did) {
