@@ -77,9 +77,54 @@ std::vector<std::string> reasons_of(const std::string& id)
     return out;
 }
 
+// The seconds from the start of an execution to the deadline that it was told, the first word of `told`.
+double given_time(const std::string& database, const std::string& id, const std::string& told)
+{
+    pqxx::connection session(database);
+    pqxx::nontransaction sql(session);
+    const auto rows = sql.exec("select extract(epoch from " + sql.quote(told.substr(0, told.find(' '))) + "::timestamptz - started_time) from rowlock.v_executions where execution_id = " + sql.quote(id));
+    return rows.at(0)[0].as<double>();
+}
+
+// The attempt of a job with a timeout of 0.4 seconds.
+void check_timed_out(const json::value& end, const std::string& termination)
+{
+    INFO(end);
+    CHECK(end.at("status") == "TIMEOUT");
+    CHECK(end.at_pointer("/result/status") == "TIMEOUT");
+    CHECK(end.at_pointer("/result/error_code") == "TIMEOUT");
+    CHECK(text_at(end, "/result/termination") == termination);
+    const auto errors = errors_of(text_at(end, "/execution_id"), "TIMEOUT");
+    REQUIRE(errors.size() == 1);
+    CHECK(errors[0].at("timeout_seconds").to_number<double>() == 0.4);
+    CHECK(errors[0].at("elapsed_seconds").to_number<double>() >= 0.4);
+    CHECK(errors[0].at("last_heartbeat").is_null());
+    CHECK(errors[0].at("checkpoint_available") == false);
+    CHECK(text_at(errors[0], "/termination_method") == termination);
+}
+
 }
 
 TEST_CASE("rule 12: TERMINATE asks, waits for the grace, then kills, and says which it was", "[e2e][timeouts]")
+{
+    struct row {
+        const char* why;
+        json::object handler;
+        const char* termination;
+    };
+    const auto r = GENERATE(values<row>({
+        {"a program that ends at SIGTERM by itself", shell("trap 'echo bye; exit 3' TERM; while :; do sleep 0.05; done", 30), "GRACEFUL"},
+        {"a program that SIGTERM ends", shell("sleep 600", 30), "GRACEFUL"},
+        {"a program that ignores SIGTERM", shell("trap '' TERM; sleep 600; sleep 600", 0.2), "FORCED"},
+        {"sleep", {{"type", "sleep"}, {"seconds", 600}}, "GRACEFUL"},
+    }));
+    INFO(r.why);
+    auto& server = open_server();
+    server.define("timeout-terminate", r.handler, once({{"timeout_seconds", 0.4}}));
+    check_timed_out(server.run("timeout-terminate"), r.termination);
+}
+
+TEST_CASE("rule 12: a call that is not answered in time is given up", "[e2e][timeouts][http]")
 {
     std::promise<void> over;
     const stub_http silent([until = over.get_future().share()](const stub_request&) {
@@ -87,34 +132,9 @@ TEST_CASE("rule 12: TERMINATE asks, waits for the grace, then kills, and says wh
         return stub_reply{};
     });
     const on_scope_exit answers([&over] { over.set_value(); });
-    struct row {
-        const char* why;
-        json::object handler;
-        const char* termination;
-    };
-    const auto r = GENERATE_REF(values<row>({
-        {"a program that ends at SIGTERM by itself", shell("trap 'echo bye; exit 3' TERM; while :; do sleep 0.05; done", 30), "GRACEFUL"},
-        {"a program that SIGTERM ends", shell("sleep 600", 30), "GRACEFUL"},
-        {"a program that ignores SIGTERM", shell("trap '' TERM; sleep 600; sleep 600", 0.2), "FORCED"},
-        {"sleep", {{"type", "sleep"}, {"seconds", 600}}, "GRACEFUL"},
-        {"http", {{"type", "http"}, {"url", silent.url()}, {"method", "POST"}}, "GRACEFUL"},
-    }));
-    INFO(r.why);
     auto& server = open_server();
-    server.define("timeout-terminate", r.handler, once({{"timeout_seconds", 0.4}}));
-    const auto end = server.run("timeout-terminate");
-    INFO(end);
-    CHECK(end.at("status") == "TIMEOUT");
-    CHECK(end.at_pointer("/result/status") == "TIMEOUT");
-    CHECK(end.at_pointer("/result/error_code") == "TIMEOUT");
-    CHECK(end.at_pointer("/result/termination") == r.termination);
-    const auto errors = errors_of(text_at(end, "/execution_id"), "TIMEOUT");
-    REQUIRE(errors.size() == 1);
-    CHECK(errors[0].at("timeout_seconds").to_number<double>() == 0.4);
-    CHECK(errors[0].at("elapsed_seconds").to_number<double>() >= 0.4);
-    CHECK(errors[0].at("last_heartbeat").is_null());
-    CHECK(errors[0].at("checkpoint_available") == false);
-    CHECK(errors[0].at("termination_method") == r.termination);
+    server.define("timeout-call", {{"type", "http"}, {"url", silent.url()}, {"method", "POST"}}, once({{"timeout_seconds", 0.4}}));
+    check_timed_out(server.run("timeout-call"), "GRACEFUL");
 }
 
 TEST_CASE("rule 12: what a program has started goes with it", "[e2e][timeouts]")
@@ -391,11 +411,25 @@ TEST_CASE("rules 12 and 14: what a stopping server hands back starts anew, with 
     const auto log = lines();
     INFO(log);
     REQUIRE(log.rfind("none ", 0) == 0);
-    // Both deadlines are RFC 3339 in UTC, so their order is that of their text.
-    const auto told = [](const std::string& from) { return from.substr(0, from.find(' ')); };
-    const auto before = told(log.substr(5));
-    const auto after = told(log.substr(log.find("two ") + 4));
-    CHECK(before.size() == after.size());
-    CHECK(before < after);
-    CHECK(after > text_at(end, "/started_time"));
+    CHECK(given_time(database.url(), id, log.substr(log.find("two ") + 4)) == Approx(50).margin(5));
+}
+
+TEST_CASE("rule 12: the attempt after a lost one has its whole timeout", "[e2e][timeouts]")
+{
+    const test_database database;
+    auto environment = any_program();
+    environment.emplace("ROWLOCK_LEASE_SECONDS", "2");
+    const std::vector<std::string> arguments{"serve", "--auth", "none", "--database", database.url()};
+    auto first = std::make_optional<server_process>(arguments, environment);
+    first->define("lost", shell("printf \"$ROWLOCK_DEADLINE\"; if test $ROWLOCK_ATTEMPT_NUMBER = 1; then sleep 600; fi"), twice({{"timeout_seconds", 50}}));
+    const auto id = first->submit("lost");
+    eventually("it runs", [&] { return !first->get("/v1/executions/" + id + "/log").body.empty(); });
+    first->kill_hard();
+    first.reset();
+    const server_process second(arguments, environment);
+    const auto end = second.ended(id);
+    REQUIRE(end.at("status") == "COMPLETED");
+    REQUIRE(end.at("attempt_number") == 2);
+    const auto next = text_at(end, "/execution_id");
+    CHECK(given_time(database.url(), next, second.get("/v1/executions/" + next + "/log").body) == Approx(50).margin(5));
 }

@@ -36,6 +36,7 @@ TEST_CASE("the views have the contract's names and the columns of the JSON, each
         {"v_runs", {"run_id", "status"}},
         {"v_transitions", {"execution_id", "at", "from_status", "to_status", "actor", "fence", "reason"}},
         {"v_checkpoints", {"execution_id", "checkpoint_number", "size_bytes", "sha256", "stage", "created_time"}},
+        {"v_artifacts", {"execution_id", "run_id", "name", "size_bytes", "sha256", "created_time"}},
         {"v_queue", {"job_id", "tenant_id", "priority"}},
         {"v_jobs", {"job_id", "tenant_id", "version", "enabled"}},
         {"v_job_versions", {"job_id", "version", "author", "reason", "created_time"}},
