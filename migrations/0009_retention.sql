@@ -334,7 +334,7 @@ begin
                      order by e.created_at, e.error_id limit p_rows - errors for update skip locked);
         if cardinality(old) > 0 then
             delete from rowlock.errors e where e.error_id = any (old);
-            perform record_drop('errors', (array['scheduling_errors', 'dependency_errors', 'execution_errors'])[q] || ' holds ' || p_capacity, null, null, (select min(x::text) from unnest(old) x)::uuid, (select max(x::text) from unnest(old) x)::uuid,
+            perform record_drop('errors', (array['scheduling_errors', 'dependency_errors', 'execution_errors'])[q] || ' keeps the latest ' || p_capacity, null, null, (select min(x::text) from unnest(old) x)::uuid, (select max(x::text) from unnest(old) x)::uuid,
                                 cardinality(old));
             errors := errors + cardinality(old);
         end if;

@@ -41,7 +41,7 @@ TEST_CASE("an error queue over its capacity keeps the newest", "[pg][retention]"
     CHECK(left_in(db, 2) == "E1,E2");
     CHECK(left_in(db, 3) == "E5,E6,E7");
     CHECK(storage::sweep_failures(db.service(), errors_for(3, one_day), 100).errors == 0);
-    CHECK(db.value("select string_agg(row_count || ' ' || reason, ',' order by reason) from v_retention") == "4 execution_errors holds 3,4 scheduling_errors holds 3");
+    CHECK(db.value("select string_agg(row_count || ' ' || reason, ',' order by reason) from v_retention") == "4 execution_errors keeps the latest 3,4 scheduling_errors keeps the latest 3");
 }
 
 TEST_CASE("errors go when they have been kept for long enough", "[pg][retention]")
