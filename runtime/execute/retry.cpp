@@ -118,10 +118,10 @@ retry_matcher::verdict retry_matcher::by_lists(const outcome& ended) const
 
 bool retry_matcher::fits(std::size_t rule, const outcome& ended, error_category category) const
 {
+    if (ended.error_code == lease_lost_code) return false;      // no failure of the work
     const auto& match = policy_.overrides[rule];
-    const bool named = contains(match.error_codes, ended.error_code);
-    if (ended.error_code == lease_lost_code && !named) return false;      // no failure of the work
-    return (match.error_codes.empty() || named) && (match.exit_codes.empty() || (ended.exit_code && contains(match.exit_codes, *ended.exit_code)))
+    return (match.error_codes.empty() || contains(match.error_codes, ended.error_code))
+           && (match.exit_codes.empty() || (ended.exit_code && contains(match.exit_codes, *ended.exit_code)))
            && (match.categories.empty() || contains(match.categories, category))
            && (match.patterns.empty() || any_matches(cases_[rule].messages, ended.error_message));
 }

@@ -104,10 +104,19 @@ std::vector<error_category> read_categories(json_fields& fields)
 }
 static_assert(static_cast<int>(error_category::transient) == 1 && static_cast<int>(error_category::permanent) == 2 && static_cast<int>(error_category::timeout) == 3);
 
+// What becomes of a lost attempt is decided where nobody is left who ran it, by max_attempts and non_retryable_errors alone.
+void refuse_lost(json_fields& fields, const std::vector<std::string>& codes)
+{
+    if (std::find(codes.begin(), codes.end(), "LEASE_LOST") == codes.end()) return;
+    fields.refuse(fields.find("error_codes"), "must not name LEASE_LOST: lost attempts are repeated at once within the policy's max_attempts; "
+                                              "name it in non_retryable_errors where they must not be");
+}
+
 // Whether something could match. What is refused in it counts as something, so that one mistake gives one error.
 bool reads_a_match(json_fields& fields, retry_policy::override_rule& rule)
 {
     rule.error_codes = fields.texts("error_codes", code_lists);
+    refuse_lost(fields, rule.error_codes);
     rule.exit_codes = fields.integers("exit_codes", 256, 0, 255);
     rule.patterns = read_patterns(fields, "patterns");
     rule.categories = read_categories(fields);

@@ -78,6 +78,31 @@ TEST_CASE("what GET shows of a job can be PUT again as it is, and is the same ve
     CHECK(again.json().at("version") == 1);
 }
 
+TEST_CASE("the flat names of the rules are kept where they belong, and both notations are one version", "[e2e][jobs]")
+{
+    auto& server = open_server();
+    server.define("jobs-rules", noop,
+                  {{"initial_delay", 60}, {"multiplier", 2.0}, {"max_delay", 3600}, {"jitter_factor", 0.25}, {"max_attempts", 5}, {"timeout_seconds", 3600},
+                   {"heartbeat_interval_seconds", 30}, {"missed_heartbeat_limit", 3}, {"checkpoint_interval_seconds", 300}, {"checkpoint_on_stage", true},
+                   {"dead_letter_enabled", true}, {"retention_hours", 168}});
+    const auto shown = server.get("/v1/jobs/jobs-rules").json();
+    INFO(json::serialize(shown));
+    CHECK(shown.at("retry_policy").at("initial_delay_seconds") == 60);
+    CHECK(shown.at("heartbeat") == json::value{{"interval_seconds", 30}, {"missed_limit", 3}});
+    CHECK(shown.at("checkpoint") == json::value{{"interval_seconds", 300}, {"on_stage", true}});
+    CHECK(shown.at("dead_letter") == json::value{{"enabled", true}, {"retention_hours", 168}});
+    CHECK_FALSE(shown.as_object().contains("retention_hours"));
+    const auto again = server.put("/v1/jobs/jobs-rules", {{"handler", noop},
+                                                          {"retry_policy", {{"max_attempts", 5}, {"initial_delay_seconds", 60}, {"max_delay_seconds", 3600}, {"backoff_multiplier", 2},
+                                                                            {"jitter_factor", 0.25}}},
+                                                          {"timeout_seconds", 3600},
+                                                          {"heartbeat", {{"interval_seconds", 30}, {"missed_limit", 3}}},
+                                                          {"checkpoint", {{"interval_seconds", 300}, {"on_stage", true}}},
+                                                          {"dead_letter", {{"enabled", true}, {"retention_hours", 168}}}});
+    CHECK(again.status == 200);
+    CHECK(again.json().at("version") == 1);
+}
+
 TEST_CASE("If-Match lets through only who has seen the current version", "[e2e][jobs]")
 {
     auto& server = open_server();
@@ -156,6 +181,17 @@ TEST_CASE("definitions that cannot be meant are refused", "[e2e][jobs]")
         {"the body's id is the path's", {{"job_id", "another"}, {"handler", {{"type", "noop"}}}}, "job_id"},
         {"a time-out is positive", {{"handler", {{"type", "noop"}}}, {"timeout_seconds", 0}}, "timeout_seconds"},
         {"a NUL is in no text", {{"handler", {{"type", "noop"}}}, {"name", json::string("a\0b", 3)}}, "name"},
+        {"a first delay is not negative", {{"handler", {{"type", "noop"}}}, {"retry_policy", {{"initial_delay_seconds", -1}}}}, "retry_policy.initial_delay_seconds"},
+        {"delays do not shrink", {{"handler", {{"type", "noop"}}}, {"retry_policy", {{"backoff_multiplier", 0.5}}}}, "retry_policy.backoff_multiplier"},
+        {"the cap is not below the first delay",
+         {{"handler", {{"type", "noop"}}}, {"retry_policy", {{"initial_delay_seconds", 20}, {"max_delay_seconds", 10}}}},
+         "retry_policy.max_delay_seconds"},
+        {"a pattern is a regular expression",
+         {{"handler", {{"type", "noop"}}}, {"retry_policy", {{"retryable_error_patterns", json::array{"("}}}}},
+         "retry_policy.retryable_error_patterns[0]"},
+        {"an extension needs a time-out", {{"handler", {{"type", "noop"}}}, {"timeout_action", "EXTEND"}}, "timeout_action"},
+        {"a failure rate is a part of something", {{"handler", {{"type", "noop"}}}, {"circuit_breaker", {{"failure_rate", 1.5}}}}, "circuit_breaker.failure_rate"},
+        {"a heartbeat is missed at least once", {{"handler", {{"type", "noop"}}}, {"missed_heartbeat_limit", 0}}, "missed_heartbeat_limit"},
         {"enabled is true or false", {{"handler", {{"type", "noop"}}}, {"enabled", "yes"}}, "enabled"},
     }));
     INFO(r.why);

@@ -91,7 +91,7 @@ TEST_CASE("every row has a name and a member of its own", "[unit][settings]")
         // Changing this row's value must change what this row shows, and no other row.
         settings before = good({}).values;
         settings after = before;
-        for (const auto* candidate : {"true", "5", "77", "5000", "2000000", "2.5", "77.5", "127.0.0.9:9", "none", "json", "debug", "other"}) {
+        for (const auto* candidate : {"true", "5", "77", "5000", "2000000", "2.5", "77.5", "127.0.0.9:9", "none", "json", "debug", "PERMANENT", "other"}) {
             settings tried = before;
             if (!assign(tried, row, candidate) && shown_value(tried, row) != shown_value(before, row)) after = tried;
         }
@@ -130,6 +130,28 @@ TEST_CASE("without anything given the defaults of the contract hold", "[unit][se
     CHECK_FALSE(s.http_allow_private_addresses);
     CHECK(run_directory(s) == ".rowlock/runs");
     CHECK(defaults_of(s).retry.max_delay == 3600s);
+    CHECK(s.error_queue_capacity == 10'000);
+    CHECK(s.error_retention == 168h);
+    CHECK(s.dead_letter_retention == 24h * 7);
+    CHECK(s.history_retention == 0s);
+}
+
+TEST_CASE("what the settings say about failures becomes what definitions fall back on", "[unit][settings]")
+{
+    const auto plain = defaults_of(good({}).values);
+    CHECK(plain.retry.classes.transient == std::vector<std::string>{"TIMEOUT", "HEARTBEAT_LOST", "CONNECTION_FAILED", "RATE_LIMITED", "RESOURCE_EXHAUSTED"});
+    CHECK(plain.retry.classes.permanent == std::vector<std::string>{"INVALID_CONFIG", "PERMISSION_DENIED"});
+    CHECK(plain.retry.classes.others == error_category::transient);
+    CHECK(plain.heartbeat.interval == 30s);
+    CHECK(plain.heartbeat.missed_limit == 3);
+
+    const auto other = defaults_of(good({.flags = {{{"TRANSIENT_ERROR_CODES", "A, B"}, {"PERMANENT_ERROR_CODES", ""}, {"DEFAULT_ERROR_CATEGORY", "PERMANENT"},
+                                                    {"EXECUTOR_HEARTBEAT_INTERVAL_SECONDS", "5.5"}, {"EXECUTOR_HEARTBEAT_TIMEOUT_MULTIPLIER", "2.5"}}}}).values);
+    CHECK(other.retry.classes.transient == std::vector<std::string>{"A", "B"});
+    CHECK(other.retry.classes.permanent.empty());
+    CHECK(other.retry.classes.others == error_category::permanent);
+    CHECK(other.heartbeat.interval == 5500ms);
+    CHECK(other.heartbeat.missed_limit == 3);
 }
 
 TEST_CASE("dev opens what a developer needs", "[unit][settings]")
@@ -179,6 +201,12 @@ TEST_CASE("values out of range or of another type are refused with the range and
         {"LISTEN", "::1:80", "must be ADDRESS:PORT"},
         {"LISTEN", "example.org:80", "must be ADDRESS:PORT"},
         {"AUTH", "None", "must be one of token, none"},
+        {"DEFAULT_ERROR_CATEGORY", "TIMEOUT", "must be one of TRANSIENT, PERMANENT"},
+        {"EXECUTOR_HEARTBEAT_TIMEOUT_MULTIPLIER", "1.9", "must be a number from 2 to 10"},
+        {"ERROR_QUEUE_CAPACITY", "99", "must be an integer from 100 to 10000000"},
+        {"ERROR_RETENTION_HOURS", "0", "must be hours from 1 to 87600"},
+        {"DEAD_LETTER_RETENTION_DAYS", "3651", "must be days from 1 to 3650"},
+        {"HISTORY_RETENTION_DAYS", "-1", "must be days from 0 to 36500"},
         {"LOG_LEVEL", "loud", "must be one of trace, debug, info, warn, error"},
     }));
     const auto by_flag = bad({.flags = {{{r.name, r.value}}}});

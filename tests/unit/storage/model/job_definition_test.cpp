@@ -1,4 +1,5 @@
-#include "storage/model/job.hpp"
+#include "tests/unit/storage/model/definition_text.hpp"
+
 #include "storage/model/json_text.hpp"
 
 #include <algorithm>
@@ -10,58 +11,6 @@
 using namespace rowlock;
 namespace json = boost::json;
 using namespace std::chrono_literals;
-
-namespace {
-
-result<job_definition> parse(std::string_view text, std::string_view path_id = "j", const definition_defaults& defaults = {})
-{
-    INFO(text);
-    const auto body = parse_json(text);
-    REQUIRE(body.has_value());
-    return parse_job_definition(body->as_object(), path_id, defaults);
-}
-
-job_definition good(std::string_view text, std::string_view path_id = "j")
-{
-    auto d = parse(text, path_id);
-    if (d.has_error()) {
-        for (const auto& e : d.error().fields) UNSCOPED_INFO(e.field << " " << e.message);
-        FAIL(text << ": " << d.error().detail);
-    }
-    return *d;
-}
-
-std::vector<field_error> errors_of(std::string_view text, std::string_view path_id = "j")
-{
-    auto d = parse(text, path_id);
-    if (d.has_value()) FAIL("accepted: " << text);
-    CHECK(d.error().code == errc::invalid_request);
-    CHECK_FALSE(d.error().detail.empty());
-    return d.error().fields;
-}
-
-std::vector<std::string> fields_of(std::string_view text, std::string_view path_id = "j")
-{
-    std::vector<std::string> names;
-    for (const auto& e : errors_of(text, path_id)) names.push_back(e.field);
-    std::sort(names.begin(), names.end());
-    return names;
-}
-
-using names = std::vector<std::string>;
-
-// A noop job with more members.
-std::string noop_with(std::string_view members)
-{
-    return R"({"handler":{"type":"noop"},)" + std::string(members) + "}";
-}
-
-std::string with_handler(std::string_view handler)
-{
-    return R"({"handler":)" + std::string(handler) + "}";
-}
-
-}
 
 TEST_CASE("a definition needs a job_id, in the path or in the body, and a handler", "[unit][definition]")
 {
@@ -285,7 +234,6 @@ TEST_CASE("retry policies that contradict themselves or cannot be are refused", 
         {R"({"retryable_errors":[""]})", {"retry_policy.retryable_errors[0]"}},
         {R"({"retryable_exit_codes":[256,"1"]})", {"retry_policy.retryable_exit_codes[0]", "retry_policy.retryable_exit_codes[1]"}},
         {R"x({"retryable_error_patterns":["a","(","b(?=c)"]})x", {"retry_policy.retryable_error_patterns[1]", "retry_policy.retryable_error_patterns[2]"}},
-        {R"({"overrides":[{"match":{}}]})", {"retry_policy.overrides"}},
         {R"([])", {"retry_policy"}},
     }));
     CHECK(fields_of(noop_with("\"retry_policy\":" + r.policy)) == r.fields);
@@ -300,22 +248,13 @@ TEST_CASE("what this version cannot do is refused, never ignored", "[unit][defin
         {R"("dependencies":[{"upstream_job_id":"a"}])", "dependencies"},
         {R"("require_all":false)", "require_all"},
         {R"("execution_windows":[{"start":"06:00","end":"22:00"}])", "execution_windows"},
-        {R"("circuit_breaker":{"failure_threshold":5})", "circuit_breaker"},
-        {R"("dead_letter":{"enabled":true})", "dead_letter"},
-        {R"("heartbeat":{"interval_seconds":5})", "heartbeat"},
-        {R"("heartbeat_interval_seconds":5)", "heartbeat_interval_seconds"},
-        {R"("checkpoint":{"interval_seconds":5})", "checkpoint"},
         {R"("concurrency":{"max_running":5})", "concurrency"},
         {R"("rate_limit":{"starts":5,"per_seconds":1})", "rate_limit"},
         {R"("ordering_key":"k")", "ordering_key"},
-        {R"("dedupe":true)", "dedupe"},
-        {R"("retention":{"days":5})", "retention"},
         {R"("cascade_cancel":true)", "cascade_cancel"},
         {R"("cancel_scope":"ALL_DOWNSTREAM")", "cancel_scope"},
         {R"("on_lease_doubt":"stop")", "on_lease_doubt"},
         {R"("priority_boost_on_age":false)", "priority_boost_on_age"},
-        {R"("timeout_action":"WARN")", "timeout_action"},
-        {R"("timeout_action":"EXTEND")", "timeout_action"},
     }));
     const auto all = errors_of(noop_with(r.members));
     REQUIRE(all.size() == 1);
@@ -323,23 +262,19 @@ TEST_CASE("what this version cannot do is refused, never ignored", "[unit][defin
     CHECK_THAT(all[0].message, Catch::Contains("is not supported by this version of Rowlock; leave it out"));
 }
 
-TEST_CASE("handlers and completions this version cannot run are refused", "[unit][definition][handler]")
+TEST_CASE("handlers this version cannot run are refused", "[unit][definition][handler]")
 {
     const auto type = GENERATE(as<std::string>(), "sql", "worker", "composite", "native");
     const auto all = errors_of(with_handler(R"({"type":")" + type + R"(","statement":"select 1"})"));
     REQUIRE(all.size() == 1);
     CHECK(all[0].field == "handler.type");
     CHECK_THAT(all[0].message, Catch::Contains("is not supported by this version of Rowlock"));
-
-    const auto completion = GENERATE(as<std::string>(), "poll", "webhook");
-    CHECK(fields_of(with_handler(R"({"type":"http","url":"http://x/","status_url":"http://x/s","completion":")" + completion + "\"}"))
-          == names{"handler.completion", "handler.status_url"});
 }
 
 TEST_CASE("asking for nothing of what this version cannot do is taken and dropped", "[unit][definition]")
 {
-    const auto d = good(noop_with(R"("schedule":null,"triggers":[],"dependencies":[],"dedupe":false,"cascade_cancel":false,"cancel_scope":"NONE","require_all":true,
-        "heartbeat":false,"priority_boost_on_age":true,"timeout_action":"TERMINATE")"));
+    const auto d = good(noop_with(R"("schedule":null,"triggers":[],"dependencies":[],"cascade_cancel":false,"cancel_scope":"NONE","require_all":true,
+        "heartbeat":null,"priority_boost_on_age":true,"timeout_action":"TERMINATE")"));
     CHECK(to_text(d.document) == R"({"job_id":"j","handler":{"type":"noop"},"timeout_action":"TERMINATE"})");
 }
 
