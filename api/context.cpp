@@ -43,6 +43,13 @@ result<execution_id> request_context::id_of(std::string_view name) const
     return not_found(fmt::format("{} is no id: ids are UUIDs, like 0198f3a2-7c41-7d2e-9a30-5b1c2d3e4f50.", path[name]));
 }
 
+result<execution_id> request_context::bare_id(std::string_view name) const
+{
+    query_reader query(rq.query());
+    if (auto refused = query.finish(); !refused) return std::move(refused).error();
+    return id_of(name);
+}
+
 result<std::string> request_context::slug_of(std::string_view name) const
 {
     if (is_slug(path[name])) return std::string(path[name]);

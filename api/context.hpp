@@ -45,6 +45,8 @@ public:
 
     // The id that the path names. Error not_found.
     result<execution_id> id_of(std::string_view name) const;
+    // The same, for a route that takes no parameters in its query. Errors: not_found, invalid_request.
+    result<execution_id> bare_id(std::string_view name) const;
     // Error not_found.
     result<std::string> slug_of(std::string_view name) const;
 

@@ -44,14 +44,6 @@ response show(request_context& rq, found_list found, page_window window, const e
     return answer;
 }
 
-// For routes without parameters: the id of the path, with nothing in the query.
-result<execution_id> only_id(const request_context& rq, std::string_view name)
-{
-    query_reader query(rq.rq.query());
-    if (auto refused = query.finish(); !refused) return std::move(refused).error();
-    return rq.id_of(name);
-}
-
 // What an execution or a run has of one kind, oldest first; null where there is no such execution or run.
 using list_reader = std::optional<std::vector<std::string>> (*)(storage::session&, tenant_key, execution_id);
 
@@ -140,7 +132,7 @@ runtime::awaitable<response> list_executions(request_context& rq)
 // GET /v1/executions/{id}: 200, 404.
 runtime::awaitable<response> get_execution(request_context& rq)
 {
-    const auto id = only_id(rq, "id");
+    const auto id = rq.bare_id("id");
     if (!id) co_return rq.refuse(id.error());
     const auto tenant = rq.caller.tenant;
     auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> found_text { return storage::find_execution_json(s, tenant, id); });
@@ -182,7 +174,7 @@ runtime::awaitable<response> list_checkpoints(request_context& rq)
 // GET /v1/executions/{id}/checkpoints/{n}: 200 with the bytes, 404.
 runtime::awaitable<response> get_checkpoint(request_context& rq)
 {
-    const auto id = only_id(rq, "id");
+    const auto id = rq.bare_id("id");
     if (!id) co_return rq.refuse(id.error());
     const auto text = rq.path["n"];
     int number = 0;
@@ -214,7 +206,7 @@ runtime::awaitable<response> list_run_artifacts(request_context& rq)
 // GET /v1/runs/{run_id}: 200, 404.
 runtime::awaitable<response> get_run(request_context& rq)
 {
-    const auto id = only_id(rq, "run_id");
+    const auto id = rq.bare_id("run_id");
     if (!id) co_return rq.refuse(id.error());
     const auto tenant = rq.caller.tenant;
     auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> found_text { return storage::find_run_json(s, tenant, id); });

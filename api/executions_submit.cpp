@@ -1,3 +1,4 @@
+#include "api/idempotency_key.hpp"
 #include "api/routes.hpp"
 #include "api/submissions.hpp"
 #include "storage/execution_store.hpp"
@@ -17,35 +18,6 @@ void append_location(response& answer, execution_id id)
     char text[36];
     id.value.write(text);
     answer.headers.append("Location: /v1/executions/").append(text, sizeof text).append("\r\n");
-}
-
-// A header may hold any bytes. Those that are no UTF-8 are shown as what they are in Latin-1, which headers were once written in.
-std::string as_utf8(std::string_view bytes)
-{
-    if (is_utf8(bytes)) return std::string(bytes);
-    std::string out;
-    for (const char c : bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x80) {
-            out += c;
-        } else {
-            out += static_cast<char>(0xc0 | (byte >> 6));
-            out += static_cast<char>(0x80 | (byte & 0x3f));
-        }
-    }
-    return out;
-}
-
-// The key of the header; "" where there is none.
-std::string_view header_key(const request& rq, field_errors& errors)
-{
-    const auto key = rq.header("Idempotency-Key");
-    if (!key) return {};
-    const auto text = as_utf8(*key);
-    const boost::json::value shown(boost::json::string_view(text.data(), text.size()));
-    if (const auto why = refusal_of_key(*key); !why.empty()) errors.add("Idempotency-Key", &shown, std::string(why));
-    if (rq.header_count("Idempotency-Key") > 1) errors.add("Idempotency-Key", &shown, "may be given only once");
-    return *key;
 }
 
 // The key of one submission: from the header, the body, or both if they agree.

@@ -23,6 +23,9 @@ runtime::awaitable<response> get_run(request_context& rq);
 runtime::awaitable<response> get_log(request_context& rq);
 // executions_control.cpp
 runtime::awaitable<response> cancel_execution(request_context& rq);
+runtime::awaitable<response> retry_execution(request_context& rq);
+runtime::awaitable<response> replay_execution(request_context& rq);
+runtime::awaitable<response> explain_execution(request_context& rq);
 // callbacks.cpp
 runtime::awaitable<response> complete_execution(request_context& rq);
 // stream_socket.cpp
@@ -35,6 +38,23 @@ runtime::awaitable<response> list_job_versions(request_context& rq);
 runtime::awaitable<response> get_job_version(request_context& rq);
 runtime::awaitable<response> enable_job(request_context& rq);
 runtime::awaitable<response> disable_job(request_context& rq);
+// dead_letters.cpp
+runtime::awaitable<response> list_dead_letters(request_context& rq);
+runtime::awaitable<response> get_dead_letter(request_context& rq);
+runtime::awaitable<response> retry_dead_letter(request_context& rq);
+runtime::awaitable<response> retry_dead_letters(request_context& rq);
+runtime::awaitable<response> delete_dead_letter(request_context& rq);
+runtime::awaitable<response> purge_dead_letters(request_context& rq);
+// errors.cpp
+runtime::awaitable<response> list_errors(request_context& rq);
+runtime::awaitable<response> get_error(request_context& rq);
+runtime::awaitable<response> retry_error(request_context& rq);
+runtime::awaitable<response> delete_error(request_context& rq);
+runtime::awaitable<response> purge_errors(request_context& rq);
+// breakers.cpp
+runtime::awaitable<response> list_breakers(request_context& rq);
+runtime::awaitable<response> get_breaker(request_context& rq);
+runtime::awaitable<response> reset_breaker(request_context& rq);
 // instances.cpp
 runtime::awaitable<response> list_instances(request_context& rq);
 // tokens.cpp

@@ -110,7 +110,9 @@ begin
           left join results r on r.execution_id = e.execution_id
           left join lateral (select a.execution_id as last, z.status from attempts_of(e.run_id) a left join results z on z.execution_id = a.execution_id
                              order by a.attempt_number desc limit 1) l on true) x;
-    -- Keys come first in the order of locks.
+    -- retry_dead_letters_1 has locked those that it takes up. Whoever comes second waits here, and then finds the run LIVE.
+    perform from dead_letters d where d.dead_letter_id = any (lasts) order by d.dead_letter_id for no key update;
+    -- Keys come before what follows in the order of locks.
     if array_to_string(fingerprints, '') <> '' then
         with wanted as (
             select distinct on (u.fingerprint) u.fingerprint, e.run_id from unnest(lasts, refusals, fingerprints) u (last, refusal, fingerprint)
@@ -140,6 +142,31 @@ begin
     return query
         select u.id, n.next, case when n.next is null then coalesce(u.refusal, 'LIVE') end
         from unnest(ids, lasts, refusals) u (id, last, refusal) left join unnest(retried, nexts) n (id, next) on n.id = u.last and u.refusal is null;
+end $$;
+
+-- Retries the oldest of the open dead letters that a filter names (null: any), beyond a place in their order: at most p_limit of them. A row for
+-- each that it takes up: `next`, or why not, as retry_1 says. Those that somebody else is just retrying or deleting are passed over.
+create function retry_dead_letters_1(p_tenant int, p_job_id text, p_error_code text, p_since timestamptz, p_until timestamptz, p_ids uuid[],
+                                     p_after_at timestamptz, p_after_id uuid, p_limit int, p_actor text, p_age real)
+returns table (dead_letter_id uuid, created_at timestamptz, next uuid, refusal text) language plpgsql set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+declare
+    ids uuid[]; ats timestamptz[];
+begin
+    perform pg_advisory_xact_lock_shared(1919906155, 4);   -- before any row, as in retry_1
+    select array_agg(x.dead_letter_id), array_agg(x.created_at) into ids, ats
+    from (select d.dead_letter_id, d.created_at from dead_letters d
+          where d.tenant_key = p_tenant and d.status = 'OPEN' and d.expires_at > clock()
+            and (p_job_id is null or d.job_key = (select j.job_key from jobs j where j.tenant_key = p_tenant and j.job_id = p_job_id))
+            and (p_error_code is null or (select r.error_code from results r where r.execution_id = d.dead_letter_id) = p_error_code)
+            and (p_since is null or d.created_at >= p_since) and (p_until is null or d.created_at < p_until)
+            and (p_ids is null or d.dead_letter_id = any (p_ids))
+            and (p_after_at is null or (d.created_at, d.dead_letter_id) > (p_after_at, p_after_id))
+          order by d.created_at, d.dead_letter_id limit p_limit for no key update of d skip locked) x;
+    if ids is null then return; end if;
+    return query
+        select u.id, u.at, r.next, r.refusal from unnest(ids, ats) u (id, at) join retry_1(p_tenant, ids, p_actor, p_age) r on r.execution_id = u.id
+        order by u.at, u.id;
 end $$;
 
 -- ---- circuit breakers (the table is in 0004, as claims read it)

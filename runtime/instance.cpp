@@ -4,11 +4,13 @@
 #include "runtime/execute/channel.hpp"
 #include "runtime/execute/claimer.hpp"
 #include "runtime/execute/executor.hpp"
+#include "runtime/execute/manual_retry.hpp"
 #include "runtime/execute/membership.hpp"
 #include "runtime/execute/records.hpp"
 #include "runtime/execute/retention.hpp"
 #include "runtime/execute/settler.hpp"
 #include "runtime/execute/submitter.hpp"
+#include "storage/breaker_store.hpp"
 #include "storage/execution_store.hpp"
 #include "storage/listener.hpp"
 #include "storage/migrator.hpp"
@@ -80,6 +82,13 @@ struct instance::parts {
         if (now == 0) return;
         claims->wake();
         if (stopping.load() || now > static_cast<std::size_t>(std::max(free.available(), 0))) members->announce();
+    }
+
+    // Somebody has queued this many executions by hand, or let them go on.
+    void queued_by_hand(std::size_t n)
+    {
+        queued_here(n, milliseconds::max());
+        changes.poke();
     }
 
     // Retries may have been queued, for now or for later.
@@ -280,6 +289,53 @@ awaitable<result<void>> instance::cancel(principal who, execution_id id, std::st
         p.members->announce();
     }
     co_return result<void>{};
+}
+
+awaitable<result<execution_id>> instance::retry(principal who, execution_id id)
+{
+    parts& p = *parts_;
+    const auto next = co_await p.general.write([who, id, age = p.options.priority_age](storage::session& s) { return retry_by_hand(s, who, id, age); });
+    if (next) p.queued_by_hand(1);
+    co_return next;
+}
+
+awaitable<result<execution_id>> instance::retry_dead_letter(principal who, execution_id id)
+{
+    parts& p = *parts_;
+    const auto next = co_await p.general.write([who, id, age = p.options.priority_age](storage::session& s) { return runtime::retry_dead_letter(s, who, id, age); });
+    if (next) p.queued_by_hand(1);
+    co_return next;
+}
+
+awaitable<result<std::vector<storage::retried_dead_letter>>> instance::retry_dead_letters(principal who, storage::dead_letter_filter filter,
+                                                                                          std::optional<storage::time_place> after, int limit)
+{
+    parts& p = *parts_;
+    auto taken = co_await p.general.write([who, filter = std::move(filter), after, limit, age = p.options.priority_age](storage::session& s)
+                                              -> result<std::vector<storage::retried_dead_letter>> {
+        return storage::retry_dead_letters(s, who.tenant, filter, after, limit, who.name, age);
+    });
+    if (taken) {
+        std::size_t made = 0;
+        for (const auto& each : *taken) made += each.answer.refusal == storage::retry_refusal::none ? 1 : 0;
+        p.queued_by_hand(made);
+    }
+    co_return taken;
+}
+
+awaitable<result<bool>> instance::reset_breaker(principal who, std::string key)
+{
+    parts& p = *parts_;
+    const auto closed = co_await p.general.write([who, key = std::move(key)](storage::session& s) -> result<bool> {
+        return storage::reset_breaker(s, who.tenant, key, who.name);
+    });
+    // How much waited behind it is not known: everybody looks.
+    if (closed && *closed) {
+        p.claims->wake();
+        p.members->announce();
+        p.changes.poke();
+    }
+    co_return closed;
 }
 
 catalog& instance::jobs() { return parts_->jobs; }

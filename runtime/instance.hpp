@@ -9,6 +9,7 @@
 #include "runtime/execute/submit.hpp"
 #include "runtime/handlers/handlers.hpp"
 #include "runtime/observe/counters.hpp"
+#include "storage/dead_letter_store.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -69,6 +70,14 @@ public:
     // A cancel of one execution. Queued: it has ended CANCELLED when this returns. Running: its owner has been asked to.
     // Errors: not_found, already_ended.
     awaitable<result<void>> cancel(principal who, execution_id id, std::string reason);
+    // The next attempt of the run that this execution, or this dead letter, belongs to. Errors: not_found, not_retryable.
+    awaitable<result<execution_id>> retry(principal who, execution_id id);
+    awaitable<result<execution_id>> retry_dead_letter(principal who, execution_id id);
+    // One batch, see storage::retry_dead_letters.
+    awaitable<result<std::vector<storage::retried_dead_letter>>> retry_dead_letters(principal who, storage::dead_letter_filter filter,
+                                                                                   std::optional<storage::time_place> after, int limit);
+    // Closes a circuit breaker; false: there is none of this key.
+    awaitable<result<bool>> reset_breaker(principal who, std::string key);
 
     catalog& jobs();
     database& db();

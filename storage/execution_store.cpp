@@ -1,6 +1,7 @@
 #include "storage/execution_store.hpp"
 
 #include "storage/array.hpp"
+#include "storage/optional_text.hpp"
 #include "storage/rows.hpp"
 
 #include <algorithm>
@@ -18,16 +19,6 @@ std::optional<std::string> find_execution_json(session& s, tenant_key tenant, ex
     const auto rows = s.exec(find_execution_statement, tenant.value, id.str());
     if (rows.empty()) return std::nullopt;
     return rows[0][0].c_str();
-}
-
-namespace {
-
-// Null for libpqxx where there is no text.
-const char* or_null(const std::string& text)
-{
-    return text.empty() ? nullptr : text.c_str();
-}
-
 }
 
 // Ids carry the time, so `since` and `until` are bounds of the primary key, a minute wide of the mark; the exact time is checked too.

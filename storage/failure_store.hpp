@@ -1,15 +1,18 @@
 #pragma once
 
+#include "storage/model/execution.hpp"
 #include "storage/model/ids.hpp"
 #include "storage/model/job.hpp"
 #include "storage/session.hpp"
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 namespace rowlock::storage {
 
-// What becomes of failures: the error queues, dead letters, retries by hand, circuit breakers. Their meaning stands in migration 0007.
+// What becomes of failures: errors are recorded, runs are tried again by hand. Their meaning stands in migration 0007; what is read of them is in
+// error_store, dead_letter_store and breaker_store.
 
 enum class error_queue : std::uint8_t { scheduling = 1, dependency = 2, execution = 3 };
 
@@ -32,5 +35,27 @@ struct retry_answer {
 // The next attempt of the run that this execution belongs to. live: one of its attempts has not ended. ended: it has completed, or was skipped.
 // duplicate: another unfinished run has its fingerprint, and the job has `dedupe`.
 retry_answer retry(session& s, tenant_key tenant, execution_id id, const std::string& actor, std::chrono::milliseconds priority_age);
+
+// From the columns `next` and `refusal` of the functions that retry; and their p_age.
+retry_answer retry_answer_of(const pqxx::field& next, const pqxx::field& refusal);
+float as_age(std::chrono::milliseconds priority_age);
+
+// The last attempt of the run that this execution belongs to, as it is now.
+struct last_attempt {
+    execution_id id;
+    execution_status status = execution_status::pending;
+};
+std::optional<last_attempt> find_last_attempt(session& s, tenant_key tenant, execution_id any_of_the_run);
+
+// What a replay takes over from the execution that it repeats.
+struct original_execution {
+    std::string job_id;
+    int job_version = 0;
+    std::string parameters;              // JSON text of an object, the definition's defaults merged in
+    int priority = 0;
+    std::string correlation_id;
+    std::string tags;                    // JSON text; empty: none
+};
+std::optional<original_execution> find_original(session& s, tenant_key tenant, execution_id id);
 
 }

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "api/request.hpp"
+#include "storage/model/json_fields.hpp"
+
+#include <string_view>
+
+namespace rowlock::api {
+
+// The key in the header Idempotency-Key, "" where there is none; what is wrong with it is added to `errors`. A view of the request.
+std::string_view header_key(const request& rq, field_errors& errors);
+
+}
