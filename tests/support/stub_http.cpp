@@ -62,6 +62,7 @@ private:
         reply_.keep_alive(true);
         reply_.set(http::field::content_type, answer.content_type);
         if (!answer.retry_after.empty()) reply_.set(http::field::retry_after, answer.retry_after);
+        if (!answer.location.empty()) reply_.set(http::field::location, answer.location);
         reply_.body() = answer.body;
         reply_.prepare_payload();
         http::async_write(socket_, reply_, [self = shared_from_this(), close = answer.close](error_code ec, std::size_t) {

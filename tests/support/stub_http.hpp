@@ -22,6 +22,7 @@ struct stub_reply {
     std::string body = "{}";
     std::string content_type = "application/json";
     std::string retry_after{};
+    std::string location{};
     bool close = false;                      // say keep-alive, and close nevertheless
     bool silent = false;                     // read the request, and close without an answer
 };

@@ -3,6 +3,7 @@
 #include "runtime/handlers/http_connection.hpp"
 #include "runtime/handlers/http_reply.hpp"
 #include "tests/support/run_on_core.hpp"
+#include "tests/unit/handlers/http_text.hpp"
 #include "tests/unit/handlers/recorded_attempt.hpp"
 #include "tests/unit/handlers/scripted_server.hpp"
 
@@ -16,21 +17,6 @@ using namespace rowlock::test;
 namespace json = boost::json;
 
 namespace {
-
-std::string body_of(const std::string& request)
-{
-    return request.substr(request.find("\r\n\r\n") + 4);
-}
-
-std::string line_of(const std::string& request)
-{
-    return request.substr(0, request.find("\r\n"));
-}
-
-bool says(const std::string& request, const std::string& header)
-{
-    return request.find("\r\n" + header + "\r\n") != std::string::npos;
-}
 
 // Answers a path with what stands for it.
 scripted_server::answerer routes(std::map<std::string, scripted_reply> by_path)

@@ -1,5 +1,6 @@
 #include "tests/unit/handlers/recorded_attempt.hpp"
 
+#include <boost/asio/post.hpp>
 #include <stdexcept>
 
 namespace rowlock::test {
@@ -15,10 +16,10 @@ rt::awaitable<void> keep_log(recorded_attempt& in, rt::log_stream stream, std::s
     co_return;
 }
 
-rt::awaitable<result<int>> keep_checkpoint(recorded_attempt& in, rt::attempt*& running, rt::checkpoint_data made)
+rt::awaitable<result<int>> keep_checkpoint(recorded_attempt& in, rt::checkpoint_data made)
 {
     in.checkpoints.push_back(made);
-    if (in.on_checkpoint) in.on_checkpoint(made, *running);
+    if (in.on_checkpoint) in.on_checkpoint(made, *in.running);
     co_return static_cast<int>(in.checkpoints.size());
 }
 
@@ -36,14 +37,14 @@ rt::awaitable<result<void>> keep_artifact(recorded_attempt& in, rt::artifact mad
 
 }
 
-rt::attempt_records recorded_attempt::records(rt::attempt*& running)
+rt::attempt_records recorded_attempt::records()
 {
     return {.log = [this](rt::log_stream s, std::string text) { return keep_log(*this, s, std::move(text)); },
-            .checkpoint = [this, &running](rt::checkpoint_data made) { return keep_checkpoint(*this, running, std::move(made)); },
+            .checkpoint = [this](rt::checkpoint_data made) { return keep_checkpoint(*this, std::move(made)); },
             .last_checkpoint = [this] { return give_checkpoint(*this); },
             .record_artifact = [this](rt::artifact made) { return keep_artifact(*this, std::move(made)); },
             .heartbeat =
-                [this, &running] {
+                [this] {
                     ++heartbeats;
                     if (on_heartbeat) on_heartbeat(*running);
                 },
@@ -61,11 +62,17 @@ outcome recorded_attempt::perform(rt::handlers& with)
     auto job = std::make_shared<job_version>();
     job->definition.job_id = "a-job";
     job->definition.handler = handler;
+    job->definition.before = before;
+    job->definition.after = after;
     assignment work{.id = id, .run_id = run_id, .extent_lo = id, .job = job, .attempt_number = attempt_number, .parameters = parameters, .trace_parent = trace_parent};
-    rt::attempt* running = nullptr;
-    rt::attempt a(std::move(work), until, records(running));
+    rt::attempt a(std::move(work), until, records());
     running = &a;
     return run_on_core(core, with.perform(a));
+}
+
+void recorded_attempt::stop(rt::stop_reason why)
+{
+    boost::asio::post(core.executor(), [this, why] { running->request_stop(why); });
 }
 
 process_handler shell(std::string script)

@@ -19,6 +19,8 @@ struct recorded_attempt {
     runtime::http_options http{.allow_private_addresses = true};
 
     handler_spec handler;
+    std::optional<http_hook> before{};
+    std::optional<http_hook> after{};
     std::string parameters = "{}";
     int attempt_number = 1;
     std::string trace_parent{};
@@ -28,6 +30,9 @@ struct recorded_attempt {
     bool log_breaks = false;
     std::function<void(runtime::attempt&)> on_heartbeat{};
     std::function<void(const runtime::checkpoint_data&, runtime::attempt&)> on_checkpoint{};
+
+    // Asks what is running to stop, on its core. From any thread, while it runs.
+    void stop(runtime::stop_reason why);
 
     // What was recorded.
     std::string out;
@@ -43,12 +48,14 @@ struct recorded_attempt {
     // Performs it with handlers that are kept, on `core`.
     outcome perform(runtime::handlers& with);
 
+    runtime::attempt* running = nullptr;             // while it is performed
+
     std::filesystem::path run_directory() const { return process.run_root / run_id.str(); }
     execution_id id = execution_id::make(1'700'000'000'000, 7, 1);
     execution_id run_id = execution_id::make(1'700'000'000'000, 7, 2);
 
 private:
-    runtime::attempt_records records(runtime::attempt*& running);
+    runtime::attempt_records records();
 };
 
 // sh -c SCRIPT
