@@ -40,6 +40,9 @@ TEST_CASE("a failure is retried until it succeeds or the attempts are used up", 
         {"with a list, another code is not", 1, {{"max_attempts", 3}, {"retryable_errors", json::array{"OTHER"}}}, "FAILED", 1},
         {"what is not retryable wins", 1, {{"max_attempts", 3}, {"retryable_errors", json::array{"BROKEN"}}, {"non_retryable_errors", json::array{"BROKEN"}}}, "FAILED", 1},
         {"a pattern of the message counts", 1, {{"max_attempts", 3}, {"retryable_error_patterns", json::array{"^.*$"}}}, "COMPLETED", 2},
+        {"an override allows fewer attempts", 3, {{"max_attempts", 4}, {"overrides", json::array{{{"match", {{"error_codes", json::array{"BROKEN"}}}}, {"max_attempts", 2}}}}}, "FAILED", 2},
+        {"an override allows more", 3, {{"max_attempts", 2}, {"overrides", json::array{{{"match", {{"categories", json::array{"TRANSIENT"}}}}, {"max_attempts", 4}}}}}, "COMPLETED", 4},
+        {"an override of something else changes nothing", 3, {{"max_attempts", 2}, {"overrides", json::array{{{"match", {{"exit_codes", json::array{75}}}}, {"max_attempts", 4}}}}}, "FAILED", 2},
     }));
     INFO(r.why);
     open_server().define("retried", failing("BROKEN", r.times), policy(r.retry));
