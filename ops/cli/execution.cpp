@@ -136,7 +136,7 @@ CLI::App* add_verb(CLI::App& execution, context& c, const std::shared_ptr<execut
 
 void add_execution(CLI::App& app, context& c)
 {
-    CLI::App* execution = app.add_subcommand("execution", "Executions: list, show, log, watch, cancel, transitions");
+    CLI::App* execution = app.add_subcommand("execution", "Executions: list, show, log, watch, cancel, retry, replay, explain, transitions");
     execution->group("Work");
     execution->require_subcommand(1);
     execution->footer("Examples:\n  rowlock execution list --status FAILED --limit 20\n  rowlock execution show ID\n  rowlock execution log ID --follow");
@@ -164,6 +164,7 @@ void add_execution(CLI::App& app, context& c)
         ->add_option("--reason", options->reason, "Why; kept with the transition");
     with_id(add_verb(*execution, c, options, "transitions", "Every change of state of an execution, oldest first", show_transitions, "transitions ID"));
     add_execution_watch(*execution, c);
+    add_execution_again(*execution, c);
 }
 
 }

@@ -14,6 +14,9 @@ void add_job(CLI::App& app, context& c);
 void add_submit(CLI::App& app, context& c);
 void add_run(CLI::App& app, context& c);
 void add_execution(CLI::App& app, context& c);
+void add_dlq(CLI::App& app, context& c);
+void add_errors(CLI::App& app, context& c);
+void add_breaker(CLI::App& app, context& c);
 void add_instance(CLI::App& app, context& c);
 void add_token(CLI::App& app, context& c);
 void add_doctor(CLI::App& app, context& c);
@@ -24,5 +27,7 @@ void add_version(CLI::App& app, context& c);
 void add_job_apply(CLI::App& job, context& c);
 // `execution watch`, added to `execution`.
 void add_execution_watch(CLI::App& execution, context& c);
+// `execution retry`, `replay` and `explain`.
+void add_execution_again(CLI::App& execution, context& c);
 
 }
