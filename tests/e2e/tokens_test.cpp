@@ -1,4 +1,4 @@
-#include "tests/support/server_process.hpp"
+#include "tests/support/guarded_server.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -8,24 +8,6 @@ using namespace rowlock::test;
 namespace json = boost::json;
 
 namespace {
-
-struct guarded_server {
-    test_database database;
-    server_process server{{"serve", "--database", database.url()}};
-    std::string admin = make_admin_token(database.url());
-
-    http_fields with(const std::string& token) const { return {{"Authorization", "Bearer " + token}}; }
-    http_fields as_admin() const { return with(admin); }
-
-    std::string token(const std::string& role, const std::string& tenant)
-    {
-        const auto reply = server.post("/v1/tokens", {{"role", role}, {"tenant_id", tenant}, {"name", role + " of " + tenant}}, as_admin());
-        INFO(reply.body);
-        REQUIRE(reply.status == 201);
-        CHECK(reply.json().as_object().contains("token_id"));
-        return text_at(reply.json(), "/token");
-    }
-};
 
 guarded_server& guarded()
 {
@@ -80,7 +62,7 @@ TEST_CASE("each role may what the contract says, and the rest is 403", "[e2e][to
         {"worker", false, false, false, false},
     }));
     INFO(r.role);
-    const auto fields = g.with(g.token(r.role, "default"));
+    const auto fields = g.as(r.role, "default");
     const auto allowed = [](const http_reply& reply) {
         if (reply.status == 403) CHECK(reply.field("Content-Type").find("application/problem+json") == 0);
         return reply.status != 403;
@@ -103,8 +85,8 @@ TEST_CASE("each role may what the contract says, and the rest is 403", "[e2e][to
 TEST_CASE("tenants see nothing of each other, and may use the same names", "[e2e][tokens]")
 {
     auto& g = guarded();
-    const auto acme = g.with(g.token("editor", "acme"));
-    const auto other = g.with(g.token("editor", "other"));
+    const auto acme = g.as("editor", "acme");
+    const auto other = g.as("editor", "other");
     REQUIRE(g.server.put("/v1/jobs/tenants", {{"handler", {{"type", "noop"}}}, {"name", "of acme"}}, acme).status == 201);
     CHECK(g.server.get("/v1/jobs/tenants", other).status == 404);
     CHECK(g.server.get("/v1/jobs", other).json().at("items").as_array().empty());
