@@ -6,7 +6,7 @@ namespace rowlock::storage {
 constexpr statement explain_statement{"explain_execution", R"sql(
     select json_build_object(
         'execution_id', v.execution_id, 'status', v.status, 'blocked_by', coalesce(w.items, '[]'),
-        'next_evaluation', case when not l.paused then rfc3339(greatest(case when not s.ready then s.eligible_at end,
+        'next_evaluation', case when s.lo is not null and not l.paused then rfc3339(greatest(case when not s.ready then s.eligible_at end,
                                                                          case when b.is_open and b.next_probe_at > clock() then b.next_probe_at end)) end,
         'why', case when v.result_status is not null then json_build_object(
             'detail', case when v.status = 'COMPLETED' then 'It has completed.'
