@@ -2,6 +2,7 @@
 #include "api/signature.hpp"
 #include "api/submission_body.hpp"
 #include "runtime/execute/callback_board.hpp"
+#include "runtime/execute/crash_point.hpp"
 #include "storage/callback_store.hpp"
 #include "storage/model/json_fields.hpp"
 
@@ -91,6 +92,7 @@ runtime::awaitable<response> complete_execution(request_context& rq)
     const auto verdict = co_await db.write([id = *id, signature = message->signature, made = *made](storage::session& s) -> result<storage::callback_verdict> {
         return storage::accept_callback(s, id, signature, made.status, made.progress, made.reply);
     });
+    runtime::crash_point("callback.after_commit");
     if (!verdict) co_return rq.refuse(verdict.error());
     if (const auto taken = is_taken(*verdict, *id); !taken) co_return rq.refuse(taken.error());
     if (ends) rq.app.instance.callbacks().taken(*id);

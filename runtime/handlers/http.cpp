@@ -83,6 +83,7 @@ awaitable<attempted<http_call>> http_caller::start_call(attempt& a, const http_h
 awaitable<outcome> http_caller::call_for_reply(attempt& a, const http_handler& handler)
 {
     auto call = co_await start_call(a, handler, nullptr);
+    if (a.stopped() != stop_reason::none) co_return stopped_outcome(a.stopped());
     if (!call) co_return failed(call.error());
     auto answer = co_await sender_.send(interruption(a), handler, std::move(*call), bound(a));
     if (a.stopped() != stop_reason::none) {
@@ -99,6 +100,7 @@ awaitable<outcome> http_caller::call_for_reply(attempt& a, const http_handler& h
 awaitable<outcome> http_caller::call_and_poll(attempt& a, const http_handler& handler)
 {
     auto call = co_await start_call(a, handler, nullptr);
+    if (a.stopped() != stop_reason::none) co_return stopped_outcome(a.stopped());
     if (!call) co_return failed(call.error());
     auto started = co_await sender_.send(interruption(a), handler, std::move(*call), bound(a));
     if (!started && a.stopped() != stop_reason::none) {
@@ -137,6 +139,7 @@ awaitable<outcome> http_caller::call_and_listen(attempt& a, const http_handler& 
     bool answered = false;
     if (!reports.has_ended()) {
         auto call = co_await start_call(a, handler, &*address);
+        if (a.stopped() != stop_reason::none) co_return stopped_outcome(a.stopped());
         if (!call) co_return failed(call.error());
         auto started = co_await sender_.send(interruption(a), handler, std::move(*call), bound(a));
         answered = started.has_value();

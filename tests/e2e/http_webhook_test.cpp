@@ -222,7 +222,7 @@ TEST_CASE("a target that reports while its instance stops is heard by the instan
     CHECK(second.terminate() == 0);
 }
 
-TEST_CASE("a report that was committed is not lost with the instance that took it in, or that waits for it", "[e2e][http][webhook][instances]")
+TEST_CASE("when the instance that waits for a report is lost, the next attempt waits for one of its own", "[e2e][http][webhook][instances]")
 {
     const stub_http target(accepts);
     const test_database database;

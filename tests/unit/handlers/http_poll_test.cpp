@@ -321,6 +321,19 @@ TEST_CASE("a job that goes on elsewhere is not told to stop", "[unit][http]")
     for (const auto& each : target.requests()) CHECK_FALSE(line_of(each).starts_with("POST /cancel"));
 }
 
+TEST_CASE("an attempt that is to stop before it has called its target tells it nothing", "[unit][http]")
+{
+    const auto completion = GENERATE(http_completion::reply, http_completion::poll);
+    scripted_server target([](const std::string&) { return reply_with(200, "", ""); });
+    recorded_attempt a{.handler = http_handler{.url = target.url("/jobs"), .completion = completion, .cancel_url = "/cancel"}};
+    // Runs before the attempt does.
+    a.stop(stop_reason::cancelled);
+    const auto o = a.perform();
+    CHECK(o.status == execution_status::cancelled);
+    CHECK(o.termination == "GRACEFUL");
+    CHECK(target.requests().empty());
+}
+
 TEST_CASE("a call for its reply that is to stop calls the cancel URL too", "[unit][http]")
 {
     recorded_attempt a;
