@@ -99,15 +99,16 @@ declare
     ids uuid[]; lasts uuid[]; refusals text[]; taken uuid[]; fingerprints text[]; retried uuid[]; nexts uuid[];
 begin
     perform pg_advisory_xact_lock_shared(1919906155, 4);   -- retention (0009) takes no run meanwhile
+    -- The limits keep the planner with the primary keys.
     select array_agg(x.id order by x.id), array_agg(x.last order by x.id), array_agg(x.refusal order by x.id), array_agg(x.fingerprint order by x.id)
     into ids, lasts, refusals, fingerprints
     from (select distinct on (u.id) u.id, l.last, case when e.execution_id is null then 'NOT_FOUND' when r.status is null or l.status is null then 'LIVE'
                  when r.status in (5, 9) or l.status in (5, 9) then 'ENDED' end as refusal,
                  case when v.dedupe then fingerprint_key(e.job_key, e.job_version, e.parameters) end as fingerprint
           from unnest(p_id) u (id)
-          left join lateral (select * from executions e where e.execution_id = u.id and e.tenant_key = p_tenant) e on true
+          left join lateral (select * from executions e where e.execution_id = u.id and e.tenant_key = p_tenant limit 1) e on true
           left join job_versions v on v.job_key = e.job_key and v.version = e.job_version
-          left join results r on r.execution_id = e.execution_id
+          left join lateral (select r.status from results r where r.execution_id = e.execution_id limit 1) r on true
           left join lateral (select a.execution_id as last, z.status from attempts_of(e.run_id) a left join results z on z.execution_id = a.execution_id
                              order by a.attempt_number desc limit 1) l on true) x;
     -- retry_dead_letters_1 has locked those that it takes up. Whoever comes second waits here, and then finds the run LIVE.
