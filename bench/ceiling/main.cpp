@@ -27,6 +27,7 @@ struct options {
     std::size_t seconds = 10;
     bool start = false;
     bool wait = false;
+    failing fails{};
 };
 
 struct progress {
@@ -66,13 +67,36 @@ void steady(queue_hand& hand, const options& o, progress& p)
     }
 }
 
+// Each hand owns its share of what waits, so that nothing but ends is measured.
+void claim_all(std::deque<queue_hand>& hands, const options& o)
+{
+    for (std::size_t idle = 0; idle < hands.size();) {
+        for (queue_hand& hand : hands) idle = hand.claim(o.batch) == 0 ? idle + 1 : 0;
+    }
+}
+
+void settle(queue_hand& hand, const options& o, progress& p)
+{
+    while (!p.stop) {
+        const std::size_t n = hand.settle(o.batch);
+        if (n == 0) return;
+        p.done += n;
+    }
+}
+
 struct scenario {
     const char* name;
     void (*run)(queue_hand&, const options&, progress&);
+    void (*prepare)(std::deque<queue_hand>&, const options&);    // null: nothing is to be done before
     bool submits;
-    bool timed;                                       // ends after `seconds`, otherwise after `jobs`
+    bool timed;                                       // ends after `seconds`, otherwise when all is done
 };
-constexpr scenario scenarios[] = {{"load", load, true, false}, {"drain", drain, false, false}, {"steady", steady, true, true}};
+constexpr scenario scenarios[] = {
+    {"load", load, nullptr, true, false},
+    {"drain", drain, nullptr, false, false},
+    {"steady", steady, nullptr, true, true},
+    {"settle", settle, claim_all, false, false},
+};
 
 void run_one(const scenario& what, queue_hand& hand, const options& o, progress& p)
 {
@@ -99,7 +123,8 @@ void run(const scenario& what, const options& o)
 {
     const auto jobs = make_jobs(o.database, what.submits ? o.lanes : 0);
     std::deque<queue_hand> hands;
-    for (std::size_t i = 0; i < o.sessions; ++i) hands.emplace_back(o.database, jobs);
+    for (std::size_t i = 0; i < o.sessions; ++i) hands.emplace_back(o.database, jobs, o.fails);
+    if (what.prepare != nullptr) what.prepare(hands, o);
     if (o.wait) {
         std::string go;
         std::cout << boost::json::serialize(boost::json::object{{"ready", true}}) << std::endl;
@@ -113,7 +138,16 @@ void run(const scenario& what, const options& o)
     for (std::thread& each : threads) each.join();
     const std::chrono::duration<double> length = steady_clock::now() - start;
     if (p.failed) std::rethrow_exception(p.failed);
-    std::cout << boost::json::serialize(boost::json::object{{"scenario", what.name}, {"jobs", p.done.load()}, {"seconds", length.count()}}) << std::endl;
+    boost::json::object said{{"scenario", what.name}, {"jobs", p.done.load()}, {"seconds", length.count()}};
+    std::size_t failed = 0;
+    double settling = 0;
+    for (const queue_hand& hand : hands) {
+        failed += hand.failed();
+        settling += hand.settling().count();
+    }
+    said["failed"] = failed;
+    said["settle_us_per_job"] = p.done > 0 ? 1e6 * settling / static_cast<double>(p.done) : 0;
+    std::cout << boost::json::serialize(said) << std::endl;
 }
 
 }
@@ -124,9 +158,10 @@ int main(int argc, char** argv)
     std::string chosen;
     options o;
     const CLI::Range some(std::size_t{1}, std::size_t{100'000'000});
-    app.add_option("SCENARIO", chosen, "load: queue executions. drain: claim and settle them. steady: submit, claim, settle")
+    app.add_option("SCENARIO", chosen, "load: queue executions. drain: claim and settle them. steady: submit, claim, settle. settle: claim all that wait, then "
+                                     "settle them, which alone is measured")
         ->required()
-        ->check(CLI::IsMember({"load", "drain", "steady"}));
+        ->check(CLI::IsMember({"load", "drain", "steady", "settle"}));
     app.add_option("--database", o.database, "URL of a database of which nothing is kept")->required();
     app.add_option("--jobs", o.jobs, "Executions of load and drain")->check(some)->capture_default_str();
     app.add_option("--seconds", o.seconds, "Length of steady")->check(some)->capture_default_str();
@@ -134,6 +169,10 @@ int main(int argc, char** argv)
     app.add_option("--batch", o.batch, "Executions in a statement")->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))->capture_default_str();
     app.add_option("--lanes", o.lanes, "Jobs that a batch is spread over")->check(CLI::Range(std::size_t{1}, std::size_t{100'000}))->capture_default_str();
     app.add_flag("--start", o.start, "steady: the session owns what it submits, and claims nothing");
+    app.add_option("--failures", o.fails.share, "Share of what is settled that fails; each failure has a next attempt with a delay of its own")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    app.add_flag("--dead", o.fails.dead, "Failures have no next attempt but a dead letter");
     app.add_flag("--wait", o.wait, "Say when everything is made, and begin with a line on stdin");
     CLI11_PARSE(app, argc, argv);
     try {

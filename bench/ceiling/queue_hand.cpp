@@ -18,6 +18,9 @@ namespace {
 constexpr std::chrono::milliseconds lease = std::chrono::hours{1};
 constexpr std::chrono::milliseconds priority_age = std::chrono::seconds{60};
 constexpr std::chrono::milliseconds key_ttl = std::chrono::hours{24};
+// Of a next attempt: a minute, PLUS_MINUS a fifth. Nothing becomes due while the ends are measured.
+constexpr std::int32_t shortest_delay_ms = 48'000;
+constexpr std::int32_t longest_delay_ms = 72'000;
 constexpr int lanes_a_look = 256;                     // as instances claim
 constexpr std::uint64_t counter_bits = 38;            // of a block; see storage/model/ids.hpp
 
@@ -47,9 +50,10 @@ std::vector<lane_of_job> make_jobs(const std::string& database_url, std::size_t 
     return jobs;
 }
 
-queue_hand::queue_hand(const std::string& database_url, const std::vector<lane_of_job>& jobs)
+queue_hand::queue_hand(const std::string& database_url, const std::vector<lane_of_job>& jobs, failing ends)
     : session_(options_for(database_url, storage::session_kind::queue)), jobs_(jobs),
-      self_(storage::join_cluster(session_, {.lease = lease, .hostname = "ceiling"})), counter_(std::random_device{}())
+      self_(storage::join_cluster(session_, {.lease = lease, .hostname = "ceiling"})), counter_(std::random_device{}()), random_(std::random_device{}()),
+      failing_(ends)
 {
 }
 
@@ -125,28 +129,78 @@ std::size_t queue_hand::claim(std::size_t budget)
     return 0;
 }
 
-std::size_t queue_hand::settle()
+std::size_t queue_hand::settle(std::size_t most)
 {
     if (owned_.empty()) return 0;
+    const auto now = static_cast<std::uint64_t>(std::chrono::floor<std::chrono::milliseconds>(wall_clock()).time_since_epoch().count());
+    const std::uint64_t block = next_block();
     ends_.clear();
     std::size_t n = 0;
+    std::uint32_t nexts = 0;
     std::int32_t extent = 0;
-    for (const owned_extent& x : owned_) {
-        ++extent;
+    while (!owned_.empty() && n < most) {
+        const owned_extent& x = owned_.front();
         ends_.lo.add(x.lo);
         ends_.fence.add(x.under.value);
+        ++extent;
         for (const execution_id& id : x.executions) {
             ends_.id.add(id);
             ends_.extent.add(extent);
-            ends_.status.add(static_cast<std::int16_t>(execution_status::completed));
             ends_.age_us.add(std::int32_t{0});
+            due_ += failing_.share;
+            if (due_ < 1) {
+                add_success();
+            } else {
+                due_ -= 1;
+                add_failure(execution_id::make(now, block, nexts++));
+            }
             ++n;
         }
+        owned_.pop_front();
     }
+    const auto start = std::chrono::steady_clock::now();
     const auto lost = storage::settle(session_, self_, priority_age, false, ends_);
+    settling_ += std::chrono::steady_clock::now() - start;
     if (!lost.empty()) throw std::runtime_error(fmt::format("{} extents were lost, which nobody else can have taken", lost.size()));
-    owned_.clear();
     return n;
+}
+
+void queue_hand::add_success()
+{
+    ends_.status.add(static_cast<std::int16_t>(execution_status::completed));
+    if (failing_.share > 0) add_result({}, {});
+    ends_.next.add_null();
+    ends_.next_ms.add_null();
+}
+
+void queue_hand::add_failure(const execution_id& next)
+{
+    ++failed_;
+    ends_.status.add(static_cast<std::int16_t>(execution_status::failed));
+    add_result("HTTP_503", "The target answered 503 Service Unavailable.");
+    ends_.any_details = true;
+    if (failing_.dead) {
+        ends_.next.add_null();
+        ends_.next_ms.add_null();
+    } else {
+        ends_.next.add(next);
+        ends_.next_ms.add(std::uniform_int_distribution{shortest_delay_ms, longest_delay_ms}(random_));
+        ends_.any_next = true;
+    }
+    ends_.failed_at.add(ends_.id.size());
+    ends_.category.add(static_cast<std::int16_t>(error_category::transient));
+    ends_.details.add_null();
+    ends_.kept.add(static_cast<std::int64_t>(storage::dead_letters_kept.count()));
+    ends_.next_wait_ms.add_null();
+}
+
+void queue_hand::add_result(std::string_view code, std::string_view message)
+{
+    for (storage::array* none : {&ends_.exit_code, &ends_.records_processed, &ends_.records_failed, &ends_.metrics, &ends_.outputs, &ends_.termination, &ends_.actor}) {
+        none->add_null();
+    }
+    ends_.error_code.add_text_or_null(code);
+    ends_.error_message.add_text_or_null(message);
 }
 
 }

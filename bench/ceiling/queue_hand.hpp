@@ -2,10 +2,13 @@
 
 #include "storage/queue_store.hpp"
 
-#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rowlock::bench {
@@ -21,11 +24,18 @@ struct lane_of_job {
 // sentence, or what libpqxx throws.
 std::vector<lane_of_job> make_jobs(const std::string& database_url, std::size_t count);
 
+// What becomes of the executions that a hand ends: this share of them fails, evenly spread, and each failure has an error row beside its result. It is
+// followed by a next attempt with a delay of its own, or, where `dead`, by a dead letter.
+struct failing {
+    double share = 0;
+    bool dead = false;
+};
+
 // One session that calls the queue's statements as an instance does, and nothing else: no HTTP, no coroutines, no handler. What it
 // reaches is what PostgreSQL allows these statements. Used by one thread. Throws what storage throws.
 class queue_hand {
 public:
-    queue_hand(const std::string& database_url, const std::vector<lane_of_job>& jobs);
+    queue_hand(const std::string& database_url, const std::vector<lane_of_job>& jobs, failing ends = {});
     // Leaves the cluster, so that nobody waits for a lease to end.
     ~queue_hand();
     queue_hand(const queue_hand&) = delete;
@@ -36,8 +46,13 @@ public:
     void submit(std::size_t count, bool start);
     // Claims at most `budget` executions and reads them. Returns how many; 0 when nothing waits.
     std::size_t claim(std::size_t budget);
-    // Ends everything that this hand owns. Returns how many executions that were. Throws runtime_error where some of it was lost.
-    std::size_t settle();
+    // Ends what this hand owns, extent by extent until there are `most` executions or more. Returns how many there were. Throws runtime_error where some of
+    // it was lost.
+    std::size_t settle(std::size_t most = static_cast<std::size_t>(-1));
+
+    // How many of what it has ended have failed, and what it waited for the statements that ended it.
+    std::size_t failed() const { return failed_; }
+    std::chrono::duration<double> settling() const { return settling_; }
 
 private:
     struct owned_extent {
@@ -47,16 +62,25 @@ private:
     };
 
     std::uint64_t next_block();
+    // The columns of an end, as an instance fills them.
+    void add_success();
+    void add_failure(const execution_id& next);
+    void add_result(std::string_view code, std::string_view message);
 
     storage::session session_;
     const std::vector<lane_of_job>& jobs_;
     instance_id self_{};
     std::uint64_t counter_;
+    std::minstd_rand random_;
+    failing failing_;
+    double due_ = 0;                                  // failures that the share asks for and that have not been
+    std::size_t failed_ = 0;
+    std::chrono::duration<double> settling_{0};
     std::size_t next_job_ = 0;
     lane_id cursor_{};
     storage::submit_batch submission_{};
     storage::settle_batch ends_{};
-    std::vector<owned_extent> owned_{};
+    std::deque<owned_extent> owned_{};
 };
 
 }

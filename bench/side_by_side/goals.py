@@ -64,6 +64,8 @@ def goals(medians):
         ("held, MB of extents", m.of("held", "rowlock", "extents MB"), "at most", 100),
         ("backlog, jobs/s, the long one against the short", m.across("backlog", "rowlock", "jobs/s", 1, 0), "at least", 0.9),
         ("spread, jobs/s, 1,000 jobs against one", m.across("spread", "rowlock", "jobs/s", 1, 0), "at least", 0.4),
+        ("failures, a fifth retried, processor time a job, against successes", m.ratio("failures", "cpu us/job", "ceiling-retries", "ceiling"), "at most", 2.2),
+        ("failures, a fifth dead letters, processor time a job, against successes", m.ratio("failures", "cpu us/job", "ceiling-dead", "ceiling"), "at most", 2.2),
         ("sleeps, MB with 10,000", m.of("sleeps", "rowlock", "RSS MB"), "at most", 150),
         ("sleeps, running of 100,000", m.of("sleeps", "rowlock", "running", 1), "at least", 100_000),
     ]

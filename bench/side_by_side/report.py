@@ -50,13 +50,20 @@ def ratios_to(contenders, figure):
     return {name: own / figures[figure] if own is not None and figures.get(figure) and name != "rowlock" else None for name, figures in contenders.items()}
 
 
+def ratios_of(contenders, figure):
+    """Each figure divided by the ceiling's, where the ceiling is measured in several ways and nobody else is."""
+    base = contenders.get("ceiling", {}).get(figure) if all(name.startswith("ceiling") for name in contenders) else None
+    return {name: figures[figure] / base if base and figure in figures and name != "ceiling" else None for name, figures in contenders.items()}
+
+
 def scenario_table(title, contenders):
     columns = []
     for figures in contenders.values():
         columns += [name for name in figures if name not in columns and name != "repeated"]
     rates = ratios_to(contenders, "jobs/s")
     costs = ratios_to(contenders, "cpu us/job")
-    compared = [("Rowlock's jobs/s : its", rates), ("Rowlock's cpu : its", costs)]
+    compared = [("Rowlock's jobs/s : its", rates), ("Rowlock's cpu : its", costs),
+                *((f"its {figure.split()[0]} : the ceiling's", ratios_of(contenders, figure)) for figure in ("settle us/job", "cpu us/job", "WAL B/job"))]
     compared = [(name, ratios) for name, ratios in compared if any(ratios.values())]
     body = [
         [contender, *(shown(figures.get(name)) for name in columns), *(shown(ratios[contender]) for _, ratios in compared)]

@@ -98,6 +98,10 @@ class Row:
     def usage(self, *clients):
         return Usage(self.server, [each.pid for each in clients])
 
+    def wal_bytes(self):
+        """How much the server has logged so far."""
+        return int(self.sql.value("select pg_current_wal_insert_lsn() - '0/0'"))
+
     def settled(self):
         """Statistics and a checkpoint, so that what is measured begins on a settled server."""
         if self.sql:

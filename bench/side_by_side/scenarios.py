@@ -6,6 +6,7 @@ from typing import Callable
 import backlog
 import batches
 import drain
+import failures
 import held
 import latency
 import sleeps
@@ -45,9 +46,11 @@ def variants(name, options):
                                     {"waiting": waiting, "measured": options.measured}) for waiting in (50_000, options.backlog)],
         "spread": lambda: [Variant(f"spread: submit and drain {spread:,} of {lanes:,} job{'s' if lanes > 1 else ''}", ("ceiling", "rowlock"),
                                    drain.spread, {"jobs": spread, "lanes": lanes}) for lanes in (1, 1000)],
+        "failures": lambda: [Variant(f"failures: settle {spread:,}, none or a fifth of them failed", tuple(failures.FAILING), failures.failures,
+                                     {"jobs": spread})],
         "sleeps": lambda: [Variant(f"sleeps: {n:,} at a time, 1 instance", ("rowlock",), sleeps.sleeps, {"count": n}) for n in (10_000, 100_000)],
     }[name]()
 
 
-NAMES = ("drain", "submit", "batch", "stream", "steady", "latency", "held", "backlog", "spread", "sleeps")
-CONTENDERS = (*PEERS, "ceiling", "ceiling-start", "rowlock", "rowlock-run")
+NAMES = ("drain", "submit", "batch", "stream", "steady", "latency", "held", "backlog", "spread", "failures", "sleeps")
+CONTENDERS = (*PEERS, "ceiling", "ceiling-start", "ceiling-retries", "ceiling-dead", "rowlock", "rowlock-run")
