@@ -15,7 +15,8 @@ void attempt::on_stop(std::function<void()> act)
 
 void attempt::request_stop(stop_reason why)
 {
-    if (stopped_ == stop_reason::none || why == stop_reason::lease_lost) stopped_ = why;
+    const bool too_late = work_ended_ && why == stop_reason::handed_back;
+    if ((stopped_ == stop_reason::none && !too_late) || why == stop_reason::lease_lost) stopped_ = why;
     if (auto act = std::exchange(on_stop_, {})) act();
 }
 

@@ -71,6 +71,9 @@ public:
     // request has come already. It must not block; the handler then returns within its grace. Replaces an earlier one; {} forgets it.
     void on_stop(std::function<void()> act);
 
+    // The work has come to its end, and what follows only tells of it: to hand it back comes too late from here on, and ends the telling alone.
+    void work_ended() { work_ended_ = true; }
+
     // From this core. The first reason stands, except that lease_lost overrides: nothing of the outcome will be kept.
     void request_stop(stop_reason why);
 
@@ -81,6 +84,7 @@ private:
     attempt_records records_;
     std::optional<deadline> last_sign_;
     stop_reason stopped_ = stop_reason::none;
+    bool work_ended_ = false;
     std::function<void()> on_stop_;
 };
 

@@ -175,10 +175,17 @@ awaitable<std::optional<outcome>> http_caller::before(attempt& a, const http_hoo
 awaitable<void> http_caller::after(attempt& a, const http_hook& hook, execution_status end)
 {
     const auto now = steady_clock::now();
-    // A stop asks for an end within the grace; work that has come to its own end still has its deadline before it.
+    const bool by_itself = a.stopped() == stop_reason::none;
+    a.work_ended();
+    // A stop asks for an end within the grace; work that has come to its own end is still watched by its timeout and its heartbeat.
     auto until = now + hook.timeout;
-    if (a.stopped() != stop_reason::none) until = std::min(until, now + options_.grace);
-    else if (a.until() != no_deadline) until = std::min(until, a.until() - before_the_deadline);
+    const auto& heartbeat = a.work().job->definition.heartbeat;
+    if (!by_itself) until = std::min(until, now + options_.grace);
+    if (by_itself && a.until() != no_deadline) until = std::min(until, a.until() - before_the_deadline);
+    if (by_itself && heartbeat) {
+        a.records().heartbeat();
+        until = std::min(until, now + heartbeat->interval * heartbeat->missed_limit - before_the_deadline);
+    }
 
     std::string wrong;
     auto call = make_hook_call(hook, a.work(), "after", to_string(end));
@@ -188,7 +195,7 @@ awaitable<void> http_caller::after(attempt& a, const http_hook& hook, execution_
         wrong = "it was not sent, because the attempt's time is over";
     } else {
         const auto handler = handler_of(hook);
-        const auto answer = co_await sender_.send(interruption(), handler, std::move(*call), until);
+        const auto answer = co_await sender_.send(by_itself ? interruption(a) : interruption(), handler, std::move(*call), until);
         if (!answer) wrong = answer.error().message;
         else if (!is_success(answer->reply)) wrong = conclude(answer->reply, wall_clock()).outcome.error_message;
     }

@@ -128,6 +128,20 @@ TEST_CASE("the hook after the work is told of failures and of stops, but not of 
     CHECK(o.status != execution_status::completed);
 }
 
+TEST_CASE("work that has ended is not handed back because the hook after it is slow, and the hook is cut short", "[unit][hooks]")
+{
+    recorded_attempt a;
+    scripted_server server([&](const std::string&) {
+        a.stop(stop_reason::handed_back);
+        return scripted_reply{};
+    });
+    a.handler = noop_handler{};
+    a.after = http_hook{.url = server.url("/done")};
+    CHECK(a.perform().status == execution_status::completed);
+    CHECK(a.running_stopped == stop_reason::none);
+    CHECK_THAT(a.system, Catch::Contains("hooks.after failed"));
+}
+
 TEST_CASE("a stop while the hook before the work is sent is a stop", "[unit][hooks]")
 {
     recorded_attempt a;

@@ -67,12 +67,17 @@ outcome recorded_attempt::perform(rt::handlers& with)
     assignment work{.id = id, .run_id = run_id, .extent_lo = id, .job = job, .attempt_number = attempt_number, .parameters = parameters, .trace_parent = trace_parent};
     rt::attempt a(std::move(work), until, records());
     running = &a;
-    return run_on_core(core, with.perform(a));
+    auto result = run_on_core(core, with.perform(a));
+    running_stopped = a.stopped();
+    running = nullptr;
+    return result;
 }
 
 void recorded_attempt::stop(rt::stop_reason why)
 {
-    boost::asio::post(core.executor(), [this, why] { running->request_stop(why); });
+    boost::asio::post(core.executor(), [this, why] {
+        if (running) running->request_stop(why);
+    });
 }
 
 process_handler shell(std::string script)

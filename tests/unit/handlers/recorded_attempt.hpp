@@ -49,6 +49,7 @@ struct recorded_attempt {
     outcome perform(runtime::handlers& with);
 
     runtime::attempt* running = nullptr;             // while it is performed
+    runtime::stop_reason running_stopped = runtime::stop_reason::none;   // what it had been asked to stop for when it was over
 
     std::filesystem::path run_directory() const { return process.run_root / run_id.str(); }
     execution_id id = execution_id::make(1'700'000'000'000, 7, 1);
