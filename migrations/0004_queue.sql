@@ -109,7 +109,7 @@ begin
     for i in 1 .. cardinality(p_lane) loop
         n := least(p_want[i], p_budget);
         if n > 0 and was is not null then
-            lane_keys := coalesce((select r.limit_ids from unnest(p_rules) r where r.lane_id = p_lane[i]), '{}');
+            lane_keys := coalesce((select r.limit_ids from unnest(p_rules) r where r.lane_id = p_lane[i] limit 1), '{}');
             foreach key in array lane_keys loop
                 n := case when key = any (shut) then 0 else least(n, free[array_position(keys, key)]) end;
             end loop;
@@ -323,10 +323,12 @@ end $$;
 -- or than its limits allow, is split. p_from: the rank in each lane from which on is looked (null: from the front): what was claimed lately has
 -- left dead index entries at the front, and while somebody holds a snapshot nothing clears them away.
 create function claim_1(p_instance int, p_lane int[], p_from timestamptz[], p_budget int)
-returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz) language plpgsql as $$
+returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz) language plpgsql
+    set enable_seqscan = off as $$      -- see settle_1
 #variable_conflict use_column
 declare
     lanes_ int[]; froms timestamptz[]; rules lane_rule[]; watched boolean; shares record; c_lo uuid[]; c_n int[]; c_lane int[]; total bigint; got int[]; limited boolean;
+    whole uuid[]; part record;
 begin
     perform read_rules(p_instance);
     -- A lane that is paused, at a limit, or held by its breaker is left out by its own row, whatever waits in it.
@@ -360,18 +362,25 @@ begin
     else
         got := c_n;
     end if;
-    return query
-    with take as materialized (select u.lo, u.n, u.m, u.lane_id from unnest(c_lo, c_n, got, c_lane) u (lo, n, m, lane_id) where u.m > 0),
-    rest as (
-        insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, fence, remaining)
-        select with_ordinal(s.lo, ordinal_of(s.lo) + t.m), s.hi, s.lane_id, s.rank, s.eligible_at, s.expires_at, s.priority, true, s.fence, t.n - t.m
-        from take t join extents s on s.lo = t.lo where t.m < t.n)
     -- A claim that had to wait for the rules may be older than what it takes: nothing starts before it is eligible.
+    for part in select u.lo, u.m, u.n from unnest(c_lo, c_n, got) u (lo, n, m) where u.m > 0 and u.m < u.n loop
+        insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, fence, remaining)
+        select with_ordinal(s.lo, ordinal_of(s.lo) + part.m), s.hi, s.lane_id, s.rank, s.eligible_at, s.expires_at, s.priority, true, s.fence, part.n - part.m
+        from extents s where s.lo = part.lo;
+        return query
+        update extents s
+        set owner = p_instance, fence = s.fence + 1, remaining = part.m, claimed_at = greatest(clock(), s.eligible_at),
+            hi = with_ordinal(s.lo, ordinal_of(s.lo) + part.m - 1),
+            limit_ids = case when limited then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id) end
+        where s.lo = part.lo
+        returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at;
+    end loop;
+    whole := case when got = c_n then c_lo else array(select u.lo from unnest(c_lo, c_n, got) u (lo, n, m) where u.m = u.n) end;
+    return query
     update extents s
-    set owner = p_instance, fence = s.fence + 1, remaining = t.m, claimed_at = greatest(clock(), s.eligible_at),
-        hi = case when t.m < t.n then with_ordinal(s.lo, ordinal_of(s.lo) + t.m - 1) else s.hi end,
-        limit_ids = case when limited then (select r.limit_ids from unnest(rules) r where r.lane_id = t.lane_id) end
-    from take t where s.lo = t.lo
+    set owner = p_instance, fence = s.fence + 1, claimed_at = greatest(clock(), s.eligible_at),
+        limit_ids = case when limited then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id) end
+    where s.lo = any (whole)
     returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at;
 end $$;
 

@@ -3,30 +3,33 @@
 -- A group commit of ends. p_extent[i] is the number (from 1) of the extent (p_lo, p_fence) of execution i. Any part of an extent, in any
 -- order. p_age_us: how long ago the work returned. p_next, p_next_ms: the id of the next attempt and its delay, or null. p_clean:
 -- executions that left live notes or cancel requests behind. p_watched: those (by their number from 1) whose job has a circuit breaker.
--- p_failed_at: the numbers of those that failed; for each of them p_category, p_details and p_kept as record_failures_1 takes them, and p_next_wait_ms: how
--- long its next attempt may wait once it is eligible. Shorter arrays stand for nulls.
+-- p_failed_at: the numbers of those that failed; for each of them p_category, p_details and p_kept as record_failures_1 takes them. p_next_wait_ms: how
+-- long the next attempt may wait once it is eligible. Shorter arrays stand for nulls.
 -- Returns the extents that were lost: their executions belong to somebody else now, and nothing was changed for them.
 -- p_again: this settle may have been committed before (the connection broke at the commit): what has a result is passed
 -- over. Without it a second result is a primary key error, which aborts the batch.
+-- Extents are looked up one by one, by their key, and never joined. To the planner the queue is a small table, whose index it may as well read whole; but
+-- while somebody holds a snapshot it is full of dead rows.
 create function settle_1(
     p_instance int, p_age real, p_again boolean, p_lo uuid[], p_fence int[],
     p_id uuid[], p_extent int[], p_status smallint[], p_age_us int[], p_exit int[], p_error text[], p_message text[],
     p_processed bigint[], p_failed bigint[], p_metrics json[], p_outputs json[], p_termination text[], p_actor text[],
     p_next uuid[], p_next_ms int[], p_clean uuid[], p_watched int[],
     p_failed_at int[], p_category smallint[], p_details text[], p_kept bigint[], p_next_wait_ms bigint[])
-returns setof uuid language plpgsql as $$
+returns setof uuid language plpgsql set enable_seqscan = off as $$
 declare
     x record; n_extents int := cardinality(p_lo);
     hi uuid[] := array_fill(null::uuid, array[n_extents]); left_ int[] := array_fill(0, array[n_extents]);
     claimed timestamptz[] := array_fill(null::timestamptz, array[n_extents]);
-    held int := 0; d_extent int[]; d_n int[]; expected bigint; done bigint; partly boolean; limited boolean := false; limit_ids_ int[]; limit_n int[];
+    held int := 0; d_extent int[]; d_n int[]; whole uuid[]; part jsonb; expected bigint; done bigint; partly boolean; limited boolean := false; limit_ids_ int[]; limit_n int[];
 begin
     -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
     -- `is not distinct from` keeps the planner off extents_owned: all that the instance owns, once for each extent, is quadratic.
     for x in
         select u.k, s.hi, s.remaining, s.claimed_at, s.limit_ids is not null as limited
-        from unnest(p_lo, p_fence) with ordinality u (lo, fence, k) join extents s on s.lo = u.lo
-        where s.owner is not distinct from p_instance and s.fence = u.fence order by s.lo for no key update of s
+        from (select u.lo, u.fence, u.k from unnest(p_lo, p_fence) with ordinality u (lo, fence, k) order by u.lo) u
+        cross join lateral (select s.hi, s.remaining, s.claimed_at, s.limit_ids from extents s
+                            where s.lo = u.lo and s.owner is not distinct from p_instance and s.fence = u.fence for no key update) s
     loop
         hi[x.k] := x.hi; left_[x.k] := x.remaining; claimed[x.k] := x.claimed_at; held := held + 1; limited := limited or x.limited;
     end loop;
@@ -62,7 +65,7 @@ begin
     end if;
 
     if cardinality(p_next) > 0 then
-        perform next_attempts_1(p_age, p_id, p_next, p_next_ms, p_failed_at, p_next_wait_ms);
+        perform next_attempts_1(p_age, p_id, p_next, p_next_ms, p_next_wait_ms);
     end if;
     if cardinality(p_failed_at) > 0 then
         perform record_failures_1(f.ids, f.categories, f.details, f.kept)
@@ -77,7 +80,7 @@ begin
     if cardinality(p_clean) > 0 then
         if held < n_extents then
             -- What was lost belongs to somebody else now: a request to cancel it is for them.
-            p_clean := array(select u.id from unnest(p_id, p_extent) u (id, extent) join unnest(p_clean) c (id) using (id) where u.extent > 0);
+            p_clean := array(select u.id from unnest(p_id, p_extent) u (id, extent) where u.extent > 0 and u.id = any (p_clean));
         end if;
         delete from live_notes n where n.execution_id = any (p_clean);
         delete from cancel_requests c where c.execution_id = any (p_clean);
@@ -85,12 +88,14 @@ begin
 
     if limited then
         select array_agg(id), array_agg(n) into limit_ids_, limit_n
-        from unnest(d_extent, d_n) u (extent, n) join extents s on s.lo = p_lo[u.extent], unnest(s.limit_ids) id;
+        from unnest(d_extent, d_n) u (extent, n) cross join lateral (select s.limit_ids from extents s where s.lo = p_lo[u.extent] limit 1) s, unnest(s.limit_ids) id;
     end if;
-    delete from extents s using unnest(d_extent, d_n) u (extent, n) where s.lo = p_lo[u.extent] and left_[u.extent] = u.n;
+    whole := array(select p_lo[u.extent] from unnest(d_extent, d_n) u (extent, n) where left_[u.extent] = u.n);
+    delete from extents s where s.lo = any (whole);
     if partly then
-        update extents s set remaining = s.remaining - u.n from unnest(d_extent, d_n) u (extent, n)
-        where s.lo = p_lo[u.extent] and left_[u.extent] <> u.n;
+        select jsonb_object_agg(p_lo[u.extent], u.n), array_agg(p_lo[u.extent]) into part, whole
+        from unnest(d_extent, d_n) u (extent, n) where left_[u.extent] <> u.n;
+        update extents s set remaining = s.remaining - (part ->> s.lo::text)::int where s.lo = any (whole);
     end if;
     if limited then
         perform give_back(limit_ids_, limit_n);
@@ -98,8 +103,8 @@ begin
 end $$;
 
 -- The next attempts of executions that have just ended, each at its own time: a row and a place in the queue each. p_next[i] null: none for
--- p_id[i]. p_wait_ms[j] belongs to execution p_at[j].
-create function next_attempts_1(p_age real, p_id uuid[], p_next uuid[], p_delay_ms int[], p_at int[], p_wait_ms bigint[]) returns void language plpgsql as $$
+-- p_id[i].
+create function next_attempts_1(p_age real, p_id uuid[], p_next uuid[], p_delay_ms int[], p_wait_ms bigint[]) returns void language plpgsql as $$
 begin
     insert into executions (execution_id, run_id, parent_execution_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, lost_count,
                             priority, trigger_type, submitted_at, scheduled_time, trigger_id, parameters, correlation_id, tags, submitter, trace_parent,
@@ -110,12 +115,11 @@ begin
     from unnest(p_id, p_next, p_delay_ms) u (id, next, delay_ms)
     cross join lateral (select * from executions e where e.execution_id = u.id) e where u.next is not null;
     insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
-    select u.next, u.next, e.lane_id, rank_of(e.at, e.priority, p_age), e.at, coalesce(e.at + w.ms * interval '1 millisecond', 'infinity'), e.priority,
+    select u.next, u.next, e.lane_id, rank_of(e.at, e.priority, p_age), e.at, coalesce(e.at + u.wait_ms * interval '1 millisecond', 'infinity'), e.priority,
            e.at <= clock(), 1
-    from unnest(p_next, p_delay_ms) with ordinality u (next, delay_ms, k)
+    from unnest(p_next, p_delay_ms, p_wait_ms) u (next, delay_ms, wait_ms)
     cross join lateral (select e.lane_id, e.priority, clock() + u.delay_ms * interval '1 millisecond' as at
                         from executions e where e.execution_id = u.next) e
-    left join unnest(p_at, p_wait_ms) w (k, ms) on w.k = u.k and w.ms is not null
     where u.next is not null;
 end $$;
 

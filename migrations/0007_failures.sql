@@ -233,7 +233,8 @@ begin
                array_agg(e.failed) as each_failed, array_agg(e.claimed_at) as each_claimed, array_agg(e.limit_ids::text) as each_limits
         from (select l.breaker_id, u.failed, u.k, s.claimed_at, s.limit_ids, max(u.k) filter (where not u.failed) over (partition by l.breaker_id) as last_success
               from unnest(p_lo, p_failed) with ordinality u (lo, failed, k)
-              join extents s on s.lo = u.lo join lanes l on l.lane_id = s.lane_id where l.breaker_id is not null) e
+              cross join lateral (select s.lane_id, s.claimed_at, s.limit_ids from extents s where s.lo = u.lo limit 1) s
+              join lanes l on l.lane_id = s.lane_id where l.breaker_id is not null) e
         group by e.breaker_id order by e.breaker_id
     loop
         -- A breaker that nothing moves is not written, and not locked: successes cost a look.

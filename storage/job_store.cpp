@@ -1,5 +1,6 @@
 #include "storage/job_store.hpp"
 
+#include "storage/model/http_address.hpp"
 #include "storage/rows.hpp"
 
 #include <algorithm>
@@ -39,19 +40,6 @@ job_document document_of(const pqxx::row& row)
     return {row[0].c_str(), etag_of(row[1].as<int>(), row[2].as<bool>())};
 }
 
-// host:port of a URL that the definition's reader has accepted, in lower case.
-std::string target_of(std::string_view url)
-{
-    const bool tls = url.size() > 4 && (url[4] == 's' || url[4] == 'S');
-    std::string_view authority = url.substr(url.find("://") + 3);
-    authority = authority.substr(0, authority.find_first_of("/?#"));
-    const auto bracket = authority.front() == '[' ? authority.find(']') : 0;
-    std::string target(authority);
-    if (authority.find(':', bracket) == std::string_view::npos) target += tls ? ":443" : ":80";
-    std::transform(target.begin(), target.end(), target.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return target;
-}
-
 // What the queue must know of a definition, see put_job_1.
 std::string rules_of(const job_definition& d)
 {
@@ -63,7 +51,7 @@ std::string rules_of(const job_definition& d)
     if (d.history_retention) rules["history_ms"] = d.history_retention->count();
     if (const auto& b = d.breaker) {
         const auto* http = std::get_if<http_handler>(&d.handler);
-        boost::json::object breaker{{"key", b->per_target && http ? target_of(http->url) : d.job_id}, {"failure_threshold", b->failure_threshold},
+        boost::json::object breaker{{"key", b->per_target && http ? written_target(http->url).value_or(d.job_id) : d.job_id}, {"failure_threshold", b->failure_threshold},
                                     {"window_ms", b->window.count()}, {"open_ms", b->open.count()}, {"half_open_max", b->half_open_max}};
         if (b->failure_rate) breaker["failure_rate"] = *b->failure_rate;
         rules["breaker"] = std::move(breaker);

@@ -202,6 +202,7 @@ void settle_batch::clear()
     }
     any_details = false;
     any_next = false;
+    any_wait = false;
 }
 
 constexpr statement settle_statement{"settle", R"sql(
@@ -217,7 +218,7 @@ std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::mil
                              column(b.error_message, details), column(b.records_processed, details), column(b.records_failed, details),
                              column(b.metrics, details), column(b.outputs, details), column(b.termination, details), column(b.actor, details),
                              column(b.next, b.any_next), column(b.next_ms, b.any_next), b.clean.parameter(), b.watched.parameter(), b.failed_at.parameter(),
-                             b.category.parameter(), b.details.parameter(), b.kept.parameter(), b.next_wait_ms.parameter());
+                             b.category.parameter(), b.details.parameter(), b.kept.parameter(), column(b.next_wait_ms, b.any_wait));
     std::vector<execution_id> lost;
     for (const auto& row : rows) lost.push_back(id_of(row[0]));
     return lost;

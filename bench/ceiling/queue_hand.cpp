@@ -191,7 +191,6 @@ void queue_hand::add_failure(const execution_id& next)
     ends_.category.add(static_cast<std::int16_t>(error_category::transient));
     ends_.details.add_null();
     ends_.kept.add(static_cast<std::int64_t>(storage::dead_letters_kept.count()));
-    ends_.next_wait_ms.add_null();
 }
 
 void queue_hand::add_result(std::string_view code, std::string_view message)

@@ -13,9 +13,9 @@ namespace {
 // A claim is one transaction, and its executions are read into memory at once.
 constexpr int max_claim = 2000;
 constexpr int max_lanes = 256;
-// Looks from the front get about this part of the claimer's time. (Finding the lanes is a third of what a look costs.)
-constexpr int look_share = 30;
-constexpr std::chrono::milliseconds longest_without_look{500};
+// While looks from the front are dear there is one after this many times what finding the lanes took, which is a third of what it costs.
+constexpr int look_share = 100;
+constexpr std::chrono::seconds longest_without_look{1};
 constexpr std::chrono::milliseconds looked_lately{250};
 
 }

@@ -15,7 +15,7 @@ namespace rowlock::runtime {
 
 // Claims queued work for the free slots, on a database thread of its own. Works only when it was told that there may be
 // something, and goes on while it finds something. While looks from the front of the lanes are dear (see lane_floors) they get a
-// tenth of its time, and the claims between them go by what the last one saw.
+// small part of its time, and the claims between them go by what the last one saw.
 class claimer {
 public:
     claimer(storage::session_options session, identity& self, slots& free, ledger& owned, lane_floors& floors, catalog& jobs, executor& runs, counters& counts);

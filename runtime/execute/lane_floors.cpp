@@ -25,7 +25,7 @@ void lane_floors::seen(const std::vector<storage::seen_lane>& lanes, timestamp n
     }
     // What had nothing in it then has nothing below that moment.
     for (auto& [lane, floor] : floors_) floor.rank = now - slack;
-    for (const auto& each : lanes) floors_[each.lane] = {std::min(each.head, now) - slack, now};
+    for (const auto& each : lanes) floors_[each.lane] = {std::min(each.head, now - slack), now};
     std::erase_if(floors_, [&](const auto& each) { return each.second.seen < now - forgotten_after; });
 }
 

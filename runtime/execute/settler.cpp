@@ -158,10 +158,14 @@ void settler::fill(const std::vector<finished*>& ends)
         if (end->retry_in) {
             columns_.next.add(block.id(ordinal++));
             columns_.next_ms.add(static_cast<std::int32_t>(std::clamp<std::int64_t>(end->retry_in->count(), 0, 2'000'000'000)));
+            const auto& wait = end->job->definition.queue_timeout;
+            columns_.next_wait_ms.add(wait ? std::optional<std::int64_t>(wait->count()) : std::nullopt);
+            columns_.any_wait = columns_.any_wait || wait;
             columns_.any_next = true;
         } else {
             columns_.next.add_null();
             columns_.next_ms.add_null();
+            columns_.next_wait_ms.add_null();
         }
         if (end->leaves_notes) columns_.clean.add(end->id);
         fill_failure(*end, static_cast<std::int32_t>(columns_.id.size()));
@@ -178,7 +182,6 @@ void settler::fill_failure(const finished& end, std::int32_t number)
     columns_.details.add_text_or_null(end.details);
     const auto& dead = definition.dead_letter;
     columns_.kept.add(dead.enabled ? std::optional<std::int64_t>(dead.retention.value_or(options_.dead_letters_kept).count()) : std::nullopt);
-    columns_.next_wait_ms.add(definition.queue_timeout ? std::optional<std::int64_t>(definition.queue_timeout->count()) : std::nullopt);
 }
 
 void settler::account(const std::vector<finished*>& ends, const std::unordered_set<execution_id>& lost)

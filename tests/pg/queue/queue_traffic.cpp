@@ -20,7 +20,7 @@ submission& submission::extent(const queue_job& job, int n, like as)
         columns_.id.add(next_);
         columns_.extent.add(columns_.lo.size());
         columns_.unit.add(static_cast<std::int32_t>(as.unit));
-        columns_.parameters.add(std::string_view(R"({"n": 1})"));
+        columns_.parameters.add(as.parameters);
         columns_.correlation.add_text_or_null(as.correlation);
         ids_.push_back(next_);
         next_ = next_.with_ordinal(next_.ordinal() + 1);
@@ -59,6 +59,26 @@ submission& submission::batch_key(tenant_key tenant, std::string_view key, std::
     std::string all = "{";
     for (const auto& id : ids_) all += (all.size() > 1 ? "," : "") + id.str();
     columns_.key_executions.add(std::string_view(all + "}"));
+    return *this;
+}
+
+submission& submission::fingerprint(const queue_job& job, std::string_view parameters, int unit)
+{
+    // Each key has a job and a version, once one is a fingerprint.
+    while (columns_.key_job.size() < columns_.key.size()) {
+        columns_.key_job.add_null();
+        columns_.key_version.add_null();
+    }
+    key(job.tenant, " ", parameters, unit);
+    columns_.key_job.add(job.key.value);
+    columns_.key_version.add(static_cast<std::int32_t>(job.version));
+    return *this;
+}
+
+submission& submission::wait(std::chrono::milliseconds longest)
+{
+    while (columns_.wait_ms.size() + 1 < columns_.lo.size()) columns_.wait_ms.add_null();
+    columns_.wait_ms.add(static_cast<std::int64_t>(longest.count()));
     return *this;
 }
 
@@ -110,6 +130,26 @@ ends& ends::all(const std::vector<execution_id>& ids)
 ends& ends::clean()
 {
     columns_.clean.add(last_);
+    return *this;
+}
+
+ends& ends::watched()
+{
+    columns_.watched.add(static_cast<std::int32_t>(columns_.id.size()));
+    return *this;
+}
+
+ends& ends::recorded(error_category category, std::optional<std::chrono::milliseconds> kept, std::optional<std::chrono::milliseconds> next_wait)
+{
+    const auto count = [](const auto& span) { return span ? std::optional<std::int64_t>(span->count()) : std::nullopt; };
+    columns_.failed_at.add(static_cast<std::int32_t>(columns_.id.size()));
+    columns_.category.add(static_cast<std::int16_t>(category));
+    columns_.details.add_null();
+    columns_.kept.add(count(kept));
+    if (!next_wait) return *this;
+    while (columns_.next_wait_ms.size() + 1 < columns_.id.size()) columns_.next_wait_ms.add_null();
+    columns_.next_wait_ms.add(count(next_wait));
+    columns_.any_wait = true;
     return *this;
 }
 

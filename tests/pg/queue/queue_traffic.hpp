@@ -23,6 +23,7 @@ public:
         int unit = 0;                                // which client sent it; counts where there are keys
         std::string_view correlation{};
         std::string_view submitter{};
+        std::string_view parameters = R"({"n": 1})";
     };
     submission() : next_(first_of_new_block()) {}
 
@@ -33,6 +34,11 @@ public:
     submission& key(tenant_key tenant, std::string_view key, std::string_view request, int unit);
     // All executions so far are one batch under one key.
     submission& batch_key(tenant_key tenant, std::string_view key, std::string_view request, int unit);
+
+    // The last execution's job has `dedupe`, and these are its parameters.
+    submission& fingerprint(const queue_job& job, std::string_view parameters, int unit);
+    // How long the last extent's executions may wait.
+    submission& wait(std::chrono::milliseconds longest);
 
     storage::submit_reply commit(storage::session& s, instance_id owner = {}, int slots = 0, std::chrono::milliseconds key_ttl = std::chrono::hours{1});
 
@@ -59,6 +65,10 @@ public:
     ends& all(const std::vector<execution_id>& ids);
     // The last one has left notes or requests behind.
     ends& clean();
+    // The last one's job has a breaker.
+    ends& watched();
+    // The last one failed: its dead letter, if this ends the run, is kept so long (nullopt: it gets none).
+    ends& recorded(error_category category, std::optional<std::chrono::milliseconds> kept, std::optional<std::chrono::milliseconds> next_wait = {});
 
     storage::settle_batch& columns() { return columns_; }
     // Returns the extents that were lost.

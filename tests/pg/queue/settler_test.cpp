@@ -15,6 +15,7 @@ TEST_CASE("a late end beside the end under a later claim of the same extent is l
     const auto me = db.instance();
     submission sent;
     sent.extent(db.job("a"), 2).commit(db.service());
+    const auto version = std::make_shared<const job_version>();
     const auto before = claim_one(db.service(), me);
     REQUIRE(hand_back(db.service(), me, before) == 2);
     const auto now = claim_one(db.service(), me);
@@ -36,6 +37,7 @@ TEST_CASE("a late end beside the end under a later claim of the same extent is l
         const auto end_of = [&](const execution_id& id, const storage::claimed_extent& under, execution_status status) {
             runtime::finished one{.id = id, .run_id = id, .extent_lo = under.lo, .fence = under.fence, .owner = me, .result = {}};
             one.result.status = status;
+            one.job = version;
             return one;
         };
         const auto late = end_of(sent.id(0), before, execution_status::failed);
