@@ -4,8 +4,8 @@
 --   Isolation      READ COMMITTED. Every function is one statement for its caller, so one transaction of its own. plpgsql takes a new
 --                  snapshot for each statement inside: what is read after a lock is what the lock shows.
 --   Lock order     1 advisory "lanes being made"   2 idempotency keys, ascending   3 advisory "admission rules"   4 instances
---                  5 extents, ascending lo (or SKIP LOCKED, which never waits)   6 limits, ascending limit_id: last, as they are the
---                  hottest, and held until the commit. Nobody who holds a lock waits for one further up. Hence no deadlock.
+--                  5 extents, ascending lo (or SKIP LOCKED, which never waits)   6 breakers, ascending   7 limits, ascending limit_id: last,
+--                  as they are the hottest, and held until the commit. Nobody who holds a lock waits for one further up. Hence no deadlock.
 --                  Before all of them advisory "retention", which the functions of 0009 try and never wait for, and retry_1 takes shared.
 --   Fence          extents.fence rises with every claim and every takeover, so an execution is handed out at most once under one
 --                  fence. Settle locks the extent and compares owner and fence under that lock; takeover changes them under a lock
@@ -47,8 +47,9 @@ create function clock() returns timestamptz language sql stable parallel safe as
 comment on function clock() is 'The clock that decides leases, eligibility and times in history: the time of the transaction.';
 
 -- An extent's place in its lane: constant, and yet a waiting extent overtakes by age. It says nothing about eligibility.
--- p_age: the seconds of waiting that weigh as much as one point of priority (PRIORITY_AGE_SECONDS).
-create function rank_of(p_eligible_at timestamptz, p_priority smallint, p_age real) returns timestamptz language sql immutable parallel safe
+-- p_age: the seconds of waiting that weigh as much as one point of priority (PRIORITY_AGE_SECONDS). Stable, as taking an interval from a time is:
+-- otherwise it would not be inlined, and that costs as much as the rest of a row.
+create function rank_of(p_eligible_at timestamptz, p_priority smallint, p_age real) returns timestamptz language sql stable parallel safe
 as $$ select p_eligible_at - p_priority * p_age * interval '1 second' $$;
 
 -- Execution ids are UUIDv7: 48 bits of milliseconds, a block of 54 bits (12 in rand_a, 42 in rand_b), an ordinal of 20.

@@ -79,7 +79,7 @@ create table breakers (
     next_probe_at     timestamptz,
     unique (tenant_key, key), check (is_open = (opened_at is not null)), check (is_open = (next_probe_at is not null))) with (fillfactor = 30);
 
--- What limits a lane right now, ascending.
+-- What limits a lane right now, ascending. (Not inlined, as it looks something up: ask only for lanes with a breaker where it counts.)
 create function limits_of(p_limits int[], p_breaker int) returns int[] language sql stable as $$
     select case when p_breaker is null then p_limits else (
         select case when b.is_open then array(select id from unnest(p_limits || b.limit_id) id order by id) else p_limits end
@@ -244,7 +244,7 @@ begin
     end if;
     if p_owner is not null and left_out is null then
         perform read_rules(p_owner);
-        select array_agg(case when u.before < p_slots and not l.paused and u.eligible is null and not breaker_holds(l.breaker_id) and not exists (
+        select array_agg(case when u.before < p_slots and not l.paused and u.eligible is null and (l.breaker_id is null or not breaker_holds(l.breaker_id)) and not exists (
                      select 1 from extents s where s.owner is null and s.ready and s.lane_id = u.lane_id
                      and s.rank >= coalesce(u.from_rank, '-infinity') and s.rank <= rank_of(clock(), u.priority, p_age)) then u.n else 0 end order by u.k),
                array_agg(row(u.lane_id, limits_of(l.limit_ids, l.breaker_id))::lane_rule) filter (where l.limit_ids is not null or l.breaker_id is not null)
@@ -302,8 +302,8 @@ language sql stable as $$
 create function share_out(p_lane int[], p_from timestamptz[], p_budget int, out lanes int[], out froms timestamptz[], out extents int[])
 language plpgsql stable as $$
 declare
-    -- Where there are many lanes, a few of each are enough.
-    depth int := greatest(2, least(8, 2 * p_budget / cardinality(p_lane))); deeper boolean;
+    -- Many lanes: twice the share of each. Few: they may have large extents.
+    depth int := case when cardinality(p_lane) < 16 then 8 else greatest(2, 2 * p_budget / cardinality(p_lane)) end; deeper boolean;
 begin
     loop
         select array_agg(t.lane_id), array_agg(t.from_rank), array_agg(t.chosen), bool_or(t.chosen = depth) into lanes, froms, extents, deeper
@@ -336,8 +336,10 @@ begin
            array_agg(row(l.lane_id, l.now)::lane_rule) filter (where l.now is not null)
     into lanes_, froms, watched, rules
     from unnest(p_lane, p_from) u (lane_id, from_rank)
-    join (select l.*, limits_of(l.limit_ids, l.breaker_id) as now from lanes l) l on l.lane_id = u.lane_id
-    where not l.paused and not breaker_holds(l.breaker_id)
+    cross join lateral (select l.lane_id, l.paused, l.breaker_id,
+                               case when l.breaker_id is null then l.limit_ids else limits_of(l.limit_ids, l.breaker_id) end as now
+                        from lanes l where l.lane_id = u.lane_id limit 1) l
+    where not l.paused and (l.breaker_id is null or not breaker_holds(l.breaker_id))
       and (l.now is null or not exists (select 1 from limits m where m.limit_id = any (l.now) and m.in_use >= m.max_running));
     if lanes_ is null then return; end if;
     limited := rules is not null;

@@ -44,7 +44,7 @@ begin
     end if;
     if cardinality(p_next) > 0 then
         -- An accepted cancel ends the run, not the attempt.
-        p_next := array(select case when u.extent > 0 and not exists (select 1 from cancel_requests c where c.execution_id = u.id) then u.next end
+        p_next := array(select case when u.next is not null and u.extent > 0 and not exists (select 1 from cancel_requests c where c.execution_id = u.id) then u.next end
                         from unnest(p_id, p_extent, p_next) with ordinality u (id, extent, next, k) order by u.k);
     end if;
     select array_agg(extent), array_agg(n), sum(n), bool_or(n < left_[extent]) into d_extent, d_n, expected, partly
@@ -68,9 +68,11 @@ begin
         perform next_attempts_1(p_age, p_id, p_next, p_next_ms, p_next_wait_ms);
     end if;
     if cardinality(p_failed_at) > 0 then
-        perform record_failures_1(f.ids, f.categories, f.details, f.kept)
-        from (select array_agg(p_id[u.at]) as ids, array_agg(u.category) as categories, array_agg(u.details) as details, array_agg(u.kept) as kept
-              from unnest(p_failed_at, p_category, p_details, p_kept) u (at, category, details, kept) where p_extent[u.at] > 0) f where f.ids is not null;
+        perform record_failures_1(f.ids, f.categories, f.details, f.kept, f.nexts)
+        from (select array_agg(p_id[u.at]) as ids, array_agg(u.category) as categories, array_agg(u.details) as details, array_agg(u.kept) as kept,
+                     array_agg(p_next[u.at]) as nexts
+              from unnest(p_failed_at, p_category, p_details, p_kept) u (at, category, details, kept)
+              where p_extent[u.at] > 0 and p_status[u.at] in (6, 7)) f where f.ids is not null;
     end if;
     if cardinality(p_watched) > 0 then
         perform tell_breakers_1(f.los, f.failures)
@@ -106,21 +108,22 @@ end $$;
 -- p_id[i].
 create function next_attempts_1(p_age real, p_id uuid[], p_next uuid[], p_delay_ms int[], p_wait_ms bigint[]) returns void language plpgsql as $$
 begin
-    insert into executions (execution_id, run_id, parent_execution_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, lost_count,
-                            priority, trigger_type, submitted_at, scheduled_time, trigger_id, parameters, correlation_id, tags, submitter, trace_parent,
-                            plan_run_id, node_id, ordering_key, contract_ref, approval_ref)
-    select u.next, e.run_id, e.run_id, e.replay_of, e.lane_id, e.tenant_key, e.job_key, e.job_version, e.attempt_number + 1, e.lost_count,
-           e.priority, 5, clock(), case when u.delay_ms > 0 then clock() + u.delay_ms * interval '1 millisecond' end, e.trigger_id, e.parameters,
-           e.correlation_id, e.tags, e.submitter, e.trace_parent, e.plan_run_id, e.node_id, e.ordering_key, e.contract_ref, e.approval_ref
-    from unnest(p_id, p_next, p_delay_ms) u (id, next, delay_ms)
-    cross join lateral (select * from executions e where e.execution_id = u.id) e where u.next is not null;
+    with ended as materialized (
+        select u.next, u.wait_ms, clock() + u.delay_ms * interval '1 millisecond' as at, e.*
+        from unnest(p_id, p_next, p_delay_ms, p_wait_ms) u (id, next, delay_ms, wait_ms)
+        cross join lateral (select * from executions e where e.execution_id = u.id) e where u.next is not null),
+    made as (
+        insert into executions (execution_id, run_id, parent_execution_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, lost_count,
+                                priority, trigger_type, submitted_at, scheduled_time, trigger_id, parameters, correlation_id, tags, submitter, trace_parent,
+                                plan_run_id, node_id, ordering_key, contract_ref, approval_ref)
+        select e.next, e.run_id, e.run_id, e.replay_of, e.lane_id, e.tenant_key, e.job_key, e.job_version, e.attempt_number + 1, e.lost_count,
+               e.priority, 5, clock(), case when e.at > clock() then e.at end, e.trigger_id, e.parameters,
+               e.correlation_id, e.tags, e.submitter, e.trace_parent, e.plan_run_id, e.node_id, e.ordering_key, e.contract_ref, e.approval_ref
+        from ended e)
     insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
-    select u.next, u.next, e.lane_id, rank_of(e.at, e.priority, p_age), e.at, coalesce(e.at + u.wait_ms * interval '1 millisecond', 'infinity'), e.priority,
+    select e.next, e.next, e.lane_id, rank_of(e.at, e.priority, p_age), e.at, coalesce(e.at + e.wait_ms * interval '1 millisecond', 'infinity'), e.priority,
            e.at <= clock(), 1
-    from unnest(p_next, p_delay_ms, p_wait_ms) u (next, delay_ms, wait_ms)
-    cross join lateral (select e.lane_id, e.priority, clock() + u.delay_ms * interval '1 millisecond' as at
-                        from executions e where e.execution_id = u.next) e
-    where u.next is not null;
+    from ended e;
 end $$;
 
 -- A stopping instance gives its unfinished work back: the same attempts, queued again in their old place. What was asked

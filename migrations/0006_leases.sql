@@ -78,7 +78,10 @@ begin
                       from unnest(all_id) with ordinality u (id, k)
                       cross join lateral (select e.job_key, e.job_version from executions e where e.execution_id = u.id) e
                       join job_versions j on j.job_key = e.job_key and j.version = e.job_version order by u.k);
-        perform record_failures_1(all_id, array_fill(1::smallint, array[total]), null, kept);
+        perform record_failures_1(f.ids, array_fill(1::smallint, array[cardinality(f.ids)]), null, f.kept, f.nexts)
+        from (select array_agg(u.id) as ids, array_agg(u.kept) as kept, array_agg(r.next_execution_id) as nexts
+              from unnest(all_id, kept) u (id, kept)
+              cross join lateral (select r.next_execution_id from results r where r.execution_id = u.id and r.status = 6) r) f where f.ids is not null;
         delete from live_notes where execution_id = any (all_id);
         delete from cancel_requests where execution_id = any (all_id);
         perform give_back(keys, ns);
@@ -113,7 +116,7 @@ begin
                   from unnest(all_id) with ordinality u (id, k)
                   cross join lateral (select e.job_key, e.job_version from executions e where e.execution_id = u.id) e
                   join job_versions j on j.job_key = e.job_key and j.version = e.job_version order by u.k);
-    perform record_failures_1(all_id, array_fill(3::smallint, array[cardinality(all_id)]), null, kept);
+    perform record_failures_1(all_id, array_fill(3::smallint, array[cardinality(all_id)]), null, kept, null);
     return query select e.run_id from unnest(all_id) u (id) cross join lateral (select e.run_id from executions e where e.execution_id = u.id) e;
 end $$;
 

@@ -36,18 +36,17 @@ create table dead_letters (
 create index dead_letters_by_tenant on dead_letters (tenant_key, created_at, dead_letter_id);
 create index dead_letters_expiring on dead_letters (expires_at);
 
--- The failures among p_id: their errors, and dead letters where the run does not go on. p_category[i] and p_details[i] belong to execution p_id[i];
--- p_kept[i]: how long its dead letter is kept, in milliseconds; null: it gets none.
-create function record_failures_1(p_id uuid[], p_category smallint[], p_details text[], p_kept bigint[]) returns void language plpgsql as $$
+-- What has failed, or timed out: its errors, and dead letters where the run does not go on. p_category[i] and p_details[i] belong to execution p_id[i];
+-- p_kept[i]: how long its dead letter is kept, in milliseconds; null: it gets none. p_next[i]: the next attempt of its run, or null.
+create function record_failures_1(p_id uuid[], p_category smallint[], p_details text[], p_kept bigint[], p_next uuid[]) returns void language plpgsql as $$
 begin
     with failed as materialized (
-        select u.id, u.category, u.details, u.kept, e.tenant_key, e.job_key, e.run_id, r.next_execution_id
-        from unnest(p_id, p_category, p_details, p_kept) u (id, category, details, kept)
-        cross join lateral (select e.tenant_key, e.job_key, e.run_id from executions e where e.execution_id = u.id) e
-        cross join lateral (select r.next_execution_id from results r where r.execution_id = u.id and r.status in (6, 7)) r),
+        select u.id, u.category, u.details, u.kept, u.next, e.tenant_key, e.job_key, e.run_id
+        from unnest(p_id, p_category, p_details, p_kept, p_next) u (id, category, details, kept, next)
+        cross join lateral (select e.tenant_key, e.job_key, e.run_id from executions e where e.execution_id = u.id) e),
     dead as (
         insert into dead_letters (dead_letter_id, run_id, tenant_key, job_key, expires_at)
-        select id, run_id, tenant_key, job_key, clock() + kept * interval '1 millisecond' from failed where next_execution_id is null and kept is not null)
+        select id, run_id, tenant_key, job_key, clock() + kept * interval '1 millisecond' from failed where next is null and kept is not null)
     insert into errors (error_id, queue, tenant_key, job_key, execution_id, category, details)
     select id, 3, tenant_key, job_key, id, category, details::jsonb from failed;
 end $$;

@@ -70,6 +70,17 @@ void check_history(const std::string& database, const std::map<std::string, std:
                             "join rowlock.jobs j on j.job_id = v.job_id join rowlock.job_versions d on d.job_key = j.job_key and d.version = v.job_version "
                             "where v.error_code = 'LEASE_LOST' and (v.next_execution_id is null) <> (not d.idempotent and v.attempt_number >= d.max_attempts) limit 20") == none);
 
+    INFO("a run that has failed for good has its dead letter, and every failure its error");
+    CHECK(rows_of(database, "select r.execution_id from rowlock.results r left join rowlock.dead_letters d on d.dead_letter_id = r.execution_id "
+                            "where r.status in (6, 7) and (r.next_execution_id is null) <> (d.dead_letter_id is not null) limit 20") == none);
+    CHECK(rows_of(database, "select r.execution_id from rowlock.results r left join rowlock.errors x on x.error_id = r.execution_id "
+                            "where (r.status in (6, 7)) <> (x.error_id is not null) limit 20") == none);
+
+    INFO("an attempt is handed the last checkpoint of the attempts before it");
+    CHECK(rows_of(database, "select v.execution_id || ' ' || (v.outputs ->> 'from') from rowlock.v_executions v where v.job_id = 'saves' and v.status = 'COMPLETED' "
+                            "and v.outputs ->> 'from' <> coalesce((select convert_from(c.body, 'UTF8') from rowlock.checkpoints c join rowlock.executions e using (execution_id) "
+                            "where c.run_id = v.run_id and e.attempt_number < v.attempt_number order by e.attempt_number desc, c.checkpoint_number desc limit 1), '') limit 20") == none);
+
     INFO("what ended an execution had a higher fence than everybody who had it before");
     CHECK(rows_of(database, "select r.execution_id || ' ' || r.fence from rowlock.results r join rowlock.extra_transitions t using (execution_id) "
                             "where t.from_status = 3 and t.to_status = 2 and t.fence >= r.fence and r.status = 5 limit 20") == none);

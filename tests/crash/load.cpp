@@ -7,6 +7,18 @@ namespace rowlock::test {
 
 namespace json = boost::json;
 
+namespace {
+
+// Saves its own id as a checkpoint. The first attempt then fails; a later one says what it was handed.
+constexpr const char* saving = R"sh(
+from=$(cat "$ROWLOCK_CHECKPOINT_FILE" 2>/dev/null)
+echo "{\"checkpoint\": \"$(printf %s "$ROWLOCK_EXECUTION_ID" | base64 -w0)\"}" >&3
+[ "$ROWLOCK_ATTEMPT_NUMBER" -gt 1 ] || exit 1
+echo "{\"output\": {\"from\": \"$from\"}}" >&3
+)sh";
+
+}
+
 void define_load(const server_process& on, const std::filesystem::path& ledger, const std::string& url)
 {
     const json::object quickly{{"max_attempts", 8}, {"initial_delay_seconds", 0.05}, {"max_delay_seconds", 0.2}};
@@ -16,6 +28,10 @@ void define_load(const server_process& on, const std::filesystem::path& ledger, 
     on.define("writes", json::object{{"type", "process"}, {"command", json::array{"/bin/sh", "-c", "echo \"$ROWLOCK_EXECUTION_ID $ROWLOCK_ATTEMPT_NUMBER\" >>" + ledger.string()}}},
               retried);
     on.define("fails", json::object{{"type", "fail"}, {"error_code", "ON_PURPOSE"}, {"times", 2}}, retried);
+    on.define("saves", json::object{{"type", "process"}, {"command", json::array{"/bin/sh", "-c", saving}}}, retried);
+    // Half open, it lets more through than comes in, so that a queue behind it drains.
+    const json::object breaker{{"failure_threshold", 3}, {"window_seconds", 10}, {"open_seconds", 0.2}, {"half_open_max", 100}};
+    on.define("breaks", json::object{{"type", "fail"}, {"error_code", "ON_PURPOSE"}, {"times", 1}}, {{"retry_policy", quickly}, {"circuit_breaker", breaker}});
     if (!url.empty()) on.define("calls", json::object{{"type", "http"}, {"url", url}, {"method", "POST"}}, retried);
 }
 

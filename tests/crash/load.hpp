@@ -13,10 +13,11 @@
 namespace rowlock::test {
 
 // What a job of the load does. All of them are defined by define_load().
-inline const std::vector<std::string> kinds_of_work = {"quick", "short", "writes", "fails"};
+inline const std::vector<std::string> kinds_of_work = {"quick", "short", "writes", "fails", "saves", "breaks"};
 
 // Defines the jobs: `quick` does nothing; `short` sleeps 0.05 s; `writes` appends "EXECUTION_ID ATTEMPT" to the ledger file; `fails` fails twice and
-// succeeds the third time. With a url also `calls`, which posts to it.
+// succeeds the third time; `saves` saves a checkpoint, fails once, and then says which checkpoint it was handed; `breaks` fails once, and has a breaker that
+// opens at three failures in a row. With a url also `calls`, which posts to it.
 void define_load(const server_process& on, const std::filesystem::path& ledger, const std::string& url = "");
 
 struct load_style {
