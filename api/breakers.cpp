@@ -1,3 +1,4 @@
+#include "api/read_answers.hpp"
 #include "api/routes.hpp"
 #include "storage/breaker_store.hpp"
 
@@ -6,8 +7,6 @@
 namespace rowlock::api {
 
 namespace {
-
-using found_text = result<std::optional<std::string>>;
 
 error no_breaker(std::string_view key)
 {
@@ -22,15 +21,6 @@ result<std::string> key_of(const request_context& rq)
     const auto key = rq.path["key"];
     if (!is_utf8(key)) return not_found("The key is not UTF-8.");
     return std::string(key);
-}
-
-response show(request_context& rq, const found_text& found, const std::string& key)
-{
-    if (!found) return rq.refuse(found.error());
-    if (!*found) return rq.refuse(no_breaker(key));
-    auto answer = rq.reply(200);
-    answer.body.append(**found);
-    return answer;
 }
 
 }
@@ -59,7 +49,7 @@ runtime::awaitable<response> get_breaker(request_context& rq)
     if (!key) co_return rq.refuse(key.error());
     const auto tenant = rq.caller.tenant;
     const auto found = co_await rq.app.instance.db().read([tenant, key = *key](storage::session& s) -> found_text { return storage::find_breaker_json(s, tenant, key); });
-    co_return show(rq, found, *key);
+    co_return show(rq, found, no_breaker(*key));
 }
 
 // POST /v1/breakers/{key}/reset: 200 with the breaker, which is closed; 404, 422.
@@ -72,7 +62,7 @@ runtime::awaitable<response> reset_breaker(request_context& rq)
     if (!*closed) co_return rq.refuse(no_breaker(*key));
     const auto tenant = rq.caller.tenant;
     const auto found = co_await rq.app.instance.db().read([tenant, key = *key](storage::session& s) -> found_text { return storage::find_breaker_json(s, tenant, key); });
-    co_return show(rq, found, *key);
+    co_return show(rq, found, no_breaker(*key));
 }
 
 }

@@ -1,5 +1,6 @@
 #include "api/execution_answer.hpp"
 #include "api/failure_filters.hpp"
+#include "api/read_answers.hpp"
 #include "api/routes.hpp"
 
 #include <fmt/format.h>
@@ -24,17 +25,10 @@ runtime::awaitable<response> list_errors(request_context& rq)
     const std::string cursor = query.cursor();
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const auto tenant = rq.caller.tenant;
-    const auto found = co_await rq.app.instance.db().read([tenant, filter, limit, cursor](storage::session& s) -> result<std::optional<storage::page>> {
+    const auto found = co_await rq.app.instance.db().read([tenant, filter, limit, cursor](storage::session& s) -> found_page {
         return storage::list_errors_json(s, tenant, filter, limit, cursor);
     });
-    if (!found) co_return rq.refuse(found.error());
-    if (!*found) {
-        query.refuse("cursor", cursor, "is not a cursor of this list");
-        co_return rq.refuse(query.finish().error());
-    }
-    auto answer = rq.reply(200);
-    append_page(answer.body, (*found)->items, (*found)->next);
-    co_return answer;
+    co_return show(rq, query, cursor, found);
 }
 
 // GET /v1/errors/{id}: 200, 404, 422.
@@ -43,14 +37,10 @@ runtime::awaitable<response> get_error(request_context& rq)
     const auto id = rq.bare_id("id");
     if (!id) co_return rq.refuse(id.error());
     const auto tenant = rq.caller.tenant;
-    const auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> result<std::optional<std::string>> {
+    const auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> found_text {
         return storage::find_error_json(s, tenant, id);
     });
-    if (!found) co_return rq.refuse(found.error());
-    if (!*found) co_return rq.refuse(no_error(*id));
-    auto answer = rq.reply(200);
-    answer.body.append(**found);
-    co_return answer;
+    co_return show(rq, found, no_error(*id));
 }
 
 // POST /v1/errors/{id}/retry: 201 with the next attempt of the run that had it, 404, 409, 422.
@@ -91,22 +81,9 @@ runtime::awaitable<response> purge_errors(request_context& rq)
     refuse_to_purge_all(query, filter.empty());
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const auto tenant = rq.caller.tenant;
-    int purged = 0;
-    bool through = false;
-    while (!through && purged < limit && !rq.should_give_up()) {
-        const int most = std::min(most_in_a_transaction, limit - purged);
-        const auto gone = co_await rq.app.instance.db().write([tenant, filter, most](storage::session& s) -> result<int> { return storage::purge_errors(s, tenant, filter, most); });
-        if (!gone) co_return rq.refuse(gone.error());
-        purged += *gone;
-        through = *gone < most;
-    }
-    const auto remaining = co_await rq.app.instance.db().read([tenant, filter](storage::session& s) -> result<std::int64_t> {
-        return storage::count_errors(s, tenant, filter);
-    });
-    if (!remaining) co_return rq.refuse(remaining.error());
-    auto answer = rq.reply(200);
-    append_purged(answer.body, purged, *remaining);
-    co_return answer;
+    co_return co_await purge(
+        rq, limit, [tenant, filter](storage::session& s, int most) { return storage::purge_errors(s, tenant, filter, most); },
+        [tenant, filter](storage::session& s) { return storage::count_errors(s, tenant, filter); });
 }
 
 }

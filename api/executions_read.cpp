@@ -1,3 +1,4 @@
+#include "api/read_answers.hpp"
 #include "api/routes.hpp"
 #include "storage/execution_store.hpp"
 #include "storage/record_store.hpp"
@@ -22,18 +23,7 @@ error no_execution(execution_id id)
     return not_found(fmt::format("There is no execution {}.", id.str()));
 }
 
-using found_text = result<std::optional<std::string>>;
 using found_list = result<std::optional<std::vector<std::string>>>;
-
-// The answer to a read of one thing.
-response show(request_context& rq, found_text found, const error& missing)
-{
-    if (!found) return rq.refuse(found.error());
-    if (!*found) return rq.refuse(missing);
-    auto answer = rq.reply(200);
-    answer.body.append(**found);
-    return answer;
-}
 
 response show(request_context& rq, found_list found, page_window window, const error& missing)
 {
@@ -116,17 +106,10 @@ runtime::awaitable<response> list_executions(request_context& rq)
     const std::string cursor = query.cursor();
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const auto tenant = rq.caller.tenant;
-    auto found = co_await rq.app.instance.db().read([tenant, filter, limit, cursor](storage::session& s) -> result<std::optional<storage::page>> {
+    auto found = co_await rq.app.instance.db().read([tenant, filter, limit, cursor](storage::session& s) -> found_page {
         return storage::list_executions_json(s, tenant, filter, limit, cursor);
     });
-    if (!found) co_return rq.refuse(found.error());
-    if (!*found) {
-        query.refuse("cursor", cursor, "is not a cursor of this list");
-        co_return rq.refuse(query.finish().error());
-    }
-    auto answer = rq.reply(200);
-    append_page(answer.body, (*found)->items, (*found)->next);
-    co_return answer;
+    co_return show(rq, query, cursor, found);
 }
 
 // GET /v1/executions/{id}: 200, 404.
@@ -136,7 +119,7 @@ runtime::awaitable<response> get_execution(request_context& rq)
     if (!id) co_return rq.refuse(id.error());
     const auto tenant = rq.caller.tenant;
     auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> found_text { return storage::find_execution_json(s, tenant, id); });
-    co_return show(rq, std::move(found), no_execution(*id));
+    co_return show(rq, found, no_execution(*id));
 }
 
 // GET /v1/executions/{id}/wait: 200, 404, 422. The run's last attempt, once the run has ended or the time is up.
@@ -156,7 +139,7 @@ runtime::awaitable<response> wait_for_execution(request_context& rq)
         if (const auto waited = co_await rq.wait_for_run(*id, until); !waited) co_return rq.refuse(waited.error());
         found = co_await rq.app.instance.db().read(read);
     }
-    co_return show(rq, std::move(found), no_execution(*id));
+    co_return show(rq, found, no_execution(*id));
 }
 
 // GET /v1/executions/{id}/transitions: 200, 404, 422.
@@ -183,7 +166,7 @@ runtime::awaitable<response> get_checkpoint(request_context& rq)
     if (ec != std::errc() || end != text.data() + text.size() || number < 0) co_return rq.refuse(missing);
     const auto tenant = rq.caller.tenant;
     auto found = co_await rq.app.instance.db().read([tenant, id = *id, number](storage::session& s) -> found_text { return storage::read_checkpoint(s, tenant, id, number); });
-    auto answer = show(rq, std::move(found), missing);
+    auto answer = show(rq, found, missing);
     if (answer.status == 200) {
         answer.content_type = "application/octet-stream";
         answer.add_header("X-Content-Type-Options", "nosniff");
@@ -210,7 +193,7 @@ runtime::awaitable<response> get_run(request_context& rq)
     if (!id) co_return rq.refuse(id.error());
     const auto tenant = rq.caller.tenant;
     auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> found_text { return storage::find_run_json(s, tenant, id); });
-    co_return show(rq, std::move(found), no_run(*id));
+    co_return show(rq, found, no_run(*id));
 }
 
 }

@@ -1,7 +1,5 @@
 #include "api/failure_filters.hpp"
 
-#include <fmt/format.h>
-
 namespace rowlock::api {
 
 namespace {
@@ -96,11 +94,6 @@ void refuse_to_purge_all(query_reader& query, bool filter_is_empty)
 {
     const bool all = query.flag("all");
     if (filter_is_empty && !all) query.refuse("all", "false", "must be true to purge everything; or name what to purge with a filter");
-}
-
-void append_purged(std::string& out, int purged, std::int64_t remaining)
-{
-    out += fmt::format(R"({{"purged":{},"remaining":{}}})", purged, remaining);
 }
 
 }

@@ -22,7 +22,5 @@ storage::dead_letter_filter read_dead_letter_filter(json_fields& fields);
 int purge_limit(query_reader& query);
 // Refuses a purge without a filter, unless ?all=true says that this is meant.
 void refuse_to_purge_all(query_reader& query, bool filter_is_empty);
-// {"purged": n, "remaining": n}
-void append_purged(std::string& out, int purged, std::int64_t remaining);
 
 }

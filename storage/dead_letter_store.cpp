@@ -1,35 +1,23 @@
 #include "storage/dead_letter_store.hpp"
 
 #include "storage/array.hpp"
-#include "storage/optional_text.hpp"
 #include "storage/rows.hpp"
 
 namespace rowlock::storage {
 
 namespace {
 
-std::string text_of(const std::optional<timestamp>& at)
-{
-    return at ? to_rfc3339(*at) : std::string();
-}
-
 // A filter as the parameters of a statement, which must not outlive it.
-struct columns {
-    explicit columns(const dead_letter_filter& f) : filter(f), since(text_of(f.what.since)), until(text_of(f.what.until))
+struct columns : failure_columns {
+    explicit columns(const dead_letter_filter& f) : failure_columns(f.what)
     {
         if (f.status) status = to_string(*f.status);
         for (const auto& id : f.ids) ids += (ids.empty() ? "{" : ",") + id.str();
         if (!ids.empty()) ids += '}';
     }
 
-    const dead_letter_filter& filter;
-    std::string since;
-    std::string until;
-    std::string status;
-    std::string ids;
-
-    const char* job_id() const { return or_null(filter.what.job_id); }
-    const char* error_code() const { return or_null(filter.what.error_code); }
+    std::string status{};
+    std::string ids{};
 };
 
 }
@@ -73,13 +61,12 @@ constexpr statement list_dead_letters_statement{"list_dead_letters",
 
 std::optional<page> list_dead_letters_json(session& s, tenant_key tenant, const dead_letter_filter& filter, int limit, const std::string& cursor)
 {
-    const auto after = cursor.empty() ? time_place{} : parse_time_cursor(cursor);
-    if (!after) return std::nullopt;
+    const auto after = parse_time_cursor(cursor);
+    if (!after && !cursor.empty()) return std::nullopt;
     const columns c(filter);
-    const std::string at = cursor.empty() ? "" : to_rfc3339(after->at);
-    const std::string id = cursor.empty() ? "" : after->id.str();
+    const place_columns place(after);
     return page_of(s.exec(list_dead_letters_statement, tenant.value, c.job_id(), c.error_code(), or_null(c.since), or_null(c.until), or_null(c.status),
-                          or_null(c.ids), or_null(at), or_null(id), limit + 1), limit);
+                          or_null(c.ids), or_null(place.time), or_null(place.id), limit + 1), limit);
 }
 
 constexpr statement find_dead_letter_statement{"find_dead_letter",
@@ -100,10 +87,9 @@ constexpr statement count_dead_letters_statement{"count_dead_letters",
 std::int64_t count_dead_letters(session& s, tenant_key tenant, const dead_letter_filter& filter, const std::optional<time_place>& after)
 {
     const columns c(filter);
-    const std::string at = after ? to_rfc3339(after->at) : "";
-    const std::string id = after ? after->id.str() : "";
+    const place_columns place(after);
     return s.exec(count_dead_letters_statement, tenant.value, c.job_id(), c.error_code(), or_null(c.since), or_null(c.until), or_null(c.status),
-                  or_null(c.ids), or_null(at), or_null(id))[0][0].as<std::int64_t>();
+                  or_null(c.ids), or_null(place.time), or_null(place.id))[0][0].as<std::int64_t>();
 }
 
 constexpr statement delete_dead_letter_statement{"delete_dead_letter",
@@ -137,11 +123,10 @@ std::vector<retried_dead_letter> retry_dead_letters(session& s, tenant_key tenan
                                                     int limit, const std::string& actor, std::chrono::milliseconds priority_age)
 {
     const columns c(filter);
-    const std::string at = after ? to_rfc3339(after->at) : "";
-    const std::string id = after ? after->id.str() : "";
+    const place_columns place(after);
     std::vector<retried_dead_letter> taken;
     for (const auto& row : s.exec(retry_dead_letters_statement, tenant.value, c.job_id(), c.error_code(), or_null(c.since), or_null(c.until), or_null(c.ids),
-                                  or_null(at), or_null(id), limit, actor, as_age(priority_age))) {
+                                  or_null(place.time), or_null(place.id), limit, actor, as_age(priority_age))) {
         taken.push_back({{time_of(row[0]), id_of(row[1])}, retry_answer_of(row[2], row[3])});
     }
     return taken;

@@ -2,7 +2,6 @@
 
 #include "storage/model/error_codes.hpp"
 #include "storage/model/json_text.hpp"
-#include "storage/optional_text.hpp"
 #include "storage/rows.hpp"
 #include "storage/time_cursor.hpp"
 
@@ -11,23 +10,15 @@ namespace rowlock::storage {
 namespace {
 
 // A filter as the parameters of a statement, which must not outlive it.
-struct columns {
-    explicit columns(const error_filter& f) : filter(f)
+struct columns : failure_columns {
+    explicit columns(const error_filter& f) : failure_columns(f.what)
     {
-        if (f.what.since) since = to_rfc3339(*f.what.since);
-        if (f.what.until) until = to_rfc3339(*f.what.until);
         if (f.queue) queue = std::to_string(static_cast<int>(*f.queue));
         if (f.category) category = std::to_string(static_cast<int>(*f.category));
     }
 
-    const error_filter& filter;
-    std::string since{};
-    std::string until{};
     std::string queue{};
     std::string category{};
-
-    const char* job_id() const { return or_null(filter.what.job_id); }
-    const char* error_code() const { return or_null(filter.what.error_code); }
 };
 
 // An item of the database with what this program knows of its code.
@@ -85,13 +76,12 @@ constexpr statement list_errors_statement{"list_errors",
 
 std::optional<page> list_errors_json(session& s, tenant_key tenant, const error_filter& filter, int limit, const std::string& cursor)
 {
-    const auto after = cursor.empty() ? time_place{} : parse_time_cursor(cursor);
-    if (!after) return std::nullopt;
+    const auto after = parse_time_cursor(cursor);
+    if (!after && !cursor.empty()) return std::nullopt;
     const columns c(filter);
-    const std::string at = cursor.empty() ? "" : to_rfc3339(after->at);
-    const std::string id = cursor.empty() ? "" : after->id.str();
+    const place_columns place(after);
     const auto rows = s.exec(list_errors_statement, tenant.value, c.job_id(), c.error_code(), or_null(c.since), or_null(c.until), or_null(c.queue),
-                             or_null(c.category), or_null(at), or_null(id), limit + 1);
+                             or_null(c.category), or_null(place.time), or_null(place.id), limit + 1);
     page found = page_of(rows, limit);
     for (std::size_t i = 0; i < found.items.size(); ++i) {
         found.items[i] = with_hint(std::move(found.items[i]), rows[static_cast<pqxx::result::size_type>(i)][2]);

@@ -30,11 +30,6 @@ retry_answer retry_answer_of(const pqxx::field& next, const pqxx::field& refusal
     return {retry_refusal::none, id_of(next)};
 }
 
-float as_age(std::chrono::milliseconds priority_age)
-{
-    return static_cast<float>(priority_age.count()) / 1000;
-}
-
 constexpr statement retry_statement{"retry", "select next, refusal from retry_1($1, array[$2::uuid], $3, $4)"};
 
 retry_answer retry(session& s, tenant_key tenant, execution_id id, const std::string& actor, std::chrono::milliseconds priority_age)

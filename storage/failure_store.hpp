@@ -36,9 +36,8 @@ struct retry_answer {
 // duplicate: another unfinished run has its fingerprint, and the job has `dedupe`.
 retry_answer retry(session& s, tenant_key tenant, execution_id id, const std::string& actor, std::chrono::milliseconds priority_age);
 
-// From the columns `next` and `refusal` of the functions that retry; and their p_age.
+// From the columns `next` and `refusal` of the functions that retry.
 retry_answer retry_answer_of(const pqxx::field& next, const pqxx::field& refusal);
-float as_age(std::chrono::milliseconds priority_age);
 
 // The last attempt of the run that this execution belongs to, as it is now.
 struct last_attempt {

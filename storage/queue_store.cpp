@@ -25,11 +25,6 @@ pqxx::binarystring column(array& values, bool used)
     return values.parameter();
 }
 
-float seconds(std::chrono::milliseconds span)
-{
-    return static_cast<float>(span.count()) / 1000;
-}
-
 }
 
 void submit_batch::clear()
@@ -51,7 +46,7 @@ constexpr statement submit_statement{"submit", R"sql(
 submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& b)
 {
     const auto rows = with_lease([&] {
-        return s.exec(submit_statement, owner.value, slots, seconds(priority_age), key_ttl.count(), b.id.parameter(), b.extent.parameter(),
+        return s.exec(submit_statement, owner.value, slots, as_age(priority_age), key_ttl.count(), b.id.parameter(), b.extent.parameter(),
                       b.unit.parameter(), b.parameters.parameter(), b.correlation.parameter(), b.tags.parameter(), b.trace.parameter(), b.lo.parameter(),
                       b.hi.parameter(), b.n.parameter(), b.tenant.parameter(), b.lane.parameter(), b.job.parameter(), b.version.parameter(),
                       b.priority.parameter(), b.trigger.parameter(), b.eligible.parameter(), b.submitter.parameter(), b.wait_ms.parameter(),
@@ -213,7 +208,7 @@ constexpr statement settle_statement{"settle", R"sql(
 std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& b)
 {
     const bool details = b.any_details;
-    const auto rows = s.exec(settle_statement, owner.value, seconds(priority_age), again, b.lo.parameter(), b.fence.parameter(), b.id.parameter(),
+    const auto rows = s.exec(settle_statement, owner.value, as_age(priority_age), again, b.lo.parameter(), b.fence.parameter(), b.id.parameter(),
                              b.extent.parameter(), b.status.parameter(), b.age_us.parameter(), column(b.exit_code, details), column(b.error_code, details),
                              column(b.error_message, details), column(b.records_processed, details), column(b.records_failed, details),
                              column(b.metrics, details), column(b.outputs, details), column(b.termination, details), column(b.actor, details),
@@ -328,7 +323,7 @@ constexpr statement takeover_statement{"takeover", "select takeover_1($1, $2, $3
 
 int takeover(session& s, instance_id self, std::chrono::milliseconds priority_age, int budget, std::chrono::milliseconds kept)
 {
-    return s.exec(takeover_statement, self.value, seconds(priority_age), kept.count(), budget)[0][0].as<int>();
+    return s.exec(takeover_statement, self.value, as_age(priority_age), kept.count(), budget)[0][0].as<int>();
 }
 
 constexpr statement expire_statement{"expire", "select expire_1($1::int8 * interval '1 millisecond', $2)"};

@@ -36,4 +36,9 @@ timestamp time_of(const pqxx::field& f)
     return *at;
 }
 
+float as_age(std::chrono::milliseconds priority_age)
+{
+    return static_cast<float>(priority_age.count()) / 1000;
+}
+
 }

@@ -3,6 +3,7 @@
 #include "storage/model/ids.hpp"
 #include "storage/model/time.hpp"
 
+#include <chrono>
 #include <pqxx/pqxx>
 #include <vector>
 
@@ -12,5 +13,8 @@ namespace rowlock::storage {
 execution_id id_of(const pqxx::field& f);
 std::vector<execution_id> ids_of(const pqxx::field& array);     // null: none
 timestamp time_of(const pqxx::field& f);
+
+// PRIORITY_AGE_SECONDS, as the functions of the queue take it: p_age.
+float as_age(std::chrono::milliseconds priority_age);
 
 }
