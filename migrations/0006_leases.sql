@@ -74,10 +74,7 @@ begin
         left join unnest(again, nexts) n (id, next) on n.id = u.id;
         -- What was lost together is retried together: one extent, not one an execution.
         perform queue_attempts_1(p_age, again, nexts, 1::smallint);
-        kept := array(select case when j.dead_letter then (extract(epoch from coalesce(j.dead_letter_kept, p_kept)) * 1000)::bigint end
-                      from unnest(all_id) with ordinality u (id, k)
-                      cross join lateral (select e.job_key, e.job_version from executions e where e.execution_id = u.id) e
-                      join job_versions j on j.job_key = e.job_key and j.version = e.job_version order by u.k);
+        kept := dead_letters_kept(all_id, p_kept);
         perform record_failures_1(f.ids, array_fill(1::smallint, array[cardinality(f.ids)]), null, f.kept, f.nexts)
         from (select array_agg(u.id) as ids, array_agg(u.kept) as kept, array_agg(r.next_execution_id) as nexts
               from unnest(all_id, kept) u (id, kept)
@@ -112,10 +109,7 @@ begin
         all_id := all_id || ids;
     end loop;
     if cardinality(all_id) = 0 then return; end if;
-    kept := array(select case when j.dead_letter then (extract(epoch from coalesce(j.dead_letter_kept, p_kept)) * 1000)::bigint end
-                  from unnest(all_id) with ordinality u (id, k)
-                  cross join lateral (select e.job_key, e.job_version from executions e where e.execution_id = u.id) e
-                  join job_versions j on j.job_key = e.job_key and j.version = e.job_version order by u.k);
+    kept := dead_letters_kept(all_id, p_kept);
     perform record_failures_1(all_id, array_fill(3::smallint, array[cardinality(all_id)]), null, kept, null);
     return query select e.run_id from unnest(all_id) u (id) cross join lateral (select e.run_id from executions e where e.execution_id = u.id) e;
 end $$;

@@ -36,6 +36,13 @@ create table dead_letters (
 create index dead_letters_by_tenant on dead_letters (tenant_key, created_at, dead_letter_id);
 create index dead_letters_expiring on dead_letters (expires_at);
 
+-- How long the dead letters of these executions would be kept, in milliseconds, in their order; null: their jobs want none. p_kept: where the job does not say.
+create function dead_letters_kept(p_id uuid[], p_kept interval) returns bigint[] language sql stable as $$
+    select array(select case when j.dead_letter then (extract(epoch from coalesce(j.dead_letter_kept, p_kept)) * 1000)::bigint end
+                 from unnest(p_id) with ordinality u (id, k)
+                 cross join lateral (select e.job_key, e.job_version from executions e where e.execution_id = u.id) e
+                 join job_versions j on j.job_key = e.job_key and j.version = e.job_version order by u.k) $$;
+
 -- What has failed, or timed out: its errors, and dead letters where the run does not go on. p_category[i] and p_details[i] belong to execution p_id[i];
 -- p_kept[i]: how long its dead letter is kept, in milliseconds; null: it gets none. p_next[i]: the next attempt of its run, or null.
 create function record_failures_1(p_id uuid[], p_category smallint[], p_details text[], p_kept bigint[], p_next uuid[]) returns void language plpgsql as $$
