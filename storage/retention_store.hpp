@@ -35,7 +35,7 @@ swept_failures sweep_failures(session& s, const kept& how_long, int rows);
 
 enum class run_record : std::uint8_t { log, checkpoint };
 struct swept_records {
-    std::int64_t looked = 0;                         // 0: through with them for now
+    std::int64_t looked = 0;                         // 0: it has seen all of them
     std::int64_t dropped = 0;
 };
 // Looks at the next `rows`, and deletes those whose run ended longer ago than `kept_for`, which is a day at least.

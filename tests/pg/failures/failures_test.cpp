@@ -15,6 +15,12 @@ std::string dead_letters(queue_database& db)
     return db.value("select string_agg(dead_letter_id::text, ' ' order by dead_letter_id) from dead_letters");
 }
 
+// Claims the one execution that waits, and ends it so that a dead letter is left.
+void fail_for_good(queue_database& db, instance_id me, const execution_id& id)
+{
+    ends(claim_one(db.service(), me)).end(id, execution_status::failed).recorded(error_category::permanent, 1h).commit(db.service(), me);
+}
+
 }
 
 TEST_CASE("a failed attempt is an execution error, and a dead letter once the run has no attempt left", "[pg][failures]")
@@ -180,7 +186,7 @@ TEST_CASE("a retry by hand is the next attempt of the run, and another at the sa
     submission sent;
     sent.extent(db.job("a", {.max_attempts = 1})).commit(db.service());
     CHECK(storage::retry(db.service(), default_tenant, sent.id(), "me", priority_age).refusal == storage::retry_refusal::live);
-    ends(claim_one(db.service(), me)).end(sent.id(), execution_status::failed).recorded(error_category::permanent, 1h).commit(db.service(), me);
+    fail_for_good(db, me, sent.id());
 
     CHECK(storage::retry(db.service(), db.tenant("other"), sent.id(), "me", priority_age).refusal == storage::retry_refusal::not_found);
     const auto made = storage::retry(db.service(), default_tenant, sent.id(), "me", priority_age);
@@ -191,7 +197,7 @@ TEST_CASE("a retry by hand is the next attempt of the run, and another at the sa
     CHECK(db.violations() == "");
 
     // It may be named by any attempt of the run.
-    ends(claim_one(db.service(), me)).end(made.next, execution_status::failed).recorded(error_category::permanent, 1h).commit(db.service(), me);
+    fail_for_good(db, me, made.next);
     const auto third = storage::retry(db.service(), default_tenant, sent.id(), "me", priority_age);
     REQUIRE(third.refusal == storage::retry_refusal::none);
     ends(claim_one(db.service(), me)).end(third.next).commit(db.service(), me);

@@ -2,6 +2,7 @@
 
 #include "runtime/execute/retry.hpp"
 #include "runtime/execute/retry_matchers.hpp"
+#include "tests/unit/runtime/execute/failed_outcome.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,21 +11,10 @@
 
 using namespace rowlock;
 using namespace rowlock::runtime;
+using namespace rowlock::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr double middle = 0.5;      // leaves PLUS_MINUS as it is
-
-outcome failed(std::string code, std::optional<int> exit_code = {}, std::string message = {})
-{
-    outcome o;
-    o.status = execution_status::failed;
-    o.error_code = std::move(code);
-    o.exit_code = exit_code;
-    o.error_message = std::move(message);
-    return o;
-}
 
 outcome timed_out(std::string code = "TIMEOUT")
 {

@@ -1,25 +1,15 @@
 #include "runtime/execute/retry.hpp"
+#include "tests/unit/runtime/execute/failed_outcome.hpp"
 
 #include <catch2/catch.hpp>
 #include <random>
 
 using namespace rowlock;
 using namespace rowlock::runtime;
+using namespace rowlock::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr double middle = 0.5;      // leaves PLUS_MINUS as it is
-
-outcome failed(std::string code, std::optional<int> exit_code = {}, std::string message = {})
-{
-    outcome o;
-    o.status = execution_status::failed;
-    o.error_code = std::move(code);
-    o.exit_code = exit_code;
-    o.error_message = std::move(message);
-    return o;
-}
 
 outcome with_status(execution_status s, std::string code = {})
 {
