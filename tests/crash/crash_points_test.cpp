@@ -4,6 +4,8 @@
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 
 namespace {
 
@@ -51,19 +53,23 @@ TEST_CASE("a server may be killed while it takes over the work of another: the r
     const auto ledger = scratch.path() / "ledger";
     crew servers(database.url());
     define_load(servers.start("first"), ledger);
-    servers.at("first").define("slow", json::object{{"type", "sleep"}, {"seconds", 1.5}}, {{"retry_policy", {{"max_attempts", 4}}}});
+    const auto gate = scratch.path() / "gate";
+    const json::array command{"/bin/sh", "-c", "until [ -e " + gate.string() + " ]; do sleep 0.05; done"};
+    servers.at("first").define("waits", json::object{{"type", "process"}, {"command", command}}, {{"retry_policy", {{"max_attempts", 4}}}});
     load clients(servers.where(), 4);
     for (const std::string step : {"takeover.after_commit:1", "takeover.after_commit:2"}) {
         INFO(step);
+        std::filesystem::remove(gate);
         std::string lost;
         const auto code = servers.run_until_crash(step, [&] {
-            lost = servers.at("first").submit("slow");
+            lost = servers.at("first").submit("waits");
             servers.at("first").await_status(lost, "RUNNING");
             servers.kill_hard("first");
         });
         CHECK(code == -SIGKILL);
         CHECK(violations(database.url()) == none);
         servers.start("first");
+        std::ofstream{gate};
         const auto last = servers.at("first").ended(lost);
         CHECK(text_at(last, "/status") == "COMPLETED");
         CHECK(last.at("attempt_number").to_number<int>() >= 2);

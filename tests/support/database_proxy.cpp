@@ -162,10 +162,10 @@ database_proxy::~database_proxy()
     for (auto& each : links_) each.join();
 }
 
-void database_proxy::cut_at(const std::string& statement, cut where, bool then_stall)
+void database_proxy::cut_at(std::set<std::string> statements, cut where, bool then_stall)
 {
     const std::lock_guard lock(mutex_);
-    armed_ = statement;
+    armed_ = std::move(statements);
     where_ = where;
     then_stall_ = then_stall;
     wanted_.store(cuts_.load() + 1);
@@ -174,7 +174,7 @@ void database_proxy::cut_at(const std::string& statement, cut where, bool then_s
 bool database_proxy::should_cut(const std::string& statement, cut& where, bool& then_stall)
 {
     const std::lock_guard lock(mutex_);
-    if (armed_.empty() || statement != armed_) return false;
+    if (!armed_.contains(statement)) return false;
     where = where_;
     then_stall = then_stall_;
     armed_.clear();

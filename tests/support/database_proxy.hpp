@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,9 +30,9 @@ public:
     // The same database, through the proxy.
     const std::string& url() const { return url_; }
 
-    // Cuts the connection once, at the next execution of the prepared statement of this name; `then_stall`: at the same moment the rest
+    // Cuts the connection once, at the next execution of a prepared statement of one of these names; `then_stall`: at the same moment the rest
     // stalls, so that nobody can find out.
-    void cut_at(const std::string& statement, cut where, bool then_stall = false);
+    void cut_at(std::set<std::string> statements, cut where, bool then_stall = false);
     // Has what was asked for happened?
     bool has_cut() const { return cuts_.load() == wanted_.load(); }
 
@@ -54,7 +55,7 @@ private:
     std::atomic<int> wanted_{0};
     std::atomic<int> cuts_{0};
     std::mutex mutex_;
-    std::string armed_;
+    std::set<std::string> armed_;
     cut where_{};
     bool then_stall_ = false;
     std::vector<std::thread> links_;
