@@ -22,6 +22,7 @@ problem_kind kind_of(errc code)
     case errc::not_waiting: return {"NOT_WAITING", 409};
     case errc::signature_reused: return {"SIGNATURE_REUSED", 409};
     case errc::version_conflict: return {"VERSION_CONFLICT", 412};
+    case errc::dependency_cycle: return {"DEP_002_CYCLE_DETECTED", 422};
     case errc::unauthenticated: return {"UNAUTHENTICATED", 401};
     case errc::forbidden: return {"FORBIDDEN", 403};
     case errc::method_not_allowed: return {"METHOD_NOT_ALLOWED", 405};
@@ -53,6 +54,16 @@ std::size_t retry_after_of(const error& e)
     return static_cast<std::size_t>(std::max<std::int64_t>(e.retry_after.value_or(std::chrono::seconds{1}).count(), 1));
 }
 
+void append_cycle(std::string& out, const std::vector<std::string>& path)
+{
+    out.append(",\"cycle_path\":");
+    for (std::size_t i = 0; i < path.size(); ++i) {
+        out.push_back(i == 0 ? '[' : ',');
+        append_string(out, path[i]);
+    }
+    out.push_back(']');
+}
+
 }
 
 int status_of(const error& e)
@@ -65,7 +76,7 @@ void append_problem(std::string& out, const error& e)
 {
     const auto kind = kind_of(e.code);
     out.append("{\"type\":\"urn:rowlock:problem:");
-    for (const char c : kind.code) out.push_back(c == '_' ? '-' : static_cast<char>(c - 'A' + 'a'));
+    for (const char c : kind.code) out.push_back(c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
     out.append("\",\"title\":");
     append_string(out, sentence(e.code));
     out.append(",\"status\":");
@@ -91,6 +102,7 @@ void append_problem(std::string& out, const error& e)
             }
             out.append(",\"message\":");
             append_string(out, field.message);
+            if (!field.cycle_path.empty()) append_cycle(out, field.cycle_path);
             out.push_back('}');
         }
         out.push_back(']');
@@ -122,7 +134,7 @@ void write_problem(response& reply, const error& e)
     case errc::request_timeout:
     case errc::stopping: reply.close = true; break;
     case errc::malformed_json: case errc::invalid_request: case errc::not_found: case errc::job_not_found: case errc::job_version_not_found:
-    case errc::job_disabled: case errc::idempotency_key_reused: case errc::already_ended: case errc::not_retryable: case errc::not_waiting: case errc::signature_reused: case errc::version_conflict:
+    case errc::job_disabled: case errc::idempotency_key_reused: case errc::already_ended: case errc::not_retryable: case errc::not_waiting: case errc::signature_reused: case errc::version_conflict: case errc::dependency_cycle:
     case errc::unauthenticated: case errc::forbidden: case errc::method_not_allowed: case errc::unsupported_media_type: case errc::upgrade_required: case errc::rate_limited:
     case errc::overloaded: case errc::database_unavailable: case errc::lease_lost: case errc::internal: break;
     }

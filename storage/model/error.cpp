@@ -20,6 +20,7 @@ std::string_view sentence(errc code)
     case errc::not_waiting: return "The execution waits for no report.";
     case errc::signature_reused: return "This signed message was taken in before.";
     case errc::version_conflict: return "The definition has changed since it was read.";
+    case errc::dependency_cycle: return "The dependencies form a cycle.";
     case errc::unauthenticated: return "A valid token is required.";
     case errc::forbidden: return "The token does not permit this.";
     case errc::method_not_allowed: return "The path does not take this method.";

@@ -26,6 +26,7 @@ enum class errc {
     not_waiting,           // nobody waits for this report
     signature_reused,      // a signed message that was taken in before
     version_conflict,      // If-Match does not hold
+    dependency_cycle,      // the first of `fields` has a cycle_path
     unauthenticated,
     forbidden,
     method_not_allowed,
@@ -47,6 +48,7 @@ struct field_error {
     std::string field;
     std::string value;
     std::string message;
+    std::vector<std::string> cycle_path{};   // of dependencies that form a cycle: ids, each waited for by the next, the first again at the end
     bool operator==(const field_error&) const = default;
 };
 

@@ -74,6 +74,32 @@ void field_errors::add(std::string path, const json::value* given, std::string m
     errors_.push_back({std::move(path), given ? shown(*given) : std::string(), std::move(message)});
 }
 
+void field_errors::add_all(const error& of_part, std::string_view below)
+{
+    for (const auto& each : of_part.fields) {
+        field_error here = each;
+        here.field = each.field.empty() ? std::string(below) : fmt::format("{}.{}", below, each.field);
+        if (std::find(errors_.begin(), errors_.end(), here) != errors_.end()) continue;
+        if (errors_.size() < most) errors_.push_back(std::move(here));
+        else more_ = true;
+    }
+}
+
+void field_errors::add_cycle(std::string path, std::vector<std::string> cycle)
+{
+    // A long cycle is whole in cycle_path; a sentence is for reading.
+    constexpr std::size_t shown_ids = 20;
+    std::string told = fmt::format("{}", fmt::join(cycle.begin(), cycle.begin() + static_cast<std::ptrdiff_t>(std::min(cycle.size(), shown_ids)), " -> "));
+    if (cycle.size() > shown_ids) told += fmt::format(" -> ... ({} in all) -> {}", cycle.size() - 1, cycle.back());
+    if (errors_.size() == most) {
+        errors_.pop_back();
+        more_ = true;
+    }
+    auto message = fmt::format("closes a cycle: {}; remove one of its edges", told);
+    errors_.insert(errors_.begin() + static_cast<std::ptrdiff_t>(cycles_), field_error{std::move(path), "", std::move(message), std::move(cycle)});
+    ++cycles_;
+}
+
 error field_errors::take(std::string_view subject) &&
 {
     if (more_) errors_.push_back({"", "", fmt::format("has more than {} errors; the rest are left out", most)});
@@ -86,7 +112,7 @@ error field_errors::take(std::string_view subject) &&
     } else {
         detail += fmt::format(" has {} errors: see `errors` for each.", errors_.size());
     }
-    return {errc::invalid_request, std::move(detail), std::move(errors_)};
+    return {cycles_ > 0 ? errc::dependency_cycle : errc::invalid_request, std::move(detail), std::move(errors_)};
 }
 
 std::size_t count_characters(std::string_view text)

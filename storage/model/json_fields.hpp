@@ -28,16 +28,21 @@ public:
     // `given` is null where the member is missing. Long values are cut.
     void add(std::string path, const boost::json::value* given, std::string message);
     void add_missing(std::string path) { add(std::move(path), nullptr, "is required"); }
+    // Error of a part that was read on its own: its fields are those of the object at `below`. What was said already is not said twice.
+    void add_all(const error& of_part, std::string_view below);
+    // Dependencies that form a cycle: these come first, and make the whole a dependency_cycle. `cycle` as field_error has it.
+    void add_cycle(std::string path, std::vector<std::string> cycle);
     // What is at `path` was given as `name`: errors at it and below it say so.
     void was_given_as(std::string path, std::string name) { names_.emplace_back(std::move(path), std::move(name)); }
 
     bool empty() const { return errors_.empty(); }
-    // Error invalid_request with all of them. `subject` begins the sentence: "The definition of job ingest".
+    // Error invalid_request or dependency_cycle with all of them. `subject` begins the sentence: "The definition of job ingest".
     error take(std::string_view subject) &&;
 
 private:
     std::vector<field_error> errors_;
     std::vector<std::pair<std::string, std::string>> names_;
+    std::size_t cycles_ = 0;         // so many of them come first
     bool more_ = false;
 };
 

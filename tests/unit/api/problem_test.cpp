@@ -16,7 +16,8 @@ TEST_CASE("each kind of failure has its status", "[unit][api]")
         {errc::malformed_json, "MALFORMED_JSON", 400}, {errc::malformed_http, "MALFORMED_HTTP", 400}, {errc::invalid_request, "INVALID_REQUEST", 422},
         {errc::not_found, "NOT_FOUND", 404}, {errc::job_not_found, "JOB_NOT_FOUND", 404}, {errc::job_version_not_found, "JOB_VERSION_NOT_FOUND", 404},
         {errc::job_disabled, "JOB_DISABLED", 409}, {errc::idempotency_key_reused, "IDEMPOTENCY_KEY_REUSED", 409}, {errc::already_ended, "ALREADY_ENDED", 409},
-        {errc::not_retryable, "NOT_RETRYABLE", 409}, {errc::version_conflict, "VERSION_CONFLICT", 412}, {errc::unauthenticated, "UNAUTHENTICATED", 401},
+        {errc::not_retryable, "NOT_RETRYABLE", 409}, {errc::version_conflict, "VERSION_CONFLICT", 412},
+        {errc::dependency_cycle, "DEP_002_CYCLE_DETECTED", 422}, {errc::unauthenticated, "UNAUTHENTICATED", 401},
         {errc::forbidden, "FORBIDDEN", 403}, {errc::method_not_allowed, "METHOD_NOT_ALLOWED", 405}, {errc::body_too_large, "BODY_TOO_LARGE", 413},
         {errc::headers_too_large, "HEADERS_TOO_LARGE", 431}, {errc::unsupported_media_type, "UNSUPPORTED_MEDIA_TYPE", 415}, {errc::request_timeout, "REQUEST_TIMEOUT", 408},
         {errc::rate_limited, "RATE_LIMITED", 429}, {errc::overloaded, "OVERLOADED", 503},
@@ -53,6 +54,15 @@ TEST_CASE("a refused value is shown as it was given, or as text where it was cut
     CHECK(errors.at(0).as_object().at("value").is_null());
     CHECK(errors.at(1).as_object().at("value").as_object().at("n").as_int64() == 1);
     CHECK(errors.at(2).as_object().at("value").as_string() == "\"xxx...");
+}
+
+TEST_CASE("a cycle has a path, and a type that is spelled like the others", "[unit][api]")
+{
+    const error e{errc::dependency_cycle, "", {{"nodes[1].needs[0]", "", "closes a cycle", {"a", "b", "a"}}, {"nodes[2].node_id", "", "is required"}}};
+    const auto body = parse_json(problem(e).body)->as_object();
+    CHECK(body.at("type").as_string() == "urn:rowlock:problem:dep-002-cycle-detected");
+    CHECK(body.at("errors").as_array().at(0).as_object().at("cycle_path") == boost::json::array{"a", "b", "a"});
+    CHECK_FALSE(body.at("errors").as_array().at(1).as_object().contains("cycle_path"));
 }
 
 TEST_CASE("Retry-After says what the error says, and at least a second", "[unit][api]")
