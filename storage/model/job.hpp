@@ -164,6 +164,10 @@ struct job_definition {
     std::string job_id;
     handler_spec handler;
     boost::json::object parameters{};               // defaults
+    bool is_validator = false;                      // type: validator: a gate, which lets nothing on that has not succeeded (spec I5)
+    // The names of data sets that it reads and makes, each once, in the order given: data dependencies come from them (spec D1).
+    std::vector<std::string> inputs{};
+    std::vector<std::string> outputs{};
     std::optional<milliseconds> timeout{};
     std::optional<int> priority{};                  // resources.priority
     retry_policy retry{};

@@ -1,6 +1,7 @@
 #include "storage/model/job_definition_parts.hpp"
 #include "storage/model/json_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/string.hpp>
@@ -15,7 +16,8 @@ namespace {
 constexpr std::size_t longest_document = 1 << 20;
 
 // Members of an answer about a job. They are taken so that what GET gave can be edited and put back; none of them is part of the document.
-constexpr std::array<std::string_view, 6> answer_fields{"created_time", "changed_time", "author", "warnings", "fingerprint", "current_version"};
+constexpr std::array<std::string_view, 8> answer_fields{"created_time", "changed_time", "author", "warnings", "fingerprint", "current_version", "rolled_back_to",
+                                                        "last_action"};
 
 std::string refusal_of_tag(std::string_view key, std::string_view)
 {
@@ -42,14 +44,14 @@ std::string read_job_id(json_fields& fields, std::string_view path_id)
     return std::string(path_id);
 }
 
-void read_description(json_fields& fields)
+void read_description(json_fields& fields, job_definition& made)
 {
     constexpr std::array<std::string_view, 4> types{"tool", "validator", "test", "job"};
     constexpr std::array<std::string_view, 4> lifecycles{"experimental", "canary", "stable", "deprecated"};
     fields.text("name", {1, 256});
     fields.text("description", {0, 10'000});
     fields.text("job_type", {1, 128});
-    fields.choice("type", types);
+    made.is_validator = fields.choice("type", types) == "validator";
     fields.choice("lifecycle", lifecycles);
     fields.texts("stage", {0, 64, {1, 128}});
     fields.texts("pipeline_modules", {0, 64, {1, 128}});
@@ -59,40 +61,58 @@ void read_description(json_fields& fields)
     fields.text("asset", {1, 1024});
 }
 
-// A data set is its name, or an object that says more about it.
-void read_data_sets(json_fields& fields, std::string_view name)
+// The name of one data set; nullopt: it is refused. A data set is its name, or an object that says more about it.
+std::optional<std::string> read_data_set(const json::value& given, const std::string& path, json::array& accepted, field_errors& errors)
+{
+    constexpr text_bounds name_bounds{1, 1024};
+    if (const auto* text = given.if_string()) {
+        const std::string_view name(text->data(), text->size());
+        if (auto why = refusal_of(name, name_bounds); !why.empty()) {
+            errors.add(path, &given, std::move(why));
+            return std::nullopt;
+        }
+        accepted.push_back(given);
+        return std::string(name);
+    }
+    const auto* object = given.if_object();
+    if (!object) {
+        errors.add(path, &given, "must be the name of a data set, or an object with a name");
+        return std::nullopt;
+    }
+    json::object kept;
+    json_fields members(*object, path, errors, kept);
+    if (!members.has("name")) members.require("name");
+    auto name = members.text("name", name_bounds);
+    members.text("namespace", name_bounds);
+    members.text("uri", {1, 8192});
+    members.text("description", {0, 10'000});
+    members.refuse_rest();
+    accepted.push_back(std::move(kept));
+    return name;
+}
+
+// Their names.
+std::vector<std::string> read_data_sets(json_fields& fields, std::string_view member)
 {
     constexpr std::size_t most = 256;
-    constexpr text_bounds name_bounds{1, 1024};
-    const auto given = fields.find(name);
-    if (!given) return;
+    std::vector<std::string> names;
+    const auto given = fields.find(member);
+    if (!given) return names;
     const auto* list = given.value->if_array();
     if (!list || list->size() > most) {
         fields.refuse(given, fmt::format("must be an array of at most {} data sets", most));
-        return;
+        return names;
     }
     json::array accepted;
     for (std::size_t i = 0; i < list->size(); ++i) {
-        const auto& item = (*list)[i];
-        const std::string path = path_of(fields.path_of_member(name), i);
-        if (const auto* text = item.if_string()) {
-            if (auto why = refusal_of({text->data(), text->size()}, name_bounds); !why.empty()) fields.errors().add(path, &item, std::move(why));
-            accepted.push_back(item);
-        } else if (const auto* object = item.if_object()) {
-            json::object kept;
-            json_fields members(*object, path, fields.errors(), kept);
-            if (!members.has("name")) members.require("name");
-            members.text("name", name_bounds);
-            members.text("namespace", name_bounds);
-            members.text("uri", {1, 8192});
-            members.text("description", {0, 10'000});
-            members.refuse_rest();
-            accepted.push_back(std::move(kept));
-        } else {
-            fields.errors().add(path, &item, "must be the name of a data set, or an object with a name");
-        }
+        const std::string path = path_of(fields.path_of_member(member), i);
+        auto name = read_data_set((*list)[i], path, accepted, fields.errors());
+        if (!name) continue;
+        if (std::find(names.begin(), names.end(), *name) == names.end()) names.push_back(std::move(*name));
+        else fields.errors().add(path, &(*list)[i], fmt::format("names {} a second time; name each data set once", *name));
     }
-    fields.accept(name, std::move(accepted));
+    fields.accept(member, std::move(accepted));
+    return names;
 }
 
 std::optional<int> read_resources(json_fields& fields)
@@ -134,12 +154,12 @@ job_definition read_definition(const json::object& body, std::string_view path_i
     job_definition made;
     json_fields fields(body, "", errors, made.document);
     made.job_id = read_job_id(fields, path_id);
-    read_description(fields);
+    read_description(fields, made);
     auto handler = definition::read_handler(fields);
     if (handler) made.handler = std::move(*handler);
     if (auto parameters = fields.free_object("parameters")) made.parameters = std::move(*parameters);
-    read_data_sets(fields, "inputs");
-    read_data_sets(fields, "outputs");
+    made.inputs = read_data_sets(fields, "inputs");
+    made.outputs = read_data_sets(fields, "outputs");
     made.priority = read_resources(fields);
     definition::read_failure_handling(fields, made, defaults);
     if (handler) definition::refuse_for_handler(fields, made);

@@ -303,6 +303,23 @@ TEST_CASE("the document is normalised, and reading it again changes nothing", "[
     CHECK(to_text(good(to_text(d.document)).document) == to_text(d.document));
 }
 
+TEST_CASE("data sets are known by their names, however they are written", "[unit][definition]")
+{
+    const auto made = good(noop_with(R"("inputs":["raw",{"name":"rates","namespace":"bank","uri":"s3://rates","description":"of the day"}],"outputs":["report"])"));
+    CHECK(made.inputs == names{"raw", "rates"});
+    CHECK(made.outputs == names{"report"});
+    CHECK(to_text(made.document.at("inputs")) == R"(["raw",{"name":"rates","namespace":"bank","uri":"s3://rates","description":"of the day"}])");
+    CHECK(good(noop_with(R"("inputs":[])")).inputs.empty());
+    CHECK(fields_of(noop_with(R"("inputs":["a",{"name":"a"},"",7,{}],"outputs":"a")")) ==
+          names{"inputs[1]", "inputs[2]", "inputs[3]", "inputs[4].name", "outputs"});
+}
+
+TEST_CASE("a validator is known as one", "[unit][definition]")
+{
+    CHECK(good(noop_with(R"("type":"validator")")).is_validator);
+    for (const char* other : {R"("type":"tool")", R"("type":"test")", R"("type":"job")", R"("name":"validator")"}) CHECK_FALSE(good(noop_with(other)).is_validator);
+}
+
 TEST_CASE("the rules' flat priority and pool are kept under resources", "[unit][definition]")
 {
     const auto d = good(noop_with(R"("priority":5,"resource_pool":"p")"));
