@@ -38,7 +38,7 @@ struct ancestor_question {
     std::uint32_t named = 0;
     std::uint32_t asker = 0;
 };
-// One answer for each question, about a graph without cycles in the order given. Pure.
+// One answer for each question; no question about an asker that has no layer. Of thousands of questions the far ones are answered together. Pure.
 std::vector<bool> are_ancestors(std::span<const ancestor_question> questions, std::span<const arrow> arrows, const graph_order& order);
 
 }

@@ -1,3 +1,4 @@
+#include "storage/model/document_fields.hpp"
 #include "storage/model/job_definition_parts.hpp"
 #include "storage/model/json_text.hpp"
 
@@ -15,35 +16,6 @@ namespace {
 
 constexpr std::size_t longest_document = 1 << 20;
 
-// Members of an answer about a job. They are taken so that what GET gave can be edited and put back; none of them is part of the document.
-constexpr std::array<std::string_view, 8> answer_fields{"created_time", "changed_time", "author", "warnings", "fingerprint", "current_version", "rolled_back_to",
-                                                        "last_action"};
-
-std::string refusal_of_tag(std::string_view key, std::string_view)
-{
-    if (auto why = refusal_of(key, {1, 256}); !why.empty()) return "has a key that " + why;
-    return {};
-}
-
-// In the body optional where the route names it.
-std::string read_job_id(json_fields& fields, std::string_view path_id)
-{
-    const auto given = fields.find("job_id");
-    auto id = fields.slug("job_id");
-    if (path_id.empty()) {
-        if (!given) fields.require("job_id");
-        return id.value_or("");
-    }
-    if (!is_slug(path_id)) {
-        const json::value shown(json::string_view(path_id.data(), path_id.size()));
-        fields.errors().add("job_id", &shown, "of the path must be 1 to 128 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit");
-    } else if (id && *id != path_id) {
-        fields.refuse(given, fmt::format("must be equal to the job_id of the path, {}, or be left out", path_id));
-    }
-    fields.accept("job_id", json::string_view(path_id.data(), path_id.size()));
-    return std::string(path_id);
-}
-
 void read_description(json_fields& fields, job_definition& made)
 {
     constexpr std::array<std::string_view, 4> types{"tool", "validator", "test", "job"};
@@ -55,7 +27,7 @@ void read_description(json_fields& fields, job_definition& made)
     fields.choice("lifecycle", lifecycles);
     fields.texts("stage", {0, 64, {1, 128}});
     fields.texts("pipeline_modules", {0, 64, {1, 128}});
-    fields.text_map("tags", 64, {0, 256}, refusal_of_tag);
+    document::read_tags(fields);
     fields.text("source_connector", {1, 256});
     fields.text("target_connector", {1, 256});
     fields.text("asset", {1, 1024});
@@ -130,30 +102,11 @@ std::optional<int> read_resources(json_fields& fields)
     return priority;
 }
 
-// What a request or an answer says beside the definition. It is checked, but makes no new version.
-void read_beside_the_document(json_fields& fields)
-{
-    json::object& document = fields.accepted();
-    fields.text("reason", {0, 10'000});
-    fields.boolean("enabled");
-    fields.integer("version", 1, std::numeric_limits<std::int32_t>::max());
-    fields.slug("tenant_id");
-    for (const auto name : {"reason", "enabled", "version", "tenant_id"}) document.stable_erase(name);
-    for (const auto name : answer_fields) fields.drop(name);
-}
-
-void refuse_nul(const json::object& body, field_errors& errors)
-{
-    for (auto& path : find_every_nul(body, field_errors::most)) {
-        errors.add(std::move(path), nullptr, "must not contain U+0000: the database cannot keep it");
-    }
-}
-
 job_definition read_definition(const json::object& body, std::string_view path_id, const definition_defaults& defaults, field_errors& errors)
 {
     job_definition made;
     json_fields fields(body, "", errors, made.document);
-    made.job_id = read_job_id(fields, path_id);
+    made.job_id = document::read_id(fields, "job_id", path_id, true);
     read_description(fields, made);
     auto handler = definition::read_handler(fields);
     if (handler) made.handler = std::move(*handler);
@@ -167,7 +120,7 @@ job_definition read_definition(const json::object& body, std::string_view path_i
     made.idempotent = fields.boolean("idempotent").value_or(false);
     made.dedupe = fields.boolean("dedupe").value_or(false);
     definition::read_retention(fields, made);
-    read_beside_the_document(fields);
+    document::read_beside(fields);
     definition::refuse_later_fields(fields, "definition");
     fields.refuse_rest();
     return made;
@@ -178,7 +131,7 @@ job_definition read_definition(const json::object& body, std::string_view path_i
 result<job_definition> parse_job_definition(const json::object& body, std::string_view path_id, const definition_defaults& defaults)
 {
     field_errors errors;
-    refuse_nul(body, errors);
+    document::refuse_nul(body, errors);
     job_definition made = definition::has_lifted_fields(body) ? read_definition(definition::with_lifted_fields(body, errors), path_id, defaults, errors)
                                                               : read_definition(body, path_id, defaults, errors);
     std::string text;

@@ -36,6 +36,8 @@ public:
     void was_given_as(std::string path, std::string name) { names_.emplace_back(std::move(path), std::move(name)); }
 
     bool empty() const { return errors_.empty(); }
+    // Whatever is added now is left out, so it need not be worked out.
+    bool full() const { return errors_.size() == most; }
     // Error invalid_request or dependency_cycle with all of them. `subject` begins the sentence: "The definition of job ingest".
     error take(std::string_view subject) &&;
 
