@@ -1,5 +1,6 @@
 #include "runtime/handlers/template.hpp"
 
+#include "storage/model/braces.hpp"
 #include "storage/model/json_text.hpp"
 
 #include <algorithm>
@@ -12,13 +13,6 @@ namespace rowlock::runtime {
 namespace json = boost::json;
 
 namespace {
-
-std::string_view trimmed(std::string_view text)
-{
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
 
 // A template in a text: where it stands, its root and which path below that it names.
 struct found_template {
@@ -37,11 +31,8 @@ const template_root* root_of(std::string_view inner, const template_roots& roots
 
 std::optional<found_template> next_template(std::string_view text, std::size_t from, const template_roots& roots)
 {
-    for (auto open = text.find("{{", from); open != std::string_view::npos; open = text.find("{{", open + 1)) {
-        const auto close = text.find("}}", open + 2);
-        if (close == std::string_view::npos) return std::nullopt;
-        const auto inner = trimmed(text.substr(open + 2, close - open - 2));
-        if (const auto* root = root_of(inner, roots)) return found_template{open, close + 2, root, inner.substr(root->name.size())};
+    for (auto found = next_braces(text, from); found; found = next_braces(text, found->begin + 1)) {
+        if (const auto* root = root_of(found->inner, roots)) return found_template{found->begin, found->end, root, found->inner.substr(root->name.size())};
     }
     return std::nullopt;
 }

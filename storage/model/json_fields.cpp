@@ -74,14 +74,17 @@ void field_errors::add(std::string path, const json::value* given, std::string m
     errors_.push_back({std::move(path), given ? shown(*given) : std::string(), std::move(message)});
 }
 
-void field_errors::add_all(const error& of_part, std::string_view below)
+void field_errors::add_all(const error& part, std::string_view place)
 {
-    for (const auto& each : of_part.fields) {
+    for (const auto& each : part.fields) {
+        if (full()) {
+            more_ = true;
+            return;
+        }
+        const bool below = !place.empty() && !each.field.empty() && !each.field.starts_with('[');
         field_error here = each;
-        here.field = each.field.empty() ? std::string(below) : fmt::format("{}.{}", below, each.field);
-        if (std::find(errors_.begin(), errors_.end(), here) != errors_.end()) continue;
-        if (errors_.size() < most) errors_.push_back(std::move(here));
-        else more_ = true;
+        here.field = fmt::format("{}{}{}", place, below ? "." : "", each.field);
+        if (std::find(errors_.begin(), errors_.end(), here) == errors_.end()) errors_.push_back(std::move(here));
     }
 }
 

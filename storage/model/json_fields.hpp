@@ -28,8 +28,8 @@ public:
     // `given` is null where the member is missing. Long values are cut.
     void add(std::string path, const boost::json::value* given, std::string message);
     void add_missing(std::string path) { add(std::move(path), nullptr, "is required"); }
-    // Error of a part that was read on its own: its fields are those of the object at `below`. What was said already is not said twice.
-    void add_all(const error& of_part, std::string_view below);
+    // What was refused in a part of the body that was read by itself, and stands at `place`. What was said already is not said twice.
+    void add_all(const error& part, std::string_view place);
     // Dependencies that form a cycle: these come first, and make the whole a dependency_cycle. `cycle` as field_error has it.
     void add_cycle(std::string path, std::vector<std::string> cycle);
     // What is at `path` was given as `name`: errors at it and below it say so.

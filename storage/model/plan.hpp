@@ -1,11 +1,13 @@
 #pragma once
 
 #include "storage/model/error.hpp"
+#include "storage/model/graph_order.hpp"
 #include "storage/model/job.hpp"
+#include "storage/model/json_fields.hpp"
 #include "storage/model/plan_template.hpp"
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/value.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -18,6 +20,7 @@
 namespace rowlock {
 
 inline constexpr std::size_t most_plan_nodes = 1'000'000;
+inline constexpr std::size_t most_for_each_items = 1'000'000;
 
 // When a need holds (spec D1). The codes are those of compiled edges, and so of the database.
 enum class need_type : std::uint8_t {
@@ -35,7 +38,7 @@ struct plan_need {
     std::string condition{};                         // SQL/JSON path predicate on the upstream's result document; empty: none
 };
 
-// A string among a node's parameters that holds templates.
+// A string that holds templates, somewhere in a value.
 struct plan_template {
     std::vector<std::variant<std::string, std::size_t>> at;     // members and indexes that lead to it
     std::vector<template_part> parts;                           // at least one is no text
@@ -94,5 +97,12 @@ struct plan_definition {
 // ("": the body may name it). Whether the jobs exist and the paths are some is not asked. Errors: invalid_request; dependency_cycle, whose
 // first fields have the cycles. Takes time in proportion to the body. Pure.
 result<plan_definition> parse_plan(const boost::json::object& body, std::string_view path_id, const definition_defaults& defaults);
+
+// What has to have ended before what can start, by index: a node's needs; of a fallback its primary; and whatever needs a node with a fallback
+// waits for the fallback, and for that one's, since only then it is known what came of the node.
+std::vector<arrow> waits_of(const plan_definition& plan);
+
+// Notes the cycles of the plan's order.
+void refuse_cycles(const plan_definition& plan, const graph_order& order, field_errors& errors);
 
 }
