@@ -11,7 +11,8 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::array<std::string_view, 7> server_members{"version", "created_time", "changed_time", "author", "reason", "tenant_id", "warnings"};
+constexpr std::array<std::string_view, 9> server_members{"version",   "created_time", "changed_time",   "author",     "reason",
+                                                         "tenant_id", "warnings",     "rolled_back_to", "last_action"};
 
 std::string text_of(const json::value* v)
 {

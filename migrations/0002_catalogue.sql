@@ -27,6 +27,7 @@ create table jobs (
     created_at      timestamptz not null default clock(),
     changed_seq     bigint not null default 0,          -- from job_changes: what the caches of the instances follow
     history_retention interval check (history_retention = interval '0' or history_retention >= interval '1 day'),   -- null: as the server says; 0: for ever
+    deleted_at      timestamptz,                        -- null: it is there. The row stays, as history names it; a new definition brings the job back
     unique (tenant_key, job_id));
 
 create sequence job_changes;
@@ -47,10 +48,24 @@ create table job_versions (
     dedupe       boolean not null default false,
     author       text not null,
     reason       text not null default '',
+    rolled_back_to int,                                 -- the earlier version whose contents it has, where it was made by a rollback
     created_at   timestamptz not null default clock(),
     primary key (job_key, version));
 create trigger job_versions_append_only before update or delete on job_versions for each row execute function refuse_change();
 create trigger job_versions_no_truncate before truncate on job_versions execute function refuse_change();
+
+-- What was done to a job beside its definition: by whom, when and why.
+create table job_actions (
+    action_number bigint generated always as identity primary key,
+    job_key       int not null references jobs,
+    action        text not null check (action in ('ENABLE', 'DISABLE', 'DELETE', 'RESTORE')),
+    version       int not null,                         -- that was the current one after it
+    author        text not null,
+    reason        text not null default '',
+    created_at    timestamptz not null default clock());
+create index job_actions_of_job on job_actions (job_key, action_number);
+create trigger job_actions_append_only before update or delete on job_actions for each row execute function refuse_change();
+create trigger job_actions_no_truncate before truncate on job_actions execute function refuse_change();
 
 -- A lane is where executions that are admitted alike wait: today one a job. Written only when configured, never a hot row.
 create table lanes (
@@ -106,43 +121,117 @@ create table tokens (
     revoked_at    timestamptz,
     revoked_by    text);
 
--- Makes the job if it is new, and a version if the definition differs from the current one. p_enabled null keeps what is.
+-- Whether an If-Match holds for a job that is there: null always does, '*' as well, else one of its tags must be the ETag (`"3"`, `"3-disabled"`).
+create function etag_holds_1(p_if_match text, p_version int, p_enabled boolean) returns boolean language sql immutable parallel safe as $$
+    select p_if_match is null or p_if_match = '*'
+        or p_version || case when p_enabled then '' else '-disabled' end
+           = any (array(select btrim(x, ' "') from unnest(string_to_array(replace(p_if_match, 'W/', ''), ',')) x)) $$;
+
+-- Several jobs are about to be stored in one transaction: locks them in one order, so that two of these wait for one another and neither for both.
+-- Makes the rows of those that are new.
+create function lock_jobs_1(p_tenant int, p_job_ids text[]) returns void language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock_shared(1919906155, 2);       -- as lane_of does, which comes later
+    insert into jobs (tenant_key, job_id) select p_tenant, x from unnest(p_job_ids) x order by x on conflict (tenant_key, job_id) do nothing;
+    perform from jobs where tenant_key = p_tenant and job_id = any (p_job_ids) order by job_id for no key update;
+end $$;
+
+-- Makes the job if it is new or was deleted, and a version if the definition differs from the current one. p_enabled null keeps what is; a new job is enabled.
 -- p_rules: {"max_attempts", "idempotent", "retry_lost", "dead_letter", "dead_letter_ms", "queue_timeout_ms", "dedupe", "history_ms", "breaker"}: what the queue must know of it;
--- all but the first may be missing. p_if_match: null, 0 = must exist, or the current version that must hold; else RL412. dry run: the caller rolls back.
+-- all but the first may be missing. p_if_match: the header as it came, or null; where it does not hold, RL412. dry run: the caller rolls back.
+-- `before` and `was_enabled` are null for a job that is new.
 create function put_job_1(p_tenant int, p_job_id text, p_definition json, p_rules jsonb, p_enabled boolean,
-                          p_author text, p_reason text, p_if_match int, out job_key int, out version int, out created boolean, out changed boolean)
+                          p_author text, p_reason text, p_if_match text, p_rolled_back_to int default null,
+                          out job_key int, out version int, out created boolean, out changed boolean, out enabled boolean, out before json, out was_enabled boolean)
 language plpgsql as $$
 #variable_conflict use_column
 declare
-    j jobs; was json;
+    j jobs;
 begin
     insert into jobs (tenant_key, job_id) select p_tenant, p_job_id where p_if_match is null
     on conflict (tenant_key, job_id) do nothing;
-    created := found;
     select * into j from jobs where tenant_key = p_tenant and job_id = p_job_id for no key update;
-    if j.job_key is null or (p_if_match > 0 and p_if_match <> j.current_version) then
+    created := coalesce(j.current_version, 0) = 0 or j.deleted_at is not null;
+    if p_if_match is not null and (created or not etag_holds_1(p_if_match, j.current_version, j.enabled)) then
         raise exception 'the version is %', coalesce(j.current_version, 0) using errcode = 'RL412';
     end if;
     job_key := j.job_key;
-    select v.definition into was from job_versions v where v.job_key = j.job_key and v.version = j.current_version;
-    changed := was is null or was::jsonb <> p_definition::jsonb;
+    if not created then
+        was_enabled := j.enabled;
+        select v.definition into before from job_versions v where v.job_key = j.job_key and v.version = j.current_version;
+    end if;
+    changed := before is null or before::jsonb <> p_definition::jsonb;
     version := j.current_version + case when changed then 1 else 0 end;
+    enabled := coalesce(p_enabled, created or j.enabled);
     if changed then
         insert into job_versions (job_key, version, definition, max_attempts, idempotent, retry_lost, dead_letter, dead_letter_kept, queue_timeout, dedupe,
-                                  author, reason)
+                                  author, reason, rolled_back_to)
         values (j.job_key, version, p_definition, (p_rules ->> 'max_attempts')::smallint, coalesce((p_rules ->> 'idempotent')::boolean, false),
                 coalesce((p_rules ->> 'retry_lost')::boolean, true), coalesce((p_rules ->> 'dead_letter')::boolean, true),
                 (p_rules ->> 'dead_letter_ms')::bigint * interval '1 millisecond', (p_rules ->> 'queue_timeout_ms')::bigint * interval '1 millisecond',
-                coalesce((p_rules ->> 'dedupe')::boolean, false), p_author, p_reason);
+                coalesce((p_rules ->> 'dedupe')::boolean, false), p_author, p_reason, p_rolled_back_to);
     end if;
-    if changed or p_enabled <> j.enabled then
-        update jobs set current_version = version, enabled = coalesce(p_enabled, j.enabled), changed_seq = nextval('rowlock.job_changes'),
+    if changed or enabled <> j.enabled then
+        update jobs set current_version = version, enabled = put_job_1.enabled, deleted_at = null, changed_seq = nextval('rowlock.job_changes'),
                         history_retention = case when changed then (p_rules ->> 'history_ms')::bigint * interval '1 millisecond' else j.history_retention end
         where jobs.job_key = j.job_key;
+    end if;
+    if j.deleted_at is not null then
+        insert into job_actions (job_key, action, version, author, reason) values (j.job_key, 'RESTORE', version, p_author, p_reason);
+    end if;
+    if enabled <> coalesce(was_enabled, true) then
+        insert into job_actions (job_key, action, version, author, reason)
+        values (j.job_key, case when enabled then 'ENABLE' else 'DISABLE' end, version, p_author, p_reason);
     end if;
     if created then perform lane_of(p_tenant, j.job_key); end if;
     if changed then perform set_breaker_1(p_tenant, j.job_key, p_rules -> 'breaker'); end if;
 end $$;
+
+-- Enables or disables a job; one that is so already stays as it is, and nothing is noted. False: there is no such job. RL412 as above.
+create function switch_job_1(p_tenant int, p_job_id text, p_enabled boolean, p_author text, p_reason text, p_if_match text) returns boolean
+language plpgsql as $$
+declare
+    j jobs;
+begin
+    select * into j from jobs where tenant_key = p_tenant and job_id = p_job_id and current_version > 0 and deleted_at is null for no key update;
+    if not found then return false; end if;
+    if not etag_holds_1(p_if_match, j.current_version, j.enabled) then
+        raise exception 'the version is %', j.current_version using errcode = 'RL412';
+    end if;
+    if j.enabled <> p_enabled then
+        update jobs set enabled = p_enabled, changed_seq = nextval('rowlock.job_changes') where job_key = j.job_key;
+        insert into job_actions (job_key, action, version, author, reason)
+        values (j.job_key, case when p_enabled then 'ENABLE' else 'DISABLE' end, j.current_version, p_author, p_reason);
+    end if;
+    return true;
+end $$;
+
+-- Deletes a job: it takes no submissions any more. What was submitted goes on, and its history and versions stay. False and RL412 as above.
+create function delete_job_1(p_tenant int, p_job_id text, p_author text, p_reason text, p_if_match text) returns boolean language plpgsql as $$
+declare
+    j jobs;
+begin
+    select * into j from jobs where tenant_key = p_tenant and job_id = p_job_id and current_version > 0 and deleted_at is null for no key update;
+    if not found then return false; end if;
+    if not etag_holds_1(p_if_match, j.current_version, j.enabled) then
+        raise exception 'the version is %', j.current_version using errcode = 'RL412';
+    end if;
+    update jobs set deleted_at = clock(), changed_seq = nextval('rowlock.job_changes') where job_key = j.job_key;
+    insert into job_actions (job_key, action, version, author, reason) values (j.job_key, 'DELETE', j.current_version, p_author, p_reason);
+    return true;
+end $$;
+
+-- A job as the API shows it: its definition, and what the registry knows of it. The members beside the definition are dropped when it is put back.
+create function job_json_1(j jobs, v job_versions, p_tenant_id text) returns jsonb language sql stable as $$
+    select v.definition::jsonb || jsonb_build_object('job_id', j.job_id, 'tenant_id', p_tenant_id, 'version', v.version, 'enabled', j.enabled,
+        'created_time', rfc3339(j.created_at), 'changed_time', rfc3339(v.created_at), 'author', v.author, 'reason', v.reason, 'rolled_back_to', v.rolled_back_to,
+        'last_action', (select jsonb_build_object('action', a.action, 'time', rfc3339(a.created_at), 'author', a.author, 'reason', a.reason)
+                        from job_actions a where a.job_key = j.job_key order by a.action_number desc limit 1)) $$;
+
+-- One version of it, which never changes.
+create function job_version_json_1(j jobs, v job_versions, p_tenant_id text) returns jsonb language sql stable as $$
+    select v.definition::jsonb || jsonb_build_object('job_id', j.job_id, 'tenant_id', p_tenant_id, 'version', v.version, 'created_time', rfc3339(v.created_at),
+        'author', v.author, 'reason', v.reason, 'rolled_back_to', v.rolled_back_to) $$;
 
 -- The lane of a tenant's job, made with the job.
 create function lane_of(p_tenant int, p_job int) returns int language plpgsql as $$

@@ -4,9 +4,10 @@
 #include "storage/rows.hpp"
 
 #include <algorithm>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 namespace rowlock::storage {
@@ -18,26 +19,26 @@ std::string etag_of(int version, bool enabled)
     return fmt::format("\"{}{}\"", version, enabled ? "" : "-disabled");
 }
 
-// The version that an If-Match names: nullopt = any, 0 = the job must exist, -1 = none that could be.
-std::optional<int> version_of_etag(const std::string& if_match)
-{
-    if (if_match.empty()) return std::nullopt;
-    if (if_match == "*") return 0;
-    int version = 0;
-    std::size_t at = if_match.starts_with("W/") ? 2 : 0;
-    if (at < if_match.size() && if_match[at] == '"') ++at;
-    const std::size_t first = at;
-    for (; at < if_match.size() && if_match[at] >= '0' && if_match[at] <= '9' && at - first < 9; ++at) version = version * 10 + (if_match[at] - '0');
-    return at == first ? std::optional<int>(1 << 30) : version;
-}
-
 constexpr statement find_job_statement{"find_job", R"sql(
-    select job_json_1(v.job_id, v.tenant_id, v.version, v.enabled, v.created_time, v.changed_time, v.author, v.reason, v.definition::json), v.version, v.enabled
-    from v_jobs v join tenants t on t.tenant_id = v.tenant_id where t.tenant_key = $1 and v.job_id = $2)sql"};
+    select job_json_1(j, v, t.tenant_id), v.version, j.enabled
+    from jobs j join tenants t using (tenant_key) join job_versions v on v.job_key = j.job_key and v.version = j.current_version
+    where j.tenant_key = $1 and j.job_id = $2 and j.deleted_at is null)sql"};
 
 job_document document_of(const pqxx::row& row)
 {
     return {row[0].c_str(), etag_of(row[1].as<int>(), row[2].as<bool>())};
+}
+
+error no_job(const std::string& job_id)
+{
+    return {errc::job_not_found, fmt::format("There is no job {}.", job_id)};
+}
+
+// What a function that checks an If-Match has thrown, as its caller tells it.
+error conflict_of(const pqxx::sql_error& e, const std::string& job_id, const std::string& if_match)
+{
+    if (sqlstate_of(e) != "RL412") throw;
+    return {errc::version_conflict, fmt::format("The job {} is not at {}: read it again, and send the ETag that it has now.", job_id, if_match)};
 }
 
 // What the queue must know of a definition, see put_job_1.
@@ -61,33 +62,66 @@ std::string rules_of(const job_definition& d)
 
 // Thrown through a transaction to undo a dry run.
 struct rehearsal {
-    put_job would;
+    std::vector<put_job> would;
 };
+
+constexpr statement put_job_statement{"put_job", R"sql(
+    select version, created, changed, enabled, before, was_enabled from put_job_1($1, $2, $3, $4::jsonb, $5::boolean, $6, $7, $8, $9::int))sql"};
+
+put_job put_one(session::transaction& tx, const principal& who, const job_change& change)
+{
+    const auto& definition = change.definition;
+    const std::string rolled_back_to = change.rolled_back_to ? std::to_string(*change.rolled_back_to) : std::string();
+    const char* const enabled = change.enabled ? (*change.enabled ? "true" : "false") : nullptr;
+    const auto row = tx.exec(put_job_statement, who.tenant.value, definition.job_id, boost::json::serialize(definition.document), rules_of(definition), enabled, who.name,
+                             change.reason, change.if_match.empty() ? nullptr : change.if_match.c_str(), rolled_back_to.empty() ? nullptr : rolled_back_to.c_str())[0];
+    put_job made;
+    made.version = row[0].as<int>();
+    made.created = row[1].as<bool>();
+    made.changed = row[2].as<bool>();
+    made.enabled = row[3].as<bool>();
+    if (!made.created) {
+        made.before = row[4].c_str();
+        made.was_enabled = row[5].as<bool>();
+    }
+    made.etag = etag_of(made.version, made.enabled);
+    return made;
+}
 
 }
 
-constexpr statement put_job_statement{"put_job", "select job_key, version, created, changed from put_job_1($1, $2, $3, $4::jsonb, $5::boolean, $6, $7, $8::int)"};
-
-result<put_job> put(session& s, const principal& who, const job_definition& definition, std::optional<bool> enabled, const std::string& reason,
-                    const std::string& if_match, bool dry_run)
+result<put_job> put(session& s, const principal& who, const job_change& change, bool dry_run)
 {
-    const auto wanted = version_of_etag(if_match);
-    const std::string wanted_text = wanted ? std::to_string(*wanted) : std::string();
-    const std::string text = boost::json::serialize(definition.document);
-    const char* const enabled_text = enabled ? (*enabled ? "true" : "false") : nullptr;
     try {
         return s.in_transaction([&](session::transaction& tx) {
-            const auto made = tx.exec(put_job_statement, who.tenant.value, definition.job_id, text, rules_of(definition), enabled_text, who.name, reason, wanted ? wanted_text.c_str() : nullptr);
-            const auto shown = document_of(tx.exec(find_job_statement, who.tenant.value, definition.job_id)[0]);
-            put_job stored{made[0][2].as<bool>(), made[0][3].as<bool>(), made[0][1].as<int>(), shown.json, shown.etag};
-            if (dry_run) throw rehearsal{std::move(stored)};
+            auto stored = put_one(tx, who, change);
+            stored.job_json = document_of(tx.exec(find_job_statement, who.tenant.value, change.definition.job_id)[0]).json;
+            if (dry_run) throw rehearsal{{std::move(stored)}};
             return stored;
         });
     } catch (rehearsal& r) {
-        return std::move(r.would);
+        return std::move(r.would.front());
     } catch (const pqxx::sql_error& e) {
-        if (sqlstate_of(e) != "RL412") throw;
-        return error{errc::version_conflict, fmt::format("The job {} is not at {}: read it again, and send the ETag that it has now.", definition.job_id, if_match)};
+        return conflict_of(e, change.definition.job_id, change.if_match);
+    }
+}
+
+constexpr statement lock_jobs_statement{"lock_jobs", "select lock_jobs_1($1, array(select json_array_elements_text($2::json)))"};
+
+result<std::vector<put_job>> put_all(session& s, const principal& who, const std::vector<job_change>& changes, bool dry_run)
+{
+    boost::json::array ids;
+    for (const auto& change : changes) ids.emplace_back(change.definition.job_id);
+    try {
+        return s.in_transaction([&](session::transaction& tx) {
+            tx.exec(lock_jobs_statement, who.tenant.value, boost::json::serialize(ids));
+            std::vector<put_job> all;
+            for (const auto& change : changes) all.push_back(put_one(tx, who, change));
+            if (dry_run) throw rehearsal{std::move(all)};
+            return all;
+        });
+    } catch (rehearsal& r) {
+        return std::move(r.would);
     }
 }
 
@@ -99,7 +133,7 @@ std::optional<job_document> find_job_json(session& s, tenant_key tenant, const s
 }
 
 constexpr statement find_version_statement{"find_job_version", R"sql(
-    select job_json_1(j.job_id, t.tenant_id, v.version, j.enabled, j.created_at, v.created_at, v.author, v.reason, v.definition)
+    select job_version_json_1(j, v, t.tenant_id)
     from jobs j join tenants t using (tenant_key) join job_versions v using (job_key) where j.tenant_key = $1 and j.job_id = $2 and v.version = $3)sql"};
 
 std::optional<std::string> find_job_version_json(session& s, tenant_key tenant, const std::string& job_id, int version)
@@ -109,18 +143,47 @@ std::optional<std::string> find_job_version_json(session& s, tenant_key tenant, 
     return rows[0][0].c_str();
 }
 
+constexpr statement find_definition_statement{"find_definition", R"sql(
+    select v.definition from jobs j left join job_versions v on v.job_key = j.job_key and v.version = $3
+    where j.tenant_key = $1 and j.job_id = $2 and j.current_version > 0 and j.deleted_at is null)sql"};
+
+result<std::string> find_definition(session& s, tenant_key tenant, const std::string& job_id, int version)
+{
+    const auto rows = s.exec(find_definition_statement, tenant.value, job_id, version);
+    if (rows.empty()) return no_job(job_id);
+    if (rows[0][0].is_null()) return error{errc::job_version_not_found, fmt::format("The job {} has no version {}.", job_id, version)};
+    return std::string(rows[0][0].c_str());
+}
+
+constexpr statement find_two_versions_statement{"find_two_versions", R"sql(
+    select w.before, w.after,
+           (select v.definition from job_versions v where v.job_key = w.job_key and v.version = w.before),
+           (select v.definition from job_versions v where v.job_key = w.job_key and v.version = w.after)
+    from (select j.job_key, coalesce(nullif($3::int, 0), x.after - 1) as before, x.after
+          from jobs j cross join lateral (select coalesce(nullif($4::int, 0), j.current_version) as after) x
+          where j.tenant_key = $1 and j.job_id = $2 and j.current_version > 0) w)sql"};
+
+std::optional<two_versions> find_two_versions(session& s, tenant_key tenant, const std::string& job_id, int from, int to)
+{
+    const auto rows = s.exec(find_two_versions_statement, tenant.value, job_id, from, to);
+    if (rows.empty()) return std::nullopt;
+    const auto row = rows[0];
+    const auto text = [](const pqxx::field& f) { return f.is_null() ? std::string() : std::string(f.c_str()); };
+    return two_versions{row[0].as<int>(), row[1].as<int>(), text(row[2]), text(row[3])};
+}
+
 constexpr statement list_jobs_statement{"list_jobs", R"sql(
-    select job_json_1(j.job_id, t.tenant_id, v.version, j.enabled, j.created_at, v.created_at, v.author, v.reason, v.definition), j.job_id
+    select job_json_1(j, v, t.tenant_id), j.job_id
     from jobs j join tenants t using (tenant_key) join job_versions v on v.job_key = j.job_key and v.version = j.current_version
-    where j.tenant_key = $1 and j.job_id > $2 order by j.job_id limit $3)sql"};
+    where j.tenant_key = $1 and j.job_id > $2 and j.deleted_at is null and not starts_with(j.job_id, $4) order by j.job_id limit $3)sql"};
 
 page list_jobs_json(session& s, tenant_key tenant, int limit, const std::string& cursor)
 {
-    return page_of(s.exec(list_jobs_statement, tenant.value, cursor, limit + 1), limit);
+    return page_of(s.exec(list_jobs_statement, tenant.value, cursor, limit + 1, std::string(inline_job_prefix)), limit);
 }
 
 constexpr statement list_versions_statement{"list_job_versions", R"sql(
-    select job_json_1(j.job_id, t.tenant_id, v.version, j.enabled, j.created_at, v.created_at, v.author, v.reason, v.definition), v.version
+    select job_version_json_1(j, v, t.tenant_id), v.version
     from jobs j join tenants t using (tenant_key) join job_versions v using (job_key)
     where j.tenant_key = $1 and j.job_id = $2 and v.version < $3 order by v.version desc limit $4)sql"};
 
@@ -130,17 +193,32 @@ page list_job_versions_json(session& s, tenant_key tenant, const std::string& jo
     return page_of(s.exec(list_versions_statement, tenant.value, job_id, before, limit + 1), limit);
 }
 
-constexpr statement set_enabled_statement{"set_job_enabled", R"sql(
-    update jobs set enabled = $3, changed_seq = nextval('job_changes') where tenant_key = $1 and job_id = $2 and current_version > 0)sql"};
+constexpr statement switch_job_statement{"switch_job", "select switch_job_1($1, $2, $3, $4, $5, $6)"};
 
-result<job_document> set_enabled(session& s, const principal& who, const std::string& job_id, bool enabled)
+result<job_document> set_enabled(session& s, const principal& who, const std::string& job_id, bool enabled, const std::string& reason, const std::string& if_match)
 {
-    return s.in_transaction([&](session::transaction& tx) -> result<job_document> {
-        tx.exec(set_enabled_statement, who.tenant.value, job_id, enabled);
-        const auto rows = tx.exec(find_job_statement, who.tenant.value, job_id);
-        if (rows.empty()) return error{errc::job_not_found, fmt::format("There is no job {}.", job_id)};
-        return document_of(rows[0]);
-    });
+    try {
+        return s.in_transaction([&](session::transaction& tx) -> result<job_document> {
+            const auto found = tx.exec(switch_job_statement, who.tenant.value, job_id, enabled, who.name, reason, if_match.empty() ? nullptr : if_match.c_str());
+            if (!found[0][0].as<bool>()) return no_job(job_id);
+            return document_of(tx.exec(find_job_statement, who.tenant.value, job_id)[0]);
+        });
+    } catch (const pqxx::sql_error& e) {
+        return conflict_of(e, job_id, if_match);
+    }
+}
+
+constexpr statement delete_job_statement{"delete_job", "select delete_job_1($1, $2, $3, $4, $5)"};
+
+result<void> remove_job(session& s, const principal& who, const std::string& job_id, const std::string& reason, const std::string& if_match)
+{
+    try {
+        const auto found = s.exec(delete_job_statement, who.tenant.value, job_id, who.name, reason, if_match.empty() ? nullptr : if_match.c_str());
+        if (!found[0][0].as<bool>()) return no_job(job_id);
+        return {};
+    } catch (const pqxx::sql_error& e) {
+        return conflict_of(e, job_id, if_match);
+    }
 }
 
 namespace {
@@ -170,7 +248,7 @@ constexpr statement load_by_name_statement{"load_job_by_name", R"sql(
     select j.tenant_key, j.job_key, l.lane_id, v.version, j.enabled, j.current_version, j.job_id, v.definition
     from jobs j join lanes l on l.tenant_key = j.tenant_key and l.job_key = j.job_key
     join job_versions v on v.job_key = j.job_key and v.version = coalesce(nullif($3::int, 0), j.current_version)
-    where j.tenant_key = $1 and j.job_id = $2)sql"};
+    where j.tenant_key = $1 and j.job_id = $2 and j.deleted_at is null)sql"};
 
 job_version_ptr load_version(session& s, tenant_key tenant, const std::string& job_id, int version, const definition_defaults& defaults)
 {

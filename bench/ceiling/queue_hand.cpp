@@ -43,7 +43,7 @@ std::vector<lane_of_job> make_jobs(const std::string& database_url, std::size_t 
         const std::string job_id = fmt::format("ceiling-{}", i);
         const auto definition = parse_job_definition(json::object{{"handler", json::object{{"type", "noop"}}}}, job_id, defaults);
         if (!definition) throw std::runtime_error(definition.error().detail);
-        if (const auto put = storage::put(s, who, *definition, std::nullopt, "bench", "", false); !put) throw std::runtime_error(put.error().detail);
+        if (const auto put = storage::put(s, who, {.definition = *definition, .reason = "bench"}, false); !put) throw std::runtime_error(put.error().detail);
         const job_version_ptr made = storage::load_version(s, who.tenant, job_id, 0, defaults);
         jobs.push_back({made->job, made->lane, made->version});
     }
@@ -159,7 +159,7 @@ std::size_t queue_hand::settle(std::size_t most)
         owned_.pop_front();
     }
     const auto start = std::chrono::steady_clock::now();
-    const auto lost = storage::settle(session_, self_, priority_age, false, ends_);
+    const auto lost = storage::settle(session_, self_, priority_age, false, ends_).lost;
     settling_ += std::chrono::steady_clock::now() - start;
     if (!lost.empty()) throw std::runtime_error(fmt::format("{} extents were lost, which nobody else can have taken", lost.size()));
     return n;

@@ -80,22 +80,44 @@ job_version_ptr catalog::load_now(storage::session& s, job_key job, int version)
     return loaded;
 }
 
-awaitable<result<storage::put_job>> catalog::put(principal who, job_definition definition, std::optional<bool> enabled, std::string reason, std::string if_match, bool dry_run)
+awaitable<result<storage::put_job>> catalog::put(principal who, storage::job_change change, bool dry_run)
 {
     const auto tenant = who.tenant;
-    const auto job_id = definition.job_id;
-    auto stored = co_await db_.write([who = std::move(who), definition = std::move(definition), enabled, reason = std::move(reason), if_match = std::move(if_match),
-                                      dry_run](storage::session& s) { return storage::put(s, who, definition, enabled, reason, if_match, dry_run); });
+    const auto job_id = change.definition.job_id;
+    auto stored = co_await db_.write([who = std::move(who), change = std::move(change), dry_run](storage::session& s) { return storage::put(s, who, change, dry_run); });
     if (!dry_run) forget_name(tenant, job_id);
     co_return stored;
 }
 
-awaitable<result<storage::job_document>> catalog::set_enabled(principal who, std::string job_id, bool enabled)
+awaitable<result<std::vector<storage::put_job>>> catalog::put_all(principal who, std::vector<storage::job_change> changes, bool dry_run)
 {
     const auto tenant = who.tenant;
-    auto changed = co_await db_.write([who = std::move(who), job_id, enabled](storage::session& s) { return storage::set_enabled(s, who, job_id, enabled); });
+    std::vector<std::string> names;
+    for (const auto& change : changes) names.push_back(change.definition.job_id);
+    auto stored = co_await db_.write([who = std::move(who), changes = std::move(changes), dry_run](storage::session& s) { return storage::put_all(s, who, changes, dry_run); });
+    if (dry_run) co_return stored;
+    for (const auto& name : names) forget_name(tenant, name);
+    co_return stored;
+}
+
+awaitable<result<storage::job_document>> catalog::set_enabled(principal who, std::string job_id, bool enabled, std::string reason, std::string if_match)
+{
+    const auto tenant = who.tenant;
+    auto changed = co_await db_.write([who = std::move(who), job_id, enabled, reason = std::move(reason), if_match = std::move(if_match)](storage::session& s) {
+        return storage::set_enabled(s, who, job_id, enabled, reason, if_match);
+    });
     forget_name(tenant, job_id);
     co_return changed;
+}
+
+awaitable<result<void>> catalog::remove(principal who, std::string job_id, std::string reason, std::string if_match)
+{
+    const auto tenant = who.tenant;
+    auto removed = co_await db_.write([who = std::move(who), job_id, reason = std::move(reason), if_match = std::move(if_match)](storage::session& s) {
+        return storage::remove_job(s, who, job_id, reason, if_match);
+    });
+    forget_name(tenant, job_id);
+    co_return removed;
 }
 
 void catalog::forget_name(tenant_key tenant, const std::string& job_id)

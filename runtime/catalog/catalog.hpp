@@ -28,9 +28,11 @@ public:
     // The same on a database thread. Throws what the session throws; history names only versions that exist.
     job_version_ptr load_now(storage::session& s, job_key job, int version);
 
-    awaitable<result<storage::put_job>> put(principal who, job_definition definition, std::optional<bool> enabled, std::string reason,
-                                            std::string if_match, bool dry_run);
-    awaitable<result<storage::job_document>> set_enabled(principal who, std::string job_id, bool enabled);
+    // Changes, as in job_store.hpp; on this instance they hold from when these return.
+    awaitable<result<storage::put_job>> put(principal who, storage::job_change change, bool dry_run);
+    awaitable<result<std::vector<storage::put_job>>> put_all(principal who, std::vector<storage::job_change> changes, bool dry_run);
+    awaitable<result<storage::job_document>> set_enabled(principal who, std::string job_id, bool enabled, std::string reason, std::string if_match);
+    awaitable<result<void>> remove(principal who, std::string job_id, std::string reason, std::string if_match);
 
     const definition_defaults& defaults() const { return defaults_; }
 
