@@ -31,8 +31,12 @@ constexpr route table[] = {
     {method::put, "/v1/jobs/{job_id}", permission::define, &put_job},
     {method::get, "/v1/jobs", permission::read, &list_jobs},
     {method::get, "/v1/jobs/{job_id}", permission::read, &get_job},
+    {method::delete_, "/v1/jobs/{job_id}", permission::define, &delete_job},
     {method::get, "/v1/jobs/{job_id}/versions", permission::read, &list_job_versions},
     {method::get, "/v1/jobs/{job_id}/versions/{version}", permission::read, &get_job_version},
+    {method::get, "/v1/jobs/{job_id}/diff", permission::read, &diff_job},
+    {method::post, "/v1/jobs/apply", permission::define, &apply_jobs},
+    {method::post, "/v1/jobs/{job_id}/rollback", permission::define, &rollback_job},
     {method::post, "/v1/jobs/{job_id}/enable", permission::define, &enable_job},
     {method::post, "/v1/jobs/{job_id}/disable", permission::define, &disable_job},
 

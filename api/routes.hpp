@@ -31,13 +31,18 @@ runtime::awaitable<response> complete_execution(request_context& rq);
 // stream_socket.cpp
 runtime::awaitable<response> open_stream(request_context& rq);
 // jobs.cpp
-runtime::awaitable<response> put_job(request_context& rq);
 runtime::awaitable<response> list_jobs(request_context& rq);
 runtime::awaitable<response> get_job(request_context& rq);
 runtime::awaitable<response> list_job_versions(request_context& rq);
 runtime::awaitable<response> get_job_version(request_context& rq);
+runtime::awaitable<response> diff_job(request_context& rq);
+// jobs_change.cpp
+runtime::awaitable<response> put_job(request_context& rq);
+runtime::awaitable<response> apply_jobs(request_context& rq);
+runtime::awaitable<response> rollback_job(request_context& rq);
 runtime::awaitable<response> enable_job(request_context& rq);
 runtime::awaitable<response> disable_job(request_context& rq);
+runtime::awaitable<response> delete_job(request_context& rq);
 // dead_letters.cpp
 runtime::awaitable<response> list_dead_letters(request_context& rq);
 runtime::awaitable<response> get_dead_letter(request_context& rq);
