@@ -5,8 +5,10 @@
 #include "storage/json_paths.hpp"
 #include "storage/model/ids.hpp"
 
+#include <algorithm>
 #include <boost/json/string.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace rowlock::api {
 
@@ -41,6 +43,13 @@ std::vector<field_error> refused_here(const request_context& rq, const json::obj
         refused.push_back({"job_id", to_text(json::string(job_id)), fmt::format("must not begin with {}: such jobs are those of inline nodes of plans", storage::inline_job_prefix)});
     }
     return refused;
+}
+
+void warn_of_connection(const sql_handler& asks, const std::vector<std::string>& known, std::vector<std::string>& warnings)
+{
+    if (std::find(known.begin(), known.end(), asks.connection) != known.end()) return;
+    warnings.push_back(fmt::format("There is no connection {} here: executions will fail with INVALID_CONFIG until SQL_CONNECTIONS has it; it {}.", asks.connection,
+                                   known.empty() ? std::string("is empty") : fmt::format("has {}", fmt::join(known, ", "))));
 }
 
 // What may not be meant by an http job that its target ends.
@@ -121,10 +130,12 @@ runtime::awaitable<result<void>> check_paths(request_context& rq, const std::vec
     co_return error{errc::invalid_request, fmt::format("What is to be stored is refused: {} {}.", refused->front().field, refused->front().message), *refused};
 }
 
-std::vector<std::string> warnings_of(const job_definition& definition, const runtime::process_options& process)
+std::vector<std::string> warnings_of(const job_definition& definition, const server_options& here)
 {
     std::vector<std::string> warnings;
+    const auto& process = here.process;
     if (const auto* calls = std::get_if<http_handler>(&definition.handler); calls && calls->completion == http_completion::webhook) warn_of_webhook(definition, *calls, warnings);
+    if (const auto* asks = std::get_if<sql_handler>(&definition.handler)) warn_of_connection(*asks, here.sql_connections, warnings);
     const auto* runs = std::get_if<process_handler>(&definition.handler);
     if (!runs) return warnings;
     if (!process.enabled) {

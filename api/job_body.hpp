@@ -22,7 +22,7 @@ result<storage::job_change> read_job_change(const request_context& rq, const boo
 runtime::awaitable<result<void>> check_paths(request_context& rq, const std::vector<storage::job_change>& changes, bool in_a_list);
 
 // What will not work on this instance although the definition is right.
-std::vector<std::string> warnings_of(const job_definition& definition, const runtime::process_options& process);
+std::vector<std::string> warnings_of(const job_definition& definition, const server_options& here);
 void append_texts(std::string& out, const std::vector<std::string>& texts);
 
 // What a change of a definition does, as a JSON array: [{"field", "before", "after"}].

@@ -37,7 +37,7 @@ response rehearsed(request_context& rq, const job_definition& definition, const 
     fmt::format_to(std::back_inserter(answer.body), R"({{"dry_run":true,"created":{},"changed":{},"version":{},"diff":)", would.created, would.changed, would.version);
     append_diff(answer.body, would, definition);
     answer.body.append(",\"job\":");
-    append_with_warnings(answer.body, would.job_json, warnings_of(definition, rq.app.options.process));
+    append_with_warnings(answer.body, would.job_json, warnings_of(definition, rq.app.options));
     answer.body.push_back('}');
     return answer;
 }
@@ -96,14 +96,14 @@ std::string_view outcome_of(const storage::put_job& made)
     return made.changed || made.enabled != made.was_enabled ? "updated" : "unchanged";
 }
 
-void append_applied(std::string& out, const job_definition& definition, const storage::put_job& made, const runtime::process_options& process)
+void append_applied(std::string& out, const job_definition& definition, const storage::put_job& made, const server_options& here)
 {
     fmt::format_to(std::back_inserter(out), R"({{"job_id":"{}","outcome":"{}","version":{},"etag":)", definition.job_id, outcome_of(made), made.version);
     append_string(out, made.etag);
     out.append(",\"diff\":");
     append_diff(out, made, definition);
     out.append(",\"warnings\":");
-    append_texts(out, warnings_of(definition, process));
+    append_texts(out, warnings_of(definition, here));
     out.push_back('}');
 }
 
@@ -172,7 +172,7 @@ runtime::awaitable<response> put_job(request_context& rq)
     auto answer = rq.reply(stored->created ? 201 : 200);
     answer.add_header("ETag", stored->etag);
     if (stored->created) answer.add_header("Location", "/v1/jobs/" + *job_id);
-    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, rq.app.options.process));
+    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, rq.app.options));
     co_return answer;
 }
 
@@ -192,7 +192,7 @@ runtime::awaitable<response> apply_jobs(request_context& rq)
     fmt::format_to(std::back_inserter(answer.body), R"({{"dry_run":{},"jobs":[)", given->dry_run);
     for (std::size_t i = 0; i < stored->size(); ++i) {
         if (i > 0) answer.body.push_back(',');
-        append_applied(answer.body, given->changes[i].definition, (*stored)[i], rq.app.options.process);
+        append_applied(answer.body, given->changes[i].definition, (*stored)[i], rq.app.options);
     }
     answer.body.append("]}");
     co_return answer;
@@ -230,7 +230,7 @@ runtime::awaitable<response> rollback_job(request_context& rq)
     if (!stored) co_return rq.refuse(stored.error());
     auto answer = rq.reply(200);
     answer.add_header("ETag", stored->etag);
-    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, rq.app.options.process));
+    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, rq.app.options));
     co_return answer;
 }
 

@@ -28,7 +28,8 @@ struct server_options {
     std::chrono::milliseconds body_timeout{30'000};     // for a body, and then a second for each 16 KiB of it
     std::chrono::milliseconds idle_timeout{75'000};     // between two requests
     std::chrono::milliseconds stop_timeout{30'000};     // what is under way when the server stops
-    runtime::process_options process;                // for the warnings of PUT /v1/jobs alone
+    runtime::process_options process;                // for the warnings of PUT /v1/jobs alone, as is
+    std::vector<std::string> sql_connections{};      // the names of connections for sql jobs
 };
 
 class authenticator;

@@ -28,6 +28,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::string_view database = "rowlock";
+constexpr std::string_view work = "work";            // the jobs' user and its database
 constexpr std::uintmax_t largest_log = 16u << 20;
 
 // What differs from PostgreSQL's own defaults. fsync and synchronous_commit stay on: "committed" means the same as in production.
@@ -236,6 +237,10 @@ void dev_postgres::state::make_database() const
     // A crash may have come between the cluster and its database, so every start looks.
     if (statements.exec_params("select from pg_catalog.pg_database where datname = $1", std::string(database)).empty())
         statements.exec("create database " + statements.quote_name(std::string(database)));
+    if (!what.work_database) return;
+    if (statements.exec_params("select from pg_catalog.pg_roles where rolname = $1", std::string(work)).empty()) statements.exec("create role " + std::string(work) + " login");
+    if (statements.exec_params("select from pg_catalog.pg_database where datname = $1", std::string(work)).empty())
+        statements.exec(fmt::format("create database {0} owner {0}", work));
 }
 
 void dev_postgres::state::shut_down()
@@ -281,6 +286,11 @@ result<dev_postgres> dev_postgres::start(options what)
 const std::string& dev_postgres::url() const
 {
     return state_->url;
+}
+
+std::string dev_postgres::work_url() const
+{
+    return state_->folder.url(work, work);
 }
 
 bool dev_postgres::running() const

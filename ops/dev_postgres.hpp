@@ -25,6 +25,8 @@ public:
         std::filesystem::path data_dir;
         // For the postmaster's command line, over those in the cluster's postgresql.conf.
         std::vector<std::pair<std::string, std::string>> settings{};
+        // Also makes the database and the user `work`, for the jobs: not Rowlock's own, and without its rights.
+        bool work_database = false;
         // How long the database may take to accept connections, recovery after a crash included.
         std::chrono::milliseconds start_limit = std::chrono::minutes(5);
     };
@@ -39,6 +41,9 @@ public:
 
     // For libpq. The same over restarts.
     const std::string& url() const;
+
+    // The same for the jobs' database, where it was asked for.
+    std::string work_url() const;
 
     // Whether the postmaster lives. Its backends may not: sessions notice that by themselves.
     bool running() const;

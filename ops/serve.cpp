@@ -73,6 +73,9 @@ runtime::instance_options instance_options_of(const settings& s, const std::stri
     o.process.grace = s.force_kill_after;
     o.http.allow_private_addresses = s.http_allow_private_addresses;
     o.http.grace = s.force_kill_after;
+    o.sql.connections = s.sql_connections;
+    o.sql.max_connections = s.sql_max_connections;
+    o.sql.grace = s.force_kill_after;
     o.defaults = defaults_of(s);
     o.retention.error_queue_capacity = s.error_queue_capacity;
     o.retention.error_retention = s.error_retention;
@@ -99,6 +102,7 @@ api::server_options server_options_of(const settings& s, const runtime::process_
     o.body_timeout = s.body_timeout;
     o.idle_timeout = s.idle_timeout;
     o.process = process;
+    for (const auto& [name, url] : s.sql_connections) o.sql_connections.push_back(name);
     return o;
 }
 

@@ -87,12 +87,14 @@ exit_code dev(context& c, const server_flags& options)
     exit_code code{};
     const auto loaded = load(c, settings_mode::dev, options, code);
     if (!loaded) return code;
-    const settings& s = loaded->values;
+    settings s = loaded->values;
     block_stop_signals();
     set_up_logging(s.level, s.format);
     c.screen.notice(fmt::format("starting a private PostgreSQL in {}", s.data));
-    auto database = dev_postgres::start({.data_dir = s.data});
+    auto database = dev_postgres::start({.data_dir = s.data, .work_database = true});
     if (!database) return c.fail(refusal_of(database.error()));
+    // For sql jobs without any configuration; one of the operator's with this name goes first.
+    s.sql_connections.try_emplace("dev", database->work_url());
     if (const auto migrated = storage::migrate(database->url()); !migrated) return c.fail(refusal_of(migrated.error()));
     const auto address_file = std::filesystem::path(s.data) / "address";
     const auto ended = run_server(s, database->url(), {&*database, [&](const std::string& address) { write_file(address_file, address); }});

@@ -64,7 +64,7 @@ struct instance::parts {
         auto http = options.http;
         http.callbacks = callbacks.functions();
         http.evaluate = evaluation_by(general);
-        work.emplace(cores, *ends, notes, owned, free, counts, options.process, http);
+        work.emplace(cores, *ends, notes, owned, free, counts, options.process, http, options.sql);
         claims.emplace(queue("claim"), self, free, owned, floors, jobs, *work, counts);
         free.when_freed([this] { claims->slots_freed(); });
         submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, floors, *work, counts,

@@ -35,6 +35,7 @@ struct instance_options {
     bool sole_instance = false;                      // nobody else uses this database: earlier instances are dead
     process_options process;
     http_options http;
+    sql_options sql;
     definition_defaults defaults;
     retention_options retention;
 };

@@ -1,5 +1,6 @@
 #include "storage/connection_defaults.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <libpq-fe.h>
@@ -21,6 +22,22 @@ constexpr parameter connect_timeout{"connect_timeout", "5"};
 constexpr std::array<parameter, 5> of_the_connection{{
     {"keepalives", "1"}, {"keepalives_idle", "10"}, {"keepalives_interval", "5"}, {"keepalives_count", "3"}, {"tcp_user_timeout", "10000"}}};
 
+using options = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+
+// Null where libpq does not understand it.
+options parsed(const std::string& url)
+{
+    return {PQconninfoParse(url.c_str(), nullptr), &PQconninfoFree};
+}
+
+std::string_view value_of(const options& of, std::string_view name)
+{
+    for (const auto* one = of.get(); one != nullptr && one->keyword != nullptr; ++one) {
+        if (one->keyword == name && one->val != nullptr) return one->val;
+    }
+    return {};
+}
+
 void append(std::string& out, std::string_view name, std::string_view value)
 {
     if (!out.empty()) out += ' ';
@@ -36,7 +53,7 @@ void append(std::string& out, std::string_view name, std::string_view value)
 
 std::string with_connection_defaults(const std::string& url)
 {
-    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> given(PQconninfoParse(url.c_str(), nullptr), &PQconninfoFree);
+    const auto given = parsed(url);
     if (!given) return url;
     std::string out;
     const auto says = [&given](std::string_view name) {
@@ -53,6 +70,20 @@ std::string with_connection_defaults(const std::string& url)
         if (!says(name)) append(out, name, value);
     }
     return out;
+}
+
+bool is_connection_string(const std::string& url)
+{
+    return parsed(url) != nullptr;
+}
+
+bool is_same_session(const std::string& url, const std::string& other)
+{
+    const auto one = parsed(url);
+    const auto two = parsed(other);
+    if (!one || !two) return false;
+    constexpr std::array<std::string_view, 5> keywords{"host", "hostaddr", "port", "dbname", "user"};
+    return std::all_of(keywords.begin(), keywords.end(), [&](std::string_view keyword) { return value_of(one, keyword) == value_of(two, keyword); });
 }
 
 }

@@ -10,4 +10,10 @@ namespace rowlock::storage {
 // returned as it is, for libpq to refuse. The last three mean nothing on a unix socket.
 std::string with_connection_defaults(const std::string& url);
 
+// Does libpq understand it?
+bool is_connection_string(const std::string& url);
+
+// Do both lead to the same database as the same user, as far as they say it themselves?
+bool is_same_session(const std::string& url, const std::string& other);
+
 }

@@ -2,6 +2,7 @@
 
 #include "ops/cli/nearest_name.hpp"
 #include "ops/cli/yaml_json.hpp"
+#include "storage/connection_defaults.hpp"
 #include "storage/model/http_address.hpp"
 #include "storage/model/json_text.hpp"
 
@@ -55,6 +56,7 @@ private:
     void set(const setting& row, std::string_view text, setting_source source, std::string_view where);
     void refuse(std::string_view name, std::string_view shown, std::string message);
     void read_member(const config_file& file, std::string_view name, const json::value& value, int line);
+    void read_entries(const setting& row, const json::value& value, std::string_view where);
 
     loaded_settings loaded_;
     std::vector<field_error> errors_;
@@ -113,6 +115,7 @@ void loader::read_member(const config_file& file, std::string_view name, const j
         refuse(name, "", fmt::format("is not a setting ({}){}", where, meant(name, file_name)));
         return;
     }
+    if (has_entries(*row)) return read_entries(*row, value, where);
     if (value.is_string()) {
         const auto& text = value.get_string();
         set(*row, {text.data(), text.size()}, setting_source::file, where);
@@ -136,13 +139,32 @@ void loader::read_member(const config_file& file, std::string_view name, const j
     set(*row, text, setting_source::file, where);
 }
 
+// Values are secrets: what is wrong with them is said without them.
+void loader::read_entries(const setting& row, const json::value& value, std::string_view where)
+{
+    const auto* entries = value.if_object();
+    if (!entries) {
+        refuse(row.name, "", fmt::format("must have entries of the form NAME: URL ({})", where));
+        return;
+    }
+    for (const auto& entry : *entries) {
+        const std::string name(entry.key().data(), entry.key().size());
+        const auto* text = entry.value().if_string();
+        if (text) set(row, name + "=" + std::string(text->data(), text->size()), setting_source::file, where);
+        else refuse(fmt::format("{}.{}", row.name, name), "", fmt::format("must be text ({})", where));
+    }
+}
+
 void loader::read_environment(const environment_variables& environment)
 {
     const auto rows = settings_table();
     for (const auto& [name, value] : environment) {
-        const auto row = std::find_if(rows.begin(), rows.end(), [&variable = name](const setting& r) { return environment_name(r) == variable; });
+        const auto row = std::find_if(rows.begin(), rows.end(), [&variable = name](const setting& r) {
+            return has_entries(r) ? entry_of_variable(r, variable).has_value() : environment_name(r) == variable;
+        });
         if (row != rows.end()) {
-            if (!value.empty()) set(*row, value, setting_source::environment, "environment " + name);
+            const auto entry = entry_of_variable(*row, name);
+            if (!value.empty()) set(*row, entry ? *entry + "=" + value : value, setting_source::environment, "environment " + name);
         } else if (name.starts_with("ROWLOCK_") && std::find(other_variables.begin(), other_variables.end(), name) == other_variables.end()) {
             loaded_.warnings.push_back(fmt::format("The environment variable {} is not a setting and is ignored{}.", name, meant(name, environment_name)));
         }
@@ -154,6 +176,9 @@ void loader::read_flags(const flag_values& flags)
     for (const auto& row : settings_table()) {
         const auto flag = flags.given.find(row.name);
         if (flag != flags.given.end()) set(row, flag->second, setting_source::flag, "flag " + flag_name(row));
+        const auto entries = flags.entries.find(row.name);
+        if (entries == flags.entries.end()) continue;
+        for (const auto& entry : entries->second) set(row, entry, setting_source::flag, "flag " + flag_name(row));
     }
 }
 
@@ -171,6 +196,13 @@ void loader::settle_what_hangs_together()
         auto why = refusal_of_url(s.public_url);
         if (why.empty() && s.public_url.find_first_of("?#{") != std::string::npos) why = "must end with the host, its port or a path";
         if (!why.empty()) refuse("PUBLIC_URL", s.public_url, fmt::format("is \"{}\", but {}", s.public_url, why));
+    }
+    for (const auto& [name, url] : s.sql_connections) {
+        if (!s.database.empty() && storage::is_same_session(url, s.database)) {
+            refuse("SQL_CONNECTIONS", name, fmt::format("has {}, which is Rowlock's own database with Rowlock's own user: jobs could change what Rowlock keeps. Give them a user "
+                                                        "of their own, better a database",
+                                                        name));
+        }
     }
     if (s.retry_default_max_delay < s.retry_default_initial_delay) {
         refuse("RETRY_DEFAULT_MAX_DELAY_SECONDS", fmt::format("{}", s.retry_default_max_delay.count() / 1000),

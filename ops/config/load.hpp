@@ -43,6 +43,7 @@ environment_variables rowlock_environment();
 // The flags that stood on the command line, by the setting's name.
 struct flag_values {
     std::map<std::string, std::string, std::less<>> given;
+    std::map<std::string, std::vector<std::string>, std::less<>> entries;    // of those that may be repeated
 };
 // Adds a flag for every setting to a verb. `values` must outlive the parsing.
 void add_setting_flags(CLI::App& app, flag_values& values);

@@ -1,5 +1,7 @@
 #include "ops/config/settings_table.hpp"
 
+#include "storage/connection_defaults.hpp"
+#include "storage/model/ids.hpp"
 #include "storage/model/json_text.hpp"
 
 #include <algorithm>
@@ -124,6 +126,21 @@ struct reader {
         return std::nullopt;
     }
 
+    refusal operator()(named_urls settings::*member) const
+    {
+        if (text.empty()) return std::nullopt;
+        const auto equals = text.find('=');
+        const std::string name(text.substr(0, equals));
+        if (equals == std::string_view::npos || !is_slug(name)) {
+            return "must be NAME=URL, the name of at most 128 letters a to z, digits, '.', '_' and '-', beginning with a letter or digit";
+        }
+        const std::string url(text.substr(equals + 1));
+        // What libpq says to a text that it does not understand may hold a password.
+        if (url.empty() || !storage::is_connection_string(url)) return "must have a URL of PostgreSQL, as in postgresql://user@host/name";
+        (to.*member)[name] = url;
+        return std::nullopt;
+    }
+
     refusal operator()(listen_address settings::*member) const
     {
         auto address = parse_listen_address(text);
@@ -160,6 +177,12 @@ struct writer {
     json::value operator()(double settings::*member) const { return number_value(from.*member); }
     json::value operator()(std::string settings::*member) const { return json::value(json::string(from.*member)); }
     json::value operator()(std::vector<std::string> settings::*member) const { return json::value(json::string(fmt::format("{}", fmt::join(from.*member, ",")))); }
+    json::value operator()(named_urls settings::*member) const
+    {
+        json::object all;
+        for (const auto& [name, url] : from.*member) all[name] = json::string(mask_password(url));
+        return all;
+    }
     json::value operator()(listen_address settings::*member) const { return json::value(json::string((from.*member).str())); }
     json::value operator()(const duration_member& d) const { return number_value(static_cast<double>((from.*d.member).count()) / static_cast<double>(d.unit)); }
 
@@ -178,6 +201,7 @@ struct type_namer {
     std::string_view operator()(std::int64_t settings::*) const { return "integer"; }
     std::string_view operator()(double settings::*) const { return "number"; }
     std::string_view operator()(std::vector<std::string> settings::*) const { return "list"; }
+    std::string_view operator()(named_urls settings::*) const { return "map"; }
     std::string_view operator()(const duration_member& d) const { return d.unit == 1 ? "integer" : "number"; }
     template <class Text>
     std::string_view operator()(Text settings::*) const { return "string"; }
@@ -203,13 +227,15 @@ std::optional<std::string> assign(settings& to, const setting& row, std::string_
 json::value shown_value(const settings& from, const setting& row)
 {
     json::value v = std::visit(writer{from}, row.member);
-    if (!row.secret) return v;
+    if (!row.secret || has_entries(row)) return v;
     const auto& text = v.get_string();
     return json::value(json::string(mask_password({text.data(), text.size()})));
 }
 
 std::string shown_text(const setting& row, std::string_view text)
 {
+    // Of an entry that is wrong nobody knows where its password stands.
+    if (has_entries(row)) return std::string(text.substr(0, text.find('='))) + "=***";
     return row.secret ? mask_password(text) : std::string(text);
 }
 

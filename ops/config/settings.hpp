@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ struct listen_address {
 };
 // ADDR:PORT or [ADDR]:PORT; nullopt for anything else.
 std::optional<listen_address> parse_listen_address(std::string_view text);
+
+// Connection strings by the names that definitions use.
+using named_urls = std::map<std::string, std::string>;
 
 // What the operator sets. Names, defaults, ranges and meanings stand in settings_table.cpp, one row for each member; the members have no
 // defaults here, so that there is one place to look. Filled by load_settings().
@@ -66,6 +70,9 @@ struct settings {
     bool process_handler_enabled{};
     std::vector<std::string> process_allowed_programs;
     bool http_allow_private_addresses{};
+    std::string dativo_command;                  // of the client: what a job of a runner file runs
+    named_urls sql_connections;
+    int sql_max_connections{};
 
     std::int64_t max_body_bytes{};
     std::int64_t max_header_bytes{};

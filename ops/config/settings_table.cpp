@@ -73,6 +73,11 @@ constexpr setting table[] = {
     {"PROCESS_ALLOWED_PROGRAMS", &s::process_allowed_programs, "", "*", any, "programs that jobs may start: names or absolute paths, comma between; * is any"},
     {"HTTP_ALLOW_PRIVATE_ADDRESSES", &s::http_allow_private_addresses, "false", "true", any,
      "whether jobs may call private, loopback and link-local addresses; true where AUTH is none"},
+    {"SQL_CONNECTIONS", &s::sql_connections, "", same, any,
+     "databases that sql jobs may use, by name: URLs of PostgreSQL; best with users of their own, which may do no more than the jobs need", true},
+    {"SQL_MAX_CONNECTIONS", &s::sql_max_connections, "4", same, from(1, 1000), "connections of this instance to each of SQL_CONNECTIONS; who finds none waits"},
+    {"DATIVO_COMMAND", &s::dativo_command, "dativo run --config {{ config }}", same, any,
+     "what the jobs run that `job apply` makes of a runner file's schedules; {{ config }}, {{ name }} and {{ tenant_id }} are replaced"},
     {"MAX_BODY_BYTES", &s::max_body_bytes, "33554432", same, from(1024, 1 << 30), "largest body of a request"},
     {"MAX_HEADER_BYTES", &s::max_header_bytes, "65536", same, from(1024, 1 << 20), "largest head of a request"},
     {"HEADER_TIMEOUT_SECONDS", in_seconds(&s::header_timeout), "10", same, from(0.1, 3600), "time for the head of a request to arrive"},
@@ -97,8 +102,14 @@ static_assert(std::size(table) == boost::pfr::tuple_size_v<settings>);
 std::string spelled(std::string_view name, char separator)
 {
     std::string out(name);
-    std::transform(out.begin(), out.end(), out.begin(), [separator](char c) { return c == '_' ? separator : static_cast<char>(c - 'A' + 'a'); });
+    std::transform(out.begin(), out.end(), out.begin(), [separator](char c) { return c == '_' ? separator : c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
     return out;
+}
+
+// SQL_CONNECTION of SQL_CONNECTIONS: one entry.
+std::string singular(const setting& row)
+{
+    return std::string(row.name.substr(0, row.name.size() - 1));
 }
 
 }
@@ -113,9 +124,21 @@ std::string_view default_text(const setting& row, settings_mode mode)
     return mode == settings_mode::dev && row.dev_default ? *row.dev_default : row.default_text;
 }
 
+bool has_entries(const setting& row)
+{
+    return std::holds_alternative<named_urls settings::*>(row.member);
+}
+
 std::string environment_name(const setting& row)
 {
-    return "ROWLOCK_" + std::string(row.name);
+    return "ROWLOCK_" + (has_entries(row) ? singular(row) + "_NAME" : std::string(row.name));
+}
+
+std::optional<std::string> entry_of_variable(const setting& row, std::string_view variable)
+{
+    const auto prefix = "ROWLOCK_" + singular(row) + "_";
+    if (!has_entries(row) || !variable.starts_with(prefix)) return std::nullopt;
+    return spelled(variable.substr(prefix.size()), '_');
 }
 
 std::string file_name(const setting& row)
@@ -125,7 +148,7 @@ std::string file_name(const setting& row)
 
 std::string flag_name(const setting& row)
 {
-    return "--" + spelled(row.name, '-');
+    return "--" + spelled(has_entries(row) ? singular(row) : row.name, '-');
 }
 
 }

@@ -23,7 +23,7 @@ struct duration_member {
 
 // A bool, int, text, ... of the struct. A row that names no member, or one of another type, does not compile.
 using setting_member = std::variant<bool settings::*, int settings::*, std::int64_t settings::*, double settings::*, std::string settings::*,
-                                    std::vector<std::string> settings::*, listen_address settings::*, auth_mode settings::*, other_errors settings::*,
+                                    std::vector<std::string> settings::*, named_urls settings::*, listen_address settings::*, auth_mode settings::*, other_errors settings::*,
                                     log_level settings::*, log_format settings::*, duration_member>;
 
 struct setting_range {
@@ -49,12 +49,18 @@ std::string environment_name(const setting& row);    // ROWLOCK_EXECUTOR_PARALLE
 std::string file_name(const setting& row);            // executor_parallelism
 std::string flag_name(const setting& row);            // --executor-parallelism
 
-// boolean, integer, number, string, list.
+// A setting that holds entries by name has a variable for each, and a flag that may be repeated: SQL_CONNECTIONS has ROWLOCK_SQL_CONNECTION_NAME
+// and --sql-connection NAME=URL. Each of the sources adds entries, and replaces those of the same name.
+bool has_entries(const setting& row);
+// The name of the entry that a variable stands for, in lower case; nullopt: it is none of the row's.
+std::optional<std::string> entry_of_variable(const setting& row, std::string_view variable);
+
+// boolean, integer, number, string, list, map.
 std::string_view type_name(const setting& row);
 // "1..100000", "token|none"; empty: anything.
 std::string range_text(const setting& row);
 
-// Puts `text` into its member. Otherwise says what the value must be, as in "must be an integer from 1 to 100000". Pure.
+// Puts `text` into its member; NAME=VALUE as one more entry, where it has entries. Otherwise says what the value must be, as in "must be an integer from 1 to 100000". Pure.
 std::optional<std::string> assign(settings& to, const setting& row, std::string_view text);
 
 // The value as JSON, secrets masked.

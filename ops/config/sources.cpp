@@ -42,6 +42,12 @@ void add_setting_flags(CLI::App& app, flag_values& values)
     for (const auto& row : settings_table()) {
         const std::string name(row.name);
         const std::string range = range_text(row);
+        if (has_entries(row)) {
+            const auto keep_all = [&values, name](const std::vector<std::string>& texts) { values.entries[name] = texts; };
+            app.add_option_function<std::vector<std::string>>(flag_name(row), keep_all, fmt::format("{}; once for each", row.meaning))
+                ->group("Settings")->type_name("NAME=URL")->allow_extra_args(false);
+            continue;
+        }
         const bool is_switch = type_name(row) == "boolean";
         const auto keep = [&values, name, is_switch](const std::string& text) { values.given[name] = is_switch && text.empty() ? "true" : text; };
         auto* option = app.add_option_function<std::string>(flag_name(row), keep, fmt::format("{}{}", row.meaning, range.empty() ? "" : " (" + range + ")"));

@@ -75,10 +75,12 @@ void encode(std::string& out, std::string_view text)
 
 }
 
-std::string data_folder::url(std::string_view database) const
+std::string data_folder::url(std::string_view database, std::string_view user) const
 {
     // The port is named because PGPORT would change it otherwise.
-    std::string out = "postgresql://postgres@/";
+    std::string out = "postgresql://";
+    encode(out, user);
+    out += "@/";
     encode(out, database);
     out += "?host=";
     encode(out, sockets.native());

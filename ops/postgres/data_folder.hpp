@@ -23,7 +23,7 @@ struct data_folder {
     std::filesystem::path cluster() const { return root / "pg"; }
     std::filesystem::path half_made() const { return root / "pg.tmp"; }
     std::filesystem::path log() const { return root / "postgres.log"; }
-    std::string url(std::string_view database) const;
+    std::string url(std::string_view database, std::string_view user = "postgres") const;
 };
 
 // Makes the folder where it does not exist. Error invalid_request: it cannot be made or is not a folder.

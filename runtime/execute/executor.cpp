@@ -2,6 +2,7 @@
 
 #include "runtime/execute/attempt_life.hpp"
 #include "runtime/execute/crash_point.hpp"
+#include "runtime/handlers/sql_pool.hpp"
 #include "runtime/observe/event_log.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -70,7 +71,7 @@ public:
 
     void start(std::vector<assignment> work)
     {
-        if (!handlers_) handlers_ = std::make_unique<handlers>(home_.executor(), process_, http_);
+        if (!handlers_) handlers_ = std::make_unique<handlers>(home_.executor(), process_, http_, *owner_.databases_);
         for (auto& each : work) tasks_.spawn(run(std::move(each)));
     }
 
@@ -212,8 +213,9 @@ void call_on(core& where, F f)
 
 }
 
-executor::executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, const process_options& process, const http_options& http)
-    : ends_(ends), notes_(notes), owned_(owned), free_(free), counts_(counts)
+executor::executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, const process_options& process, const http_options& http,
+                   const sql_options& sql)
+    : ends_(ends), notes_(notes), owned_(owned), free_(free), counts_(counts), databases_(std::make_unique<sql_pool>(sql))
 {
     for (std::size_t i = 0; i < cores.size(); ++i) workers_.push_back(std::make_unique<worker>(*this, cores[i], process, http));
 }

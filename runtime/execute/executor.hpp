@@ -17,7 +17,8 @@ namespace rowlock::runtime {
 // comes of it goes to the settler.
 class executor {
 public:
-    executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, const process_options& process, const http_options& http);
+    executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, const process_options& process, const http_options& http,
+             const sql_options& sql);
     ~executor();
 
     // Takes over executions that this instance owns; their slots are taken. Any thread.
@@ -43,6 +44,7 @@ private:
     slots& free_;
     counters& counts_;
     retry_matchers policies_;
+    std::unique_ptr<sql_pool> databases_;
     std::atomic<int> running_{0};
     std::atomic<std::size_t> turn_{0};
     std::vector<std::unique_ptr<worker>> workers_;

@@ -4,6 +4,7 @@
 #include "runtime/handlers/http.hpp"
 #include "runtime/handlers/http_stop.hpp"
 #include "runtime/handlers/process.hpp"
+#include "runtime/handlers/sql.hpp"
 #include "runtime/handlers/stopped.hpp"
 
 #include <boost/asio/redirect_error.hpp>
@@ -42,6 +43,7 @@ struct instant {
     std::optional<outcome> operator()(const sleep_handler&) const { return std::nullopt; }
     std::optional<outcome> operator()(const process_handler&) const { return std::nullopt; }
     std::optional<outcome> operator()(const http_handler&) const { return std::nullopt; }
+    std::optional<outcome> operator()(const sql_handler&) const { return std::nullopt; }
 };
 
 std::optional<outcome> instant_outcome(const assignment& work)
@@ -54,12 +56,14 @@ struct performer {
     attempt& a;
     process_runner& process;
     http_caller& http;
+    sql_runner& sql;
 
     awaitable<outcome> operator()(const noop_handler&) const { return at_once(); }
     awaitable<outcome> operator()(const fail_handler&) const { return at_once(); }
     awaitable<outcome> operator()(const sleep_handler& h) const { return sleep_for(a, h.duration); }
     awaitable<outcome> operator()(const process_handler& h) const { return process.run(a, h); }
     awaitable<outcome> operator()(const http_handler& h) const { return http.call(a, h); }
+    awaitable<outcome> operator()(const sql_handler& h) const { return sql.run(a, h); }
 
 private:
     awaitable<outcome> at_once() const { return ready(*instant_outcome(a.work())); }
@@ -68,8 +72,9 @@ private:
 
 }
 
-handlers::handlers(io_executor executor, const process_options& process, const http_options& http)
-    : process_(std::make_unique<process_runner>(executor, process)), http_(std::make_unique<http_caller>(executor, http)), executor_(executor)
+handlers::handlers(io_executor executor, const process_options& process, const http_options& http, sql_pool& sql)
+    : process_(std::make_unique<process_runner>(executor, process)), http_(std::make_unique<http_caller>(executor, http)),
+      sql_(std::make_unique<sql_runner>(executor, sql)), executor_(executor)
 {
 }
 
@@ -98,7 +103,7 @@ awaitable<outcome> handlers::perform_between_hooks(attempt& a)
 
 awaitable<outcome> handlers::work(attempt& a)
 {
-    return std::visit(performer{a, *process_, *http_}, a.work().job->definition.handler);
+    return std::visit(performer{a, *process_, *http_, *sql_}, a.work().job->definition.handler);
 }
 
 std::optional<outcome> outcome_at_once(const assignment& work)

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,8 @@ namespace rowlock::runtime {
 
 class process_runner;
 class http_caller;
+class sql_pool;
+class sql_runner;
 
 struct process_options {
     bool enabled = false;
@@ -34,10 +37,18 @@ struct http_options {
     callback_functions callbacks{};
 };
 
+struct sql_options {
+    std::map<std::string, std::string> connections{};    // names and URLs; the URLs are secrets
+    int max_connections = 4;                         // for each name, over all cores
+    milliseconds idle_time{60'000};                  // after which one that nobody uses is closed
+    milliseconds grace{10'000};                      // for a statement to end, once its attempt is to stop
+};
+
 // What runs the work of one core. Made, used and destroyed on that core.
 class handlers {
 public:
-    handlers(io_executor executor, const process_options& process, const http_options& http);
+    // `sql` outlives it.
+    handlers(io_executor executor, const process_options& process, const http_options& http, sql_pool& sql);
     ~handlers();
 
     // Does the work of one attempt, between its hooks, and says what came of it. Never throws for what the work does: that is an outcome. A stop
@@ -50,6 +61,7 @@ private:
 
     std::unique_ptr<process_runner> process_;
     std::unique_ptr<http_caller> http_;
+    std::unique_ptr<sql_runner> sql_;
     io_executor executor_;
 };
 

@@ -10,6 +10,7 @@ std::string_view type_of(const handler_spec& handler)
         std::string_view operator()(const fail_handler&) const { return "fail"; }
         std::string_view operator()(const process_handler&) const { return "process"; }
         std::string_view operator()(const http_handler&) const { return "http"; }
+        std::string_view operator()(const sql_handler&) const { return "sql"; }
     };
     return std::visit(name{}, handler);
 }

@@ -67,7 +67,17 @@ struct http_handler {
     std::string ca_file{};                          // empty: the system's
 };
 
-using handler_spec = std::variant<noop_handler, sleep_handler, fail_handler, process_handler, http_handler>;
+// One statement on a connection that the operator has named (SQL_CONNECTIONS), in a transaction of its own (spec W6).
+struct sql_handler {
+    std::string connection;
+    std::string statement;                          // templates in it become parameters, see read_sql_statement
+    bool read_only = false;
+    int rows_limit = 100;                           // the first rows that become outputs
+    std::optional<milliseconds> statement_timeout{};    // none: until the attempt's own timeout
+    std::int64_t outputs_limit_bytes = 1 << 20;     // of the rows as JSON; those that find no room are left out
+};
+
+using handler_spec = std::variant<noop_handler, sleep_handler, fail_handler, process_handler, http_handler, sql_handler>;
 
 // "noop", "sleep", ...: the `type` of the JSON form, and the label of metrics.
 std::string_view type_of(const handler_spec& handler);

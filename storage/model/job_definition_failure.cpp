@@ -109,6 +109,9 @@ void refuse_for_handler(json_fields& fields, const job_definition& made)
         fields.refuse(fields.find("heartbeat"), "cannot be asked of an http job that waits for one reply: nothing comes before it; set handler.completion to poll or webhook, "
                                                 "or use timeout_seconds");
     }
+    if (made.heartbeat && std::holds_alternative<sql_handler>(made.handler)) {
+        fields.refuse(fields.find("heartbeat"), "cannot be asked of a sql job: nothing comes before the statement's end; use timeout_seconds");
+    }
     // What is shared by target needs a target that is known before any execution is.
     if (made.breaker && made.breaker->per_target && !(http && written_target(http->url))) {
         const auto given = fields.find("circuit_breaker");

@@ -10,7 +10,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 5> handler_types{"noop", "sleep", "fail", "process", "http"};
+constexpr std::array<std::string_view, 6> handler_types{"noop", "sleep", "fail", "process", "http", "sql"};
 
 bool is_letter(char c)
 {
@@ -100,6 +100,7 @@ std::optional<handler_spec> read_handler(json_fields& definition)
     if (*type == "fail") handler = read_fail(fields);
     if (*type == "process") handler = read_process(fields);
     if (*type == "http") handler = read_http(fields);
+    if (*type == "sql") handler = read_sql(fields);
     fields.refuse_rest();
     definition.accept("handler", std::move(accepted));
     return handler;

@@ -13,11 +13,14 @@
 namespace rowlock::definition {
 
 inline constexpr milliseconds longest_duration = std::chrono::hours{24 * 366};
+// PostgreSQL's statement_timeout is a number of milliseconds in 32 bits.
+inline constexpr milliseconds longest_statement = std::chrono::hours{24 * 24};
 inline constexpr std::int64_t most_output_bytes = std::int64_t{1} << 30;
 
 // None where it is missing or refused.
 std::optional<handler_spec> read_handler(json_fields& definition);
 http_handler read_http(json_fields& handler);
+sql_handler read_sql(json_fields& handler);
 // Hooks before and after the work (spec S5).
 void read_hooks(json_fields& definition, job_definition& made);
 

@@ -45,7 +45,6 @@ constexpr later_part later_parts[] = {
     {"definition", "cancel_scope", "\"NONE\""},
     {"definition", "on_lease_doubt", "\"continue\""},
     {"definition", "priority_boost_on_age", "true"},
-    {"handler.type", "sql"},
     {"handler.type", "worker"},
     {"handler.type", "composite"},
     {"handler.type", "native"},

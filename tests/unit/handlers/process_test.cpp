@@ -349,7 +349,7 @@ TEST_CASE("an attempt that is stopped before its program has started ends all th
     a.on_heartbeat = {};
     auto job = std::make_shared<job_version>();
     job->definition.handler = a.handler;
-    handlers with(a.core.executor(), a.process, a.http);
+    handlers with(a.core.executor(), a.process, a.http, a.databases);
     attempt early({.id = a.id, .run_id = a.run_id, .job = job}, no_deadline, {});
     early.request_stop(stop_reason::handed_back);
     const auto o = run_on_core(a.core, with.perform(early));

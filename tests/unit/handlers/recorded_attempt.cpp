@@ -53,7 +53,7 @@ rt::attempt_records recorded_attempt::records()
 
 outcome recorded_attempt::perform()
 {
-    rt::handlers with(core.executor(), process, http);
+    rt::handlers with(core.executor(), process, http, databases);
     return perform(with);
 }
 

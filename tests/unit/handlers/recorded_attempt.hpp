@@ -2,6 +2,7 @@
 
 #include "runtime/handlers/attempt.hpp"
 #include "runtime/handlers/handlers.hpp"
+#include "runtime/handlers/sql_pool.hpp"
 #include "tests/support/run_on_core.hpp"
 #include "tests/support/scratch_folder.hpp"
 
@@ -17,6 +18,7 @@ struct recorded_attempt {
     scratch_folder folder;
     runtime::process_options process{.enabled = true, .allowed_programs = {"*"}, .run_root = folder.path() / "runs"};
     runtime::http_options http{.allow_private_addresses = true};
+    runtime::sql_pool databases{{}};
 
     handler_spec handler;
     std::optional<http_hook> before{};
