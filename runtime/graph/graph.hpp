@@ -45,13 +45,13 @@ graph graph_of(const plan_definition& plan, const compiled_plan& compiled);
 
 graph_order order_of(const graph& g);
 
-// The longest way through the graph along its edges, each node counted with its expected seconds, or where none are given with 1; its nodes in
+// `order` is the graph's. The longest way through the graph along its edges, each node counted with its expected seconds, or where none are given with 1; its nodes in
 // order. The edges to fallbacks are left out, and fallbacks count nothing: where all goes well they do not run. Of ways that are equally long
 // one is taken, always the same. Empty where the graph has a cycle. Pure.
 struct critical_path {
     std::vector<std::uint32_t> nodes{};
     double length = 0;                               // seconds, or nodes
 };
-critical_path critical_path_of(const graph& g, std::span<const double> expected_seconds = {});
+critical_path critical_path_of(const graph& g, const graph_order& order, std::span<const double> expected_seconds = {});
 
 }

@@ -38,10 +38,15 @@ struct plan_need {
     std::string condition{};                         // SQL/JSON path predicate on the upstream's result document; empty: none
 };
 
-// A string that holds templates, somewhere in a value.
+// The way down to something in a value: members and indexes.
+using place_in_value = std::vector<std::variant<std::string, std::size_t>>;
+// As a field: parameters.a[0].
+std::string path_of(std::string_view parent, const place_in_value& place);
+
+// A string that holds templates.
 struct plan_template {
-    std::vector<std::variant<std::string, std::size_t>> at;     // members and indexes that lead to it
-    std::vector<template_part> parts;                           // at least one is no text
+    place_in_value at;
+    std::vector<template_part> parts;                // at least one is no text
 };
 
 // One execution an item.

@@ -119,14 +119,8 @@ struct named_in {
 
 std::string field_of(const named_in& where)
 {
-    std::string path = path_of("nodes", where.node);
-    if (!where.place) return path_of(path, "for_each");
-    path = path_of(path, "parameters");
-    for (const auto& step : where.place->at) {
-        if (const auto* name = std::get_if<std::string>(&step)) path = path_of(path, *name);
-        else path = path_of(path, std::get<std::size_t>(step));
-    }
-    return path;
+    const std::string path = path_of("nodes", where.node);
+    return where.place ? path_of(path_of(path, "parameters"), where.place->at) : path_of(path, "for_each");
 }
 
 std::vector<named_in> templates_that_name_nodes(const plan_definition& made)

@@ -6,17 +6,28 @@
 #include <boost/json/string.hpp>
 #include <fmt/format.h>
 
-namespace rowlock::plan {
+namespace rowlock {
+
+std::string path_of(std::string_view parent, const place_in_value& place)
+{
+    std::string path(parent);
+    for (const auto& step : place) {
+        if (const auto* name = std::get_if<std::string>(&step)) path = path_of(path, *name);
+        else path = path_of(path, std::get<std::size_t>(step));
+    }
+    return path;
+}
+
+namespace plan {
 
 namespace json = boost::json;
 
 namespace {
 
-using place = std::vector<std::variant<std::string, std::size_t>>;
-
-// A string in the node's value at `path`, and why it may not stand there, "": it may.
+// Why this template may not stand there; "": it may.
 using part_rule = std::string (*)(const template_part& part, const plan_node& node);
 
+// The way through a value of `node` that stands at `path`.
 struct search {
     const node_index find_node;
     field_errors& errors;
@@ -24,18 +35,8 @@ struct search {
     std::string path;
     part_rule refusal;
     std::vector<plan_template>& found;
-    place at{};
+    place_in_value at{};
 };
-
-std::string field_of(const search& s)
-{
-    std::string path = s.path;
-    for (const auto& step : s.at) {
-        if (const auto* name = std::get_if<std::string>(&step)) path = path_of(path, *name);
-        else path = path_of(path, std::get<std::size_t>(step));
-    }
-    return path;
-}
 
 void look_into(search& s, const json::string& text, const json::value& given)
 {
@@ -45,7 +46,7 @@ void look_into(search& s, const json::string& text, const json::value& given)
     std::string why = split_template(view, s.find_node, made.parts);
     for (auto part = made.parts.begin(); part != made.parts.end() && why.empty(); ++part) why = s.refusal(*part, s.node);
     if (!why.empty()) {
-        s.errors.add(field_of(s), &given, std::move(why));
+        s.errors.add(path_of(s.path, s.at), &given, std::move(why));
         return;
     }
     made.at = s.at;
@@ -136,6 +137,8 @@ void read_templates(reading& r, json_fields& fields, plan_node& node)
     if (node.parameters.empty()) return;
     search s{finder(r), r.errors, node, fields.path_of_member("parameters"), refusal_in_parameters, node.templates};
     look_into(s, node.parameters);
+}
+
 }
 
 }
