@@ -2,10 +2,14 @@
 
 #include "ops/cli/json_read.hpp"
 #include "ops/cli/parameters.hpp"
+#include "ops/cli/yaml_files.hpp"
+#include "ops/config/settings_table.hpp"
 #include "storage/model/ids.hpp"
 #include "storage/model/json_text.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 #include <map>
 
 namespace rowlock::ops {
@@ -39,50 +43,94 @@ std::string definition::complaint(const field_error& field) const
     return fmt::format("{}: {}", position(file, document.line_of(field.field)), field_line(field));
 }
 
-definition_set read_definitions(const std::string& file, std::string_view text)
+runner_options default_runner_options()
 {
-    definition_set set;
-    auto documents = parse_yaml(text);
-    if (!documents) {
-        const yaml_error& e = documents.error();
-        set.complaints.push_back(fmt::format("{}:{}:{}: {}", file, e.line, e.column, e.message));
-        return set;
-    }
-    if (documents->empty()) set.complaints.push_back(fmt::format("{}: there is no definition in it", position(file, 1)));
-    for (yaml_document& document : *documents) {
-        definition one{file, text_at(document.value, "job_id"), {}, std::move(document)};
-        if (!one.document.value.is_object()) {
-            set.complaints.push_back(fmt::format("{}: a definition must be a map", position(file, one.document.line)));
-            continue;
-        }
-        one.body = std::move(one.document.value.get_object());
-        const json::value* id = one.body.if_contains("job_id");
-        if (!id) {
-            set.complaints.push_back(one.complaint({"job_id", "", "is missing"}));
-        } else if (!id->is_string() || !is_slug(one.job_id)) {
-            set.complaints.push_back(one.complaint({"job_id", to_text(*id), "must be letters a-z, digits, '.', '_', '-', 1 to 128 of them, begun by a letter or digit"}));
-        } else {
-            set.definitions.push_back(std::move(one));
-        }
-    }
-    return set;
+    const auto rows = settings_table();
+    const auto row = std::find_if(rows.begin(), rows.end(), [](const setting& one) { return one.name == "DATIVO_COMMAND"; });
+    return {std::string(default_text(*row, settings_mode::serve)), false};
 }
 
-definition_set load_definitions(const std::vector<std::string>& files)
+namespace {
+
+void read_file(const std::string& file, std::vector<file_document>& documents, definition_set& set)
 {
-    definition_set all;
-    for (const std::string& file : files) {
-        auto text = read_text_file(file);
-        if (!text) {
-            all.complaints.push_back(text.error().title);
+    const auto text = read_text_file(file);
+    if (!text) {
+        set.complaints.push_back(text.error().title);
+        return;
+    }
+    const std::string shown = file == "-" ? "stdin" : file;
+    auto parsed = parse_yaml(*text);
+    if (!parsed) {
+        const yaml_error& e = parsed.error();
+        set.complaints.push_back(fmt::format("{}:{}:{}: {}", shown, e.line, e.column, e.message));
+        return;
+    }
+    if (parsed->empty()) set.complaints.push_back(fmt::format("{}: there is no definition in it", position(shown, 1)));
+    for (yaml_document& one : *parsed) documents.push_back({shown, std::move(one)});
+}
+
+void take_definition(file_document&& from, definition_set& set)
+{
+    definition one{from.file, text_at(from.document.value, "job_id"), {}, std::move(from.document)};
+    if (!one.document.value.is_object()) {
+        set.complaints.push_back(fmt::format("{}: a definition must be a map", position(one.file, one.document.line)));
+        return;
+    }
+    one.body = std::move(one.document.value.get_object());
+    const json::value* id = one.body.if_contains("job_id");
+    if (!id) {
+        set.complaints.push_back(one.complaint({"job_id", "", "is missing"}));
+    } else if (!id->is_string() || !is_slug(one.job_id)) {
+        set.complaints.push_back(one.complaint({"job_id", to_text(*id), "must be letters a-z, digits, '.', '_', '-', 1 to 128 of them, begun by a letter or digit"}));
+    } else {
+        set.definitions.push_back(std::move(one));
+    }
+}
+
+void take_runner(const file_document& from, const std::vector<file_document>& configurations, const runner_options& runners, std::vector<bool>& used, definition_set& set)
+{
+    runner_jobs made = jobs_of_runner(from, configurations, runners, used);
+    for (runner_job& job : made.jobs) {
+        std::string id{job.body.at("job_id").get_string()};
+        yaml_document lines;
+        lines.line = job.line;
+        set.definitions.push_back({from.file, std::move(id), std::move(job.body), std::move(lines)});
+    }
+    set.complaints.insert(set.complaints.end(), made.complaints.begin(), made.complaints.end());
+    set.warnings.insert(set.warnings.end(), made.warnings.begin(), made.warnings.end());
+}
+
+}
+
+definition_set load_definitions(const std::vector<std::string>& files, const runner_options& runners)
+{
+    definition_set set;
+    std::vector<file_document> documents;
+    for (const std::string& argument : files) {
+        const auto found = yaml_files_of(argument);
+        if (!found) {
+            set.complaints.push_back(found.error().title);
             continue;
         }
-        definition_set one = read_definitions(file == "-" ? "stdin" : file, *text);
-        for (definition& d : one.definitions) all.definitions.push_back(std::move(d));
-        all.complaints.insert(all.complaints.end(), one.complaints.begin(), one.complaints.end());
+        for (const std::string& file : *found) read_file(file, documents, set);
     }
-    find_twins(all);
-    return all;
+    // Job configurations belong to the runner files beside them, wherever those stand.
+    const auto others = std::stable_partition(documents.begin(), documents.end(), [](const file_document& one) { return !is_job_configuration(one.document); });
+    const std::vector<file_document> configurations(std::make_move_iterator(others), std::make_move_iterator(documents.end()));
+    documents.erase(others, documents.end());
+    std::vector<bool> used(configurations.size());
+    for (file_document& one : documents) {
+        if (is_runner(one.document)) take_runner(one, configurations, runners, used, set);
+        else take_definition(std::move(one), set);
+    }
+    for (std::size_t i = 0; i < configurations.size(); ++i) {
+        if (used[i]) continue;
+        set.complaints.push_back(fmt::format("{}: neither a definition, as it has no job_id, nor a configuration that a schedule of a given runner file names",
+                                             position(configurations[i].file, configurations[i].document.line)));
+    }
+    find_twins(set);
+    return set;
 }
 
 }

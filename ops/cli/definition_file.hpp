@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ops/cli/refusal.hpp"
+#include "ops/cli/runner_file.hpp"
 #include "ops/cli/yaml_json.hpp"
 
 #include <boost/json/object.hpp>
@@ -14,21 +15,22 @@ struct definition {
     std::string file;
     std::string job_id;
     boost::json::object body;
-    yaml_document document;                  // for the lines; its value has moved into `body`
+    yaml_document document;                  // for the lines; its value has moved into `body`. Of a runner's job: that of its schedule alone
 
     // "job.yaml:3: timeout_seconds: must be positive (-1)".
     std::string complaint(const field_error& field) const;
 };
 
 // The definitions of all files in the order given, with everything that is wrong with them: files that cannot be read, YAML errors,
-// documents that are no map or have no usable job_id, two definitions of the same job.
+// documents that are no map or have no usable job_id, two definitions of the same job. Runner files become the jobs of their schedules.
 struct definition_set {
     std::vector<definition> definitions;
     std::vector<std::string> complaints;
+    std::vector<std::string> warnings;
 };
-definition_set load_definitions(const std::vector<std::string>& files);
-
-// The same for the text of one file.
-definition_set read_definitions(const std::string& file, std::string_view text);
+// What a runner file is read with where nobody asks for anything else: the command that is the default of DATIVO_COMMAND.
+runner_options default_runner_options();
+// A directory stands for the YAML files in it and below.
+definition_set load_definitions(const std::vector<std::string>& files, const runner_options& runners = default_runner_options());
 
 }

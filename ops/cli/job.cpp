@@ -17,6 +17,7 @@ struct job_options {
     std::string job_id;
     std::size_t limit = 100;
     int version = 0;
+    std::string reason;
 };
 
 std::string schedule_text(const json::value& job)
@@ -39,7 +40,7 @@ exit_code list_jobs(context& c, const job_options& options)
     for (const json::value& job : *array_at(*jobs, "items")) {
         const bool enabled = flag_at(job, "enabled");
         shown.add({{text_at(job, "job_id")}, {text_at(job, "version")}, {enabled ? "yes" : "no", enabled ? colour::none : colour::yellow},
-                   {text_at(job, "handler.type")}, {schedule_text(job)}, {human_time(text_at(job, "created_time"))}});
+                   {text_at(job, "handler.type")}, {schedule_text(job)}, {human_time(text_at(job, "changed_time"))}});
     }
     c.screen.show(shown);
     return exit_code::success;
@@ -82,24 +83,65 @@ exit_code list_versions(context& c, const job_options& options)
     return exit_code::success;
 }
 
+json::object body_of(const job_options& options)
+{
+    json::object body;
+    if (!options.reason.empty()) body["reason"] = options.reason;
+    return body;
+}
+
 exit_code switch_job(context& c, const job_options& options, const char* action)
 {
-    const auto job = c.api().post(target("/v1/jobs").segment(options.job_id).segment(action), json::object{});
+    const auto job = c.api().post(target("/v1/jobs").segment(options.job_id).segment(action), body_of(options));
     if (!job) return c.fail(job.error());
     if (c.screen.human()) c.screen.line(fmt::format("{} {}d", options.job_id, action));
     else c.screen.document(job->body);
     return exit_code::success;
 }
 
+exit_code rollback(context& c, const job_options& options)
+{
+    if (options.version <= 0) return c.fail(bad_input("rowlock job rollback: which version? See rowlock job versions JOB"));
+    json::object body = body_of(options);
+    body["version"] = options.version;
+    const auto job = c.api().post(target("/v1/jobs").segment(options.job_id).segment("rollback"), body);
+    if (!job) return c.fail(job.error());
+    if (c.screen.human()) c.screen.line(fmt::format("{} is as in version {} again, version {}", options.job_id, options.version, text_at(job->body, "version")));
+    else c.screen.document(job->body);
+    return exit_code::success;
+}
+
+exit_code delete_job(context& c, const job_options& options)
+{
+    target at = target("/v1/jobs").segment(options.job_id);
+    if (!options.reason.empty()) at.query("reason", options.reason);
+    const auto gone = c.api().remove(at);
+    if (!gone) return c.fail(gone.error());
+    if (c.screen.human()) c.screen.line(fmt::format("{} deleted", options.job_id));
+    else c.screen.document(json::object{{"job_id", options.job_id}, {"deleted", true}});
+    return exit_code::success;
+}
+
+// A verb that does something to one job, for a reason.
+CLI::App* add_action(CLI::App& job, const char* name, const char* meaning, const std::shared_ptr<job_options>& options)
+{
+    CLI::App* verb = job.add_subcommand(name, meaning);
+    verb->add_option("JOB", options->job_id, "Its job_id")->required();
+    verb->add_option("--reason", options->reason, "Why; kept");
+    verb->footer(fmt::format("Example:\n  rowlock job {} ingest --reason 'the source has moved'", name));
+    return verb;
+}
+
 }
 
 void add_job(CLI::App& app, context& c)
 {
-    CLI::App* job = app.add_subcommand("job", "Job definitions: apply, list, show, versions, enable, disable");
+    CLI::App* job = app.add_subcommand("job", "Job definitions: apply, list, show, diff, versions, rollback, enable, disable, delete");
     job->group("Definitions");
     job->require_subcommand(1);
     job->footer("Examples:\n  rowlock job apply ingest.yaml\n  rowlock job list\n  rowlock job show ingest --format yaml");
     add_job_apply(*job, c);
+    add_job_diff(*job, c);
 
     const auto options = std::make_shared<job_options>();
     CLI::App* list = job->add_subcommand("list", "All jobs of the tenant");
@@ -119,15 +161,19 @@ void add_job(CLI::App& app, context& c)
     versions->footer("Example:\n  rowlock job versions ingest");
     versions->callback([&c, options] { c.chosen = [&c, options] { return list_versions(c, *options); }; });
 
-    CLI::App* enable = job->add_subcommand("enable", "Let a job start again");
-    enable->add_option("JOB", options->job_id, "Its job_id")->required();
-    enable->footer("Example:\n  rowlock job enable ingest");
+    CLI::App* back = add_action(*job, "rollback", "Make a new version with the contents of an earlier one", options);
+    back->add_option("VERSION,--version", options->version, "The earlier version")->check(CLI::PositiveNumber);
+    back->footer("Example:\n  rowlock job rollback ingest 3 --reason 'version 4 reads the wrong table'");
+    back->callback([&c, options] { c.chosen = [&c, options] { return rollback(c, *options); }; });
+
+    CLI::App* enable = add_action(*job, "enable", "Let a job start again", options);
     enable->callback([&c, options] { c.chosen = [&c, options] { return switch_job(c, *options, "enable"); }; });
 
-    CLI::App* disable = job->add_subcommand("disable", "Refuse new executions of a job");
-    disable->add_option("JOB", options->job_id, "Its job_id")->required();
-    disable->footer("Example:\n  rowlock job disable ingest");
+    CLI::App* disable = add_action(*job, "disable", "Refuse new executions of a job; what was submitted goes on", options);
     disable->callback([&c, options] { c.chosen = [&c, options] { return switch_job(c, *options, "disable"); }; });
+
+    CLI::App* remove = add_action(*job, "delete", "Take a job out of the list; what was submitted goes on, and history stays", options);
+    remove->callback([&c, options] { c.chosen = [&c, options] { return delete_job(c, *options); }; });
 }
 
 }

@@ -3,10 +3,13 @@
 #include "ops/cli/human_text.hpp"
 #include "ops/cli/json_read.hpp"
 #include "ops/cli/verbs.hpp"
+#include "storage/model/json_text.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
+#include <charconv>
 #include <fmt/format.h>
+#include <optional>
 
 namespace rowlock::ops {
 
@@ -30,167 +33,186 @@ struct apply_options {
     std::string reason;
 };
 
-json::value body_of(const definition& one, const std::string& reason)
+std::optional<apply_outcome> parse_outcome(std::string_view text)
 {
-    json::object body = one.body;
-    if (!reason.empty()) body["reason"] = reason;
-    return body;
-}
-
-target job_target(const definition& one)
-{
-    return target("/v1/jobs").segment(one.job_id);
-}
-
-// The version that is stored now; 0 where the job is not known yet.
-outcome_of<int> current_version(context& c, const definition& one)
-{
-    const auto now = c.api().get(job_target(one));
-    if (!now && now.error().code == exit_code::not_found) return 0;
-    if (!now) return now.error();
-    return static_cast<int>(number_at(now->body, "version").value_or(0));
-}
-
-// A dry run says itself what would change; 201 is for jobs that are new.
-applied_job would_apply(const definition& one, api_reply reply)
-{
-    applied_job would{one.file, one.job_id};
-    const json::array* diff = array_at(reply.body, "diff");
-    const json::value* changed = member_at(reply.body, "changed");
-    if (reply.status == 201 || flag_at(reply.body, "created")) would.outcome = apply_outcome::created;
-    else if (changed ? flag_at(reply.body, "changed") : !diff || !diff->empty()) would.outcome = apply_outcome::updated;
-    would.version = static_cast<int>(number_at(reply.body, "version").value_or(0));
-    would.reply = std::move(reply.body);
-    return would;
-}
-
-// A dry run has them in the job that would be.
-const json::array* warnings_in(const applied_job& job)
-{
-    const json::array* warnings = array_at(job.reply, "warnings");
-    return warnings ? warnings : array_at(job.reply, "job.warnings");
-}
-
-json::value document_of(const std::vector<applied_job>& jobs)
-{
-    json::array items;
-    for (const applied_job& job : jobs) {
-        json::object item{{"file", job.file}, {"job_id", job.job_id}, {"outcome", to_string(job.outcome)}};
-        if (job.version > 0) item["version"] = job.version;
-        if (const json::value* diff = member_at(job.reply, "diff")) item["diff"] = *diff;
-        if (const json::array* warnings = warnings_in(job)) item["warnings"] = *warnings;
-        items.push_back(std::move(item));
+    for (const auto outcome : {apply_outcome::created, apply_outcome::updated, apply_outcome::unchanged}) {
+        if (text == to_string(outcome)) return outcome;
     }
-    return json::object{{"items", std::move(items)}, {"next_cursor", nullptr}};
+    return std::nullopt;
 }
 
-void warn(context& c, const applied_job& job)
+// A field of the request, as in jobs[3].handler.type, as one of the definition that it is in. nullopt: it is in none.
+struct placed_field {
+    std::size_t definition;
+    std::string field;
+};
+
+std::optional<placed_field> placed(std::string_view field)
 {
-    const json::array* warnings = warnings_in(job);
-    if (!warnings) return;
-    for (const json::value& one : *warnings) {
-        const std::string field = text_at(one, "field");
-        const std::string message = one.is_string() ? std::string{one.get_string()} : text_at(one, "message");
-        c.screen.notice(fmt::format("{}: warning: {}{}{}", job.file, field, field.empty() ? "" : ": ", message));
+    constexpr std::string_view list = "jobs[";
+    if (!field.starts_with(list)) return std::nullopt;
+    std::size_t index = 0;
+    const char* const end = field.data() + field.size();
+    const auto [at, ec] = std::from_chars(field.data() + list.size(), end, index);
+    if (ec != std::errc() || at == end || *at != ']') return std::nullopt;
+    std::string_view rest(at + 1, static_cast<std::size_t>(end - at - 1));
+    if (rest.starts_with('.')) rest.remove_prefix(1);
+    return placed_field{index, std::string(rest)};
+}
+
+void complain(context& c, const std::vector<definition>& definitions, const refusal& why)
+{
+    for (const field_error& field : why.fields) {
+        const auto place = placed(field.field);
+        if (!place || place->definition >= definitions.size()) c.screen.complaint(field_line(field));
+        else c.screen.complaint(definitions[place->definition].complaint({place->field, field.value, field.message}));
     }
 }
 
 void show(context& c, const std::vector<applied_job>& jobs, bool dry_run)
 {
-    for (const applied_job& job : jobs) warn(c, job);
+    show_warnings(c, jobs);
     if (!c.screen.human()) {
         c.screen.document(document_of(jobs));
         return;
     }
     for (const applied_job& job : jobs) {
         const std::string_view would = !dry_run || job.outcome == apply_outcome::unchanged ? "" : "would be ";
-        const std::string version = job.version > 0 ? fmt::format(", version {}", job.version) : "";
-        c.screen.line(fmt::format("{} {}{}{}", job.job_id, would, to_string(job.outcome), version));
+        c.screen.line(fmt::format("{} {}{}, version {}", job.job_id, would, to_string(job.outcome), job.version));
+        if (dry_run && job.outcome == apply_outcome::updated) show_diff(c, job.diff);
     }
 }
 
-exit_code apply(context& c, const apply_options& options)
+exit_code apply(context& c, const apply_options& options, const runner_options& runners)
 {
-    const definition_set set = load_definitions(options.files);
-    for (const std::string& complaint : set.complaints) c.screen.complaint(complaint);
-    std::vector<applied_job> jobs;
-    exit_code code = validate_definitions(c, set.definitions, options.reason, jobs);
-    if (code == exit_code::success && !set.complaints.empty()) code = exit_code::configuration;
-    if (code != exit_code::success) {
-        c.screen.notice("Nothing was applied.");
+    const definition_set set = load_definitions(options.files, runners);
+    for (const std::string& warning : set.warnings) c.screen.notice(warning);
+    if (!set.complaints.empty()) return fail_with_all(c, set);
+    const auto jobs = apply_definitions(c, set.definitions, options.reason, options.dry_run);
+    if (!jobs) {
+        const bool of_a_file = !jobs.error().fields.empty();
+        const exit_code code = fail_at(c, set.definitions, jobs.error());
+        if (of_a_file) c.screen.notice("Nothing was applied.");
         return code;
     }
-    if (options.dry_run) {
-        show(c, jobs, true);
-        return exit_code::success;
-    }
-    jobs.clear();
-    for (const definition& one : set.definitions) {
-        auto applied = apply_definition(c, one, options.reason);
-        if (!applied) {
-            // What came before this one is committed, and is said.
-            show(c, jobs, false);
-            return fail_at(c, one, applied.error());
-        }
-        jobs.push_back(std::move(*applied));
-    }
-    show(c, jobs, false);
+    show(c, *jobs, options.dry_run);
     return exit_code::success;
 }
 
 }
 
-exit_code validate_definitions(context& c, const std::vector<definition>& definitions, const std::string& reason, std::vector<applied_job>& would)
+outcome_of<std::vector<applied_job>> apply_definitions(context& c, const std::vector<definition>& definitions, const std::string& reason, bool dry_run)
 {
-    exit_code code = exit_code::success;
-    for (const definition& one : definitions) {
-        auto reply = c.api().put(job_target(one).query("dry_run", "true"), body_of(one, reason));
-        if (reply) {
-            would.push_back(would_apply(one, std::move(*reply)));
-            continue;
-        }
-        const refusal& why = reply.error();
-        if (code == exit_code::success) code = why.code;
-        // Without fields it is not this definition that is wrong: the next one would be refused for the same reason.
-        if (why.fields.empty()) return c.fail(why);
-        for (const field_error& field : why.fields) c.screen.complaint(one.complaint(field));
+    json::array bodies;
+    for (const definition& one : definitions) bodies.push_back(one.body);
+    json::object request{{"jobs", std::move(bodies)}};
+    if (!reason.empty()) request["reason"] = reason;
+    if (dry_run) request["dry_run"] = true;
+    const auto reply = c.api().post(target("/v1/jobs").segment("apply"), request);
+    if (!reply) return reply.error();
+    const json::array* jobs = array_at(reply->body, "jobs");
+    if (!jobs || jobs->size() != definitions.size()) return odd_reply("so many definitions were sent, and another number of jobs came back");
+    std::vector<applied_job> all;
+    for (std::size_t i = 0; i < jobs->size(); ++i) {
+        const json::value& job = (*jobs)[i];
+        const auto outcome = parse_outcome(text_at(job, "outcome"));
+        const json::array* diff = array_at(job, "diff");
+        const json::array* warnings = array_at(job, "warnings");
+        if (!outcome || text_at(job, "job_id") != definitions[i].job_id) return odd_reply(fmt::format("it is not clear what has become of the job {}", definitions[i].job_id));
+        all.push_back({definitions[i].file, definitions[i].job_id, *outcome, static_cast<int>(number_at(job, "version").value_or(0)),
+                       diff ? *diff : json::array(), warnings ? *warnings : json::array()});
     }
-    return code;
-}
-
-exit_code fail_at(context& c, const definition& one, refusal why)
-{
-    for (const field_error& field : why.fields) c.screen.complaint(one.complaint(field));
-    why.fields.clear();
-    return c.fail(why);
+    return all;
 }
 
 outcome_of<applied_job> apply_definition(context& c, const definition& one, const std::string& reason)
 {
-    const auto before = current_version(c, one);
-    if (!before) return before.error();
-    auto reply = c.api().put(job_target(one), body_of(one, reason));
-    if (!reply) return reply.error();
-    applied_job done{one.file, one.job_id};
-    done.version = static_cast<int>(number_at(reply->body, "version").value_or(0));
-    if (reply->status == 201) done.outcome = apply_outcome::created;
-    else if (done.version != *before) done.outcome = apply_outcome::updated;
-    done.reply = std::move(reply->body);
-    return done;
+    auto all = apply_definitions(c, {one}, reason, false);
+    if (!all) return all.error();
+    return std::move(all->front());
+}
+
+exit_code fail_at(context& c, const std::vector<definition>& definitions, refusal why)
+{
+    if (why.fields.empty()) return c.fail(why);
+    complain(c, definitions, why);
+    return why.code;
+}
+
+exit_code fail_at(context& c, const definition& one, refusal why)
+{
+    complain(c, {one}, why);
+    why.fields.clear();
+    return c.fail(why);
+}
+
+exit_code fail_with_all(context& c, const definition_set& set)
+{
+    for (const std::string& complaint : set.complaints) c.screen.complaint(complaint);
+    // Everything that is wrong is told at once, also what only the server knows; if it cannot be asked, that is not the point now.
+    if (!set.definitions.empty()) {
+        const auto would = apply_definitions(c, set.definitions, "", true);
+        if (!would) complain(c, set.definitions, would.error());
+    }
+    c.screen.notice("Nothing was applied.");
+    return exit_code::configuration;
+}
+
+json::value document_of(const std::vector<applied_job>& jobs)
+{
+    json::array items;
+    for (const applied_job& job : jobs) {
+        items.push_back(json::object{{"file", job.file}, {"job_id", job.job_id}, {"outcome", to_string(job.outcome)}, {"version", job.version},
+                                     {"diff", job.diff}, {"warnings", job.warnings}});
+    }
+    return json::object{{"items", std::move(items)}, {"next_cursor", nullptr}};
+}
+
+void show_warnings(context& c, const std::vector<applied_job>& jobs)
+{
+    for (const applied_job& job : jobs) {
+        if (!job.warnings.is_array()) continue;
+        for (const json::value& one : job.warnings.get_array()) c.screen.notice(fmt::format("{}: warning: {}: {}", job.file, job.job_id, text_at(one, "")));
+    }
+}
+
+void show_diff(context& c, const json::value& diff)
+{
+    if (!diff.is_array()) return;
+    for (const json::value& one : diff.get_array()) {
+        const json::value* before = member_at(one, "before");
+        const json::value* after = member_at(one, "after");
+        const bool had = before && !before->is_null();
+        const bool has = after && !after->is_null();
+        const std::string was = had ? to_text(*before) : std::string();
+        const std::string is = has ? to_text(*after) : std::string();
+        c.screen.line(fmt::format("  {} {}: {}{}{}", had && has ? '~' : has ? '+' : '-', text_at(one, "field"), was, had && has ? " -> " : "", is));
+    }
+}
+
+std::shared_ptr<runner_options> add_runner_options(CLI::App& verb)
+{
+    const auto options = std::make_shared<runner_options>(default_runner_options());
+    verb.add_flag("--without-schedules", options->without_schedules, "Of runner files: make the jobs, and leave out the schedules and limits that this version does not have");
+    verb.add_option("--dativo-command", options->command, "Of runner files: what their jobs run; {{ config }}, {{ name }} and {{ tenant_id }} are replaced")
+        ->envname("ROWLOCK_DATIVO_COMMAND")->capture_default_str();
+    return options;
 }
 
 void add_job_apply(CLI::App& job, context& c)
 {
-    CLI::App* verb = job.add_subcommand("apply", "Store definitions from YAML files; all are checked before one is stored");
+    CLI::App* verb = job.add_subcommand("apply", "Store definitions from YAML files, in one transaction: all or none");
     const auto options = std::make_shared<apply_options>();
-    verb->add_option("FILE", options->files, "YAML files, or - for stdin; a file may hold several documents")->required();
+    verb->add_option("FILE", options->files, "YAML files, folders of them, or - for stdin; a file may hold several documents, parted by ---")->required();
     verb->add_flag("--dry-run", options->dry_run, "Check, and say what would change, but change nothing");
-    verb->add_option("--reason", options->reason, "Why; kept with the version");
+    verb->add_option("--reason", options->reason, "Why; kept with each version that it makes");
+    const auto runners = add_runner_options(*verb);
     verb->footer("Examples:\n"
                  "  rowlock job apply ingest.yaml\n"
-                 "  rowlock job apply jobs/*.yaml --reason 'longer timeouts'\n"
-                 "  rowlock job apply ingest.yaml --dry-run --format json");
-    verb->callback([&c, options] { c.chosen = [&c, options] { return apply(c, *options); }; });
+                 "  rowlock job apply jobs/ --reason 'longer timeouts'\n"
+                 "  rowlock job apply ingest.yaml --dry-run --format json\n"
+                 "  rowlock job apply runner.yaml jobs/acme/*.yaml --without-schedules");
+    verb->callback([&c, options, runners] { c.chosen = [&c, options, runners] { return apply(c, *options, *runners); }; });
 }
 
 }

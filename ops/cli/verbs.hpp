@@ -23,8 +23,9 @@ void add_doctor(CLI::App& app, context& c);
 void add_bench(CLI::App& app, context& c);
 void add_version(CLI::App& app, context& c);
 
-// The verb that has no place of its own above: `job apply`, added to `job`.
+// Verbs that are added to one of these: `job apply` and `job diff` to `job`.
 void add_job_apply(CLI::App& job, context& c);
+void add_job_diff(CLI::App& job, context& c);
 // `execution watch`, added to `execution`.
 void add_execution_watch(CLI::App& execution, context& c);
 // `execution retry`, `replay` and `explain`.

@@ -319,46 +319,12 @@ TEST_CASE("a log comes out byte by byte as it is", "[unit][cli]")
     CHECK(e.out.empty());
 }
 
-TEST_CASE("job apply checks every file before it stores one, and names file, line and field", "[unit][cli]")
-{
-    const scratch_folder folder;
-    const std::string a = write_file(folder, "a.yaml", "job_id: a\nhandler: {type: noop}\n");
-    const std::string b = write_file(folder, "b.yaml", "job_id: b\nhandler:\n  type: noop\ntimeout_seconds: -1\n");
-    stub_http stub([](const stub_request& request) {
-        if (contains(request.body, "-1")) return problem(422, "INVALID_REQUEST", R"([{"field":"timeout_seconds","value":-1,"message":"must be positive"},{"field":"handler.x","value":null,"message":"is missing"}])");
-        return stub_reply{.status = 201, .body = R"({"job_id":"a","version":1})"};
-    });
-    const ended e = run_against(stub, {"job", "apply", a, b});
-    CHECK(e.code == 2);
-    CHECK(e.out.empty());
-    CHECK(e.err == b + ":4: timeout_seconds: must be positive (-1)\n" + b + ":2: handler.x: is missing\nNothing was applied.\n");
-    for (const stub_request& request : stub.requests()) CHECK(contains(request.target, "?dry_run=true"));
-}
-
-TEST_CASE("job apply says what was created, updated and unchanged", "[unit][cli]")
-{
-    const scratch_folder folder;
-    const std::string all = write_file(folder, "all.yaml", "job_id: fresh\nhandler: &h {type: noop}\n---\njob_id: changed\nhandler: {type: noop}\n---\njob_id: same\nhandler: {type: noop}\n");
-    stub_http stub([](const stub_request& request) {
-        const bool fresh = contains(request.target, "/fresh");
-        const bool changed = contains(request.target, "/changed");
-        if (request.method == "GET") return fresh ? problem(404, "NOT_FOUND") : stub_reply{.body = R"({"version":4})"};
-        return stub_reply{.status = fresh ? 201 : 200, .body = fresh ? R"({"version":1})" : changed ? R"({"version":5})" : R"({"version":4})"};
-    });
-    const ended e = run_against(stub, {"job", "apply", all, "--reason", "because"});
-    CHECK(e.code == 0);
-    CHECK(e.out == "fresh created, version 1\nchanged updated, version 5\nsame unchanged, version 4\n");
-    CHECK(json_of(stub.requests().back().body) == json_of(R"({"job_id":"same","handler":{"type":"noop"},"reason":"because"})"));
-    CHECK(json_of(run_against(stub, {"job", "apply", all, "--format", "json"}).out).at("items").at(1).at("outcome") == "updated");
-}
-
 TEST_CASE("run applies, submits, follows the logs of all attempts, and ends with the run", "[unit][cli]")
 {
     const scratch_folder folder;
     const std::string file = write_file(folder, "job.yaml", "job_id: ingest\nhandler: {type: noop}\n");
     stub_http stub([](const stub_request& request) {
-        if (request.method == "PUT") return stub_reply{.status = 201, .body = R"({"job_id":"ingest","version":1})"};
-        if (request.target == "/v1/jobs/ingest") return problem(404, "NOT_FOUND");
+        if (request.target == "/v1/jobs/apply") return stub_reply{.body = R"({"dry_run":false,"jobs":[{"job_id":"ingest","outcome":"created","version":1,"diff":[],"warnings":[]}]})"};
         if (request.method == "POST") return stub_reply{.status = 201, .body = execution_json(id, "QUEUED", 1)};
         if (contains(request.target, "/log")) return stub_reply{.body = contains(request.target, second_id) ? "second try\n" : "first try\n", .content_type = "text/plain"};
         return stub_reply{.body = execution_json(second_id, "COMPLETED", 2)};
