@@ -1,10 +1,9 @@
 -- The end of work: settle, hand back, cancel, and what happens to the work of an instance that is gone.
 
 -- A group commit of ends. p_extent[i] is the number (from 1) of the extent (p_lo, p_fence) of execution i. Any part of an extent, in any
--- order. p_age_us: how long ago the work returned. p_next, p_next_ms: the id of the next attempt and its delay, or null. p_clean:
--- executions that left live notes or cancel requests behind. p_watched: those (by their number from 1) whose job has a circuit breaker.
--- p_failed_at: the numbers of those that failed; for each of them p_category, p_details and p_kept as record_failures_1 takes them. p_next_wait_ms: how
--- long the next attempt may wait once it is eligible. Shorter arrays stand for nulls.
+-- order. p_age_us: how long ago the work returned. p_failed_at: the numbers (from 1) of those that failed; for each of them p_category, p_details, p_kept,
+-- p_next, p_next_ms and p_next_wait_ms as record_failures_1 takes them: nothing else has a next attempt. p_clean: executions that left live notes
+-- or cancel requests behind. p_watched: the numbers of those whose job has a circuit breaker. Shorter arrays stand for nulls.
 -- Returns the extents that were lost: their executions belong to somebody else now, and nothing was changed for them.
 -- p_again: this settle may have been committed before (the connection broke at the commit): what has a result is passed
 -- over. Without it a second result is a primary key error, which aborts the batch.
@@ -21,7 +20,7 @@ declare
     x record; n_extents int := cardinality(p_lo);
     hi uuid[] := array_fill(null::uuid, array[n_extents]); left_ int[] := array_fill(0, array[n_extents]);
     claimed timestamptz[] := array_fill(null::timestamptz, array[n_extents]);
-    held int := 0; d_extent int[]; d_n int[]; whole uuid[]; part jsonb; expected bigint; done bigint; partly boolean; limited boolean := false; limit_ids_ int[]; limit_n int[];
+    held int := 0; d_extent int[]; d_n int[]; whole uuid[]; part jsonb; expected bigint; done bigint; partly boolean; failed_ids uuid[]; nexts uuid[]; limited boolean := false; limit_ids_ int[]; limit_n int[];
 begin
     -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
     -- `is not distinct from` keeps the planner off extents_owned: all that the instance owns, once for each extent, is quadratic.
@@ -42,21 +41,29 @@ begin
                             select 1 from results r where r.execution_id = u.id)) then u.extent else 0 end
                         from unnest(p_id, p_extent) with ordinality u (id, extent, k) order by u.k);
     end if;
-    if cardinality(p_next) > 0 then
-        -- An accepted cancel ends the run, not the attempt.
-        p_next := array(select case when u.next is not null and u.extent > 0 and not exists (select 1 from cancel_requests c where c.execution_id = u.id) then u.next end
-                        from unnest(p_id, p_extent, p_next) with ordinality u (id, extent, next, k) order by u.k);
-    end if;
     select array_agg(extent), array_agg(n), sum(n), bool_or(n < left_[extent]) into d_extent, d_n, expected, partly
     from (select u.extent, count(*)::int as n from unnest(p_extent) u (extent) where u.extent > 0 group by u.extent) g;
     if d_extent is null then return; end if;
+    if cardinality(p_failed_at) > 0 then
+        -- An accepted cancel ends the run, not the attempt.
+        select array_agg(f.id order by f.k),
+               array_agg(case when f.next is not null and f.id is not null
+                              and not exists (select 1 from cancel_requests c where c.execution_id = f.id) then f.next end order by f.k)
+        into failed_ids, p_next
+        from (select case when p_extent[u.at] > 0 and p_status[u.at] in (6, 7) then p_id[u.at] end as id, u.next, u.k
+              from unnest(p_failed_at, p_next) with ordinality u (at, next, k)) f;
+        nexts := array_fill(null::uuid, array[cardinality(p_id)]);
+        for i in 1 .. cardinality(p_failed_at) loop
+            nexts[p_failed_at[i]] := p_next[i];
+        end loop;
+    end if;
 
     insert into results (execution_id, status, instance_id, fence, started_at, returned_at, completed_at, exit_code, error_code, error_message,
                          records_processed, records_failed, metrics, outputs, termination, actor, next_execution_id)
     select u.id, u.status, p_instance, p_fence[u.extent], claimed[u.extent],
            greatest(claimed[u.extent], clock() - u.age_us * interval '1 microsecond'), greatest(claimed[u.extent], clock()),
            u.exit_code, u.error, u.message, u.processed, u.failed, u.metrics, u.outputs, u.termination, u.actor, u.next
-    from unnest(p_id, p_extent, p_status, p_age_us, p_exit, p_error, p_message, p_processed, p_failed, p_metrics, p_outputs, p_termination, p_actor, p_next)
+    from unnest(p_id, p_extent, p_status, p_age_us, p_exit, p_error, p_message, p_processed, p_failed, p_metrics, p_outputs, p_termination, p_actor, nexts)
          u (id, extent, status, age_us, exit_code, error, message, processed, failed, metrics, outputs, termination, actor, next)
     where u.extent > 0 and u.id between p_lo[u.extent] and hi[u.extent];
     get diagnostics done = row_count;
@@ -64,15 +71,8 @@ begin
         raise exception 'settle names an execution outside its extent' using errcode = 'RL002';
     end if;
 
-    if cardinality(p_next) > 0 then
-        perform next_attempts_1(p_age, p_id, p_next, p_next_ms, p_next_wait_ms);
-    end if;
     if cardinality(p_failed_at) > 0 then
-        perform record_failures_1(f.ids, f.categories, f.details, f.kept, f.nexts)
-        from (select array_agg(p_id[u.at]) as ids, array_agg(u.category) as categories, array_agg(u.details) as details, array_agg(u.kept) as kept,
-                     array_agg(p_next[u.at]) as nexts
-              from unnest(p_failed_at, p_category, p_details, p_kept) u (at, category, details, kept)
-              where p_extent[u.at] > 0 and p_status[u.at] in (6, 7)) f where f.ids is not null;
+        perform record_failures_1(failed_ids, p_category, p_details, p_kept, p_next, p_next_ms, p_next_wait_ms, p_age);
     end if;
     if cardinality(p_watched) > 0 then
         perform tell_breakers_1(f.los, f.failures)
@@ -102,28 +102,6 @@ begin
     if limited then
         perform give_back(limit_ids_, limit_n);
     end if;
-end $$;
-
--- The next attempts of executions that have just ended, each at its own time: a row and a place in the queue each. p_next[i] null: none for
--- p_id[i].
-create function next_attempts_1(p_age real, p_id uuid[], p_next uuid[], p_delay_ms int[], p_wait_ms bigint[]) returns void language plpgsql as $$
-begin
-    with ended as materialized (
-        select u.next, u.wait_ms, clock() + u.delay_ms * interval '1 millisecond' as at, e.*
-        from unnest(p_id, p_next, p_delay_ms, p_wait_ms) u (id, next, delay_ms, wait_ms)
-        cross join lateral (select * from executions e where e.execution_id = u.id) e where u.next is not null),
-    made as (
-        insert into executions (execution_id, run_id, parent_execution_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, lost_count,
-                                priority, trigger_type, submitted_at, scheduled_time, trigger_id, parameters, correlation_id, tags, submitter, trace_parent,
-                                plan_run_id, node_id, ordering_key, contract_ref, approval_ref)
-        select e.next, e.run_id, e.run_id, e.replay_of, e.lane_id, e.tenant_key, e.job_key, e.job_version, e.attempt_number + 1, e.lost_count,
-               e.priority, 5, clock(), case when e.at > clock() then e.at end, e.trigger_id, e.parameters,
-               e.correlation_id, e.tags, e.submitter, e.trace_parent, e.plan_run_id, e.node_id, e.ordering_key, e.contract_ref, e.approval_ref
-        from ended e)
-    insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
-    select e.next, e.next, e.lane_id, rank_of(e.at, e.priority, p_age), e.at, coalesce(e.at + e.wait_ms * interval '1 millisecond', 'infinity'), e.priority,
-           e.at <= clock(), 1
-    from ended e;
 end $$;
 
 -- A stopping instance gives its unfinished work back: the same attempts, queued again in their old place. What was asked

@@ -43,17 +43,28 @@ create function dead_letters_kept(p_id uuid[], p_kept interval) returns bigint[]
                  cross join lateral (select e.job_key, e.job_version from executions e where e.execution_id = u.id) e
                  join job_versions j on j.job_key = e.job_key and j.version = e.job_version order by u.k) $$;
 
--- What has failed, or timed out: its errors, and dead letters where the run does not go on. p_category[i] and p_details[i] belong to execution p_id[i];
--- p_kept[i]: how long its dead letter is kept, in milliseconds; null: it gets none. p_next[i]: the next attempt of its run, or null.
-create function record_failures_1(p_id uuid[], p_category smallint[], p_details text[], p_kept bigint[], p_next uuid[]) returns void language plpgsql as $$
+-- What has failed, or timed out: its errors, dead letters where the run does not go on, next attempts where it does. p_id[i] null: leave it out.
+-- p_category[i], p_details[i]: of its error. p_kept[i]: how long its dead letter is kept, in milliseconds; null: it gets none. p_next[i]: the next
+-- attempt of its run, or null. p_delay_ms[i]: it is made here, with a place in the queue of its own, for so much later; null: the caller makes it.
+-- p_wait_ms[i]: how long it may wait once it is eligible; null: for ever.
+-- One statement, as finding an ended execution costs as much as writing a row about it.
+create function record_failures_1(p_id uuid[], p_category smallint[], p_details text[], p_kept bigint[], p_next uuid[],
+                                  p_delay_ms int[] default null, p_wait_ms bigint[] default null, p_age real default null) returns void language plpgsql as $$
 begin
     with failed as materialized (
-        select u.id, u.category, u.details, u.kept, u.next, e.tenant_key, e.job_key, e.run_id
-        from unnest(p_id, p_category, p_details, p_kept, p_next) u (id, category, details, kept, next)
-        cross join lateral (select e.tenant_key, e.job_key, e.run_id from executions e where e.execution_id = u.id) e),
+        select u.id, u.category, u.details, u.kept, u.next, clock() + u.delay_ms * interval '1 millisecond' as at, u.wait_ms, e.*
+        from unnest(p_id, p_category, p_details, p_kept, p_next, p_delay_ms, p_wait_ms) u (id, category, details, kept, next, delay_ms, wait_ms)
+        cross join lateral (select e.tenant_key, e.job_key, e.run_id, e.lane_id, e.priority, e as was from executions e where e.execution_id = u.id) e),
     dead as (
         insert into dead_letters (dead_letter_id, run_id, tenant_key, job_key, expires_at)
-        select id, run_id, tenant_key, job_key, clock() + kept * interval '1 millisecond' from failed where next is null and kept is not null)
+        select id, run_id, tenant_key, job_key, clock() + kept * interval '1 millisecond' from failed where next is null and kept is not null),
+    made as (
+        insert into executions select n.* from failed f cross join lateral next_attempt(f.was, f.next, 0::smallint, f.at) n where f.next is not null and f.at is not null),
+    queued as (
+        insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
+        select f.next, f.next, f.lane_id, rank_of(f.at, f.priority, p_age), f.at, coalesce(f.at + f.wait_ms * interval '1 millisecond', 'infinity'),
+               f.priority, f.at <= clock(), 1
+        from failed f where f.next is not null and f.at is not null)
     insert into errors (error_id, queue, tenant_key, job_key, execution_id, category, details)
     select id, 3, tenant_key, job_key, id, category, details::jsonb from failed;
 end $$;
@@ -78,13 +89,9 @@ create function next_ids(p_id uuid[]) returns table (id uuid, next uuid) languag
 -- extent, cut where an id was left out.
 create function queue_attempts_1(p_age real, p_id uuid[], p_next uuid[], p_lost smallint) returns void language plpgsql as $$
 begin
-    insert into executions (execution_id, run_id, parent_execution_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, lost_count,
-                            priority, trigger_type, submitted_at, trigger_id, parameters, correlation_id, tags, submitter, trace_parent,
-                            plan_run_id, node_id, ordering_key, contract_ref, approval_ref)
-    select u.next, e.run_id, e.run_id, e.replay_of, e.lane_id, e.tenant_key, e.job_key, e.job_version, e.attempt_number + 1, e.lost_count + p_lost,
-           e.priority, 5, clock(), e.trigger_id, e.parameters, e.correlation_id, e.tags, e.submitter, e.trace_parent,
-           e.plan_run_id, e.node_id, e.ordering_key, e.contract_ref, e.approval_ref
-    from unnest(p_id, p_next) u (id, next) cross join lateral (select * from executions e where e.execution_id = u.id) e;
+    insert into executions
+    select n.* from unnest(p_id, p_next) u (id, next) cross join lateral (select e as was from executions e where e.execution_id = u.id) e
+    cross join lateral next_attempt(e.was, u.next, p_lost, clock()) n;
     insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
     select with_ordinal(min(x.base::text)::uuid, min(x.o)), with_ordinal(min(x.base::text)::uuid, max(x.o)), x.lane_id, rank_of(clock(), x.priority, p_age), clock(),
            coalesce(clock() + x.queue_timeout, 'infinity'), x.priority, true, count(*)

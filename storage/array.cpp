@@ -8,6 +8,9 @@ namespace {
 
 // dimensions, has nulls, element type, length, lower bound: 5 integers of 4 bytes.
 constexpr std::size_t header_bytes = 20;
+// A null is a length and nothing else.
+constexpr std::uint32_t null_length = 0xffffffff;
+constexpr std::size_t null_bytes = 4;
 // PostgreSQL counts microseconds from 2000-01-01.
 constexpr std::int64_t epoch_2000 = 946'684'800'000'000;
 
@@ -27,7 +30,8 @@ void array::clear()
 {
     bytes_.resize(header_bytes);
     count_ = 0;
-    nulls_ = false;
+    nulls_ = 0;
+    last_nulls_ = 0;
 }
 
 void array::put32(std::uint32_t value)
@@ -46,6 +50,7 @@ void array::put64(std::uint64_t value)
 void array::length(std::uint32_t bytes)
 {
     ++count_;
+    last_nulls_ = 0;
     put32(bytes);
 }
 
@@ -87,8 +92,10 @@ void array::add(timestamp value)
 
 void array::add_null()
 {
-    nulls_ = true;
-    length(0xffffffffu);
+    const std::int32_t before = last_nulls_;
+    length(null_length);
+    ++nulls_;
+    last_nulls_ = before + 1;
 }
 
 void array::add_infinity(bool negative)
@@ -96,15 +103,25 @@ void array::add_infinity(bool negative)
     add(negative ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max());
 }
 
-pqxx::binarystring array::parameter()
+pqxx::binarystring array::first(std::int32_t count, std::size_t bytes, bool nulls)
 {
     char* out = bytes_.data();
     write32(out, 1);
-    write32(out + 4, nulls_ ? 1 : 0);
+    write32(out + 4, nulls ? 1 : 0);
     write32(out + 8, static_cast<std::uint32_t>(type_));
-    write32(out + 12, static_cast<std::uint32_t>(count_));
+    write32(out + 12, static_cast<std::uint32_t>(count));
     write32(out + 16, 1);
-    return pqxx::binarystring(bytes_.data(), bytes_.size());
+    return pqxx::binarystring(bytes_.data(), bytes);
+}
+
+pqxx::binarystring array::parameter()
+{
+    return first(count_, bytes_.size(), nulls_ > 0);
+}
+
+pqxx::binarystring array::column()
+{
+    return first(count_ - last_nulls_, bytes_.size() - null_bytes * static_cast<std::size_t>(last_nulls_), nulls_ > last_nulls_);
 }
 
 }

@@ -42,15 +42,20 @@ public:
 
     // The parameter, valid until the next change.
     pqxx::binarystring parameter();
+    // The same without the nulls at its end, for statements to which shorter arrays stand for nulls: PostgreSQL goes through every element, and most
+    // columns of a batch have nothing in them.
+    pqxx::binarystring column();
 
 private:
     void length(std::uint32_t bytes);
+    pqxx::binarystring first(std::int32_t count, std::size_t bytes, bool nulls);
     void put32(std::uint32_t value);
     void put64(std::uint64_t value);
 
     element type_;
     std::int32_t count_ = 0;
-    bool nulls_ = false;
+    std::int32_t nulls_ = 0;
+    std::int32_t last_nulls_ = 0;         // of them: those at the end
     std::string bytes_;
 };
 

@@ -18,13 +18,6 @@ auto with_lease(F f)
     }
 }
 
-// What no row of a batch has is sent as an empty array, which stands for nulls.
-pqxx::binarystring column(array& values, bool used)
-{
-    if (!used) values.clear();
-    return values.parameter();
-}
-
 }
 
 void submit_batch::clear()
@@ -195,9 +188,6 @@ void settle_batch::clear()
                      &outputs, &termination, &actor, &next, &next_ms, &clean, &watched, &failed_at, &category, &details, &kept, &next_wait_ms}) {
         a->clear();
     }
-    any_details = false;
-    any_next = false;
-    any_wait = false;
 }
 
 constexpr statement settle_statement{"settle", R"sql(
@@ -207,13 +197,12 @@ constexpr statement settle_statement{"settle", R"sql(
 
 std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& b)
 {
-    const bool details = b.any_details;
     const auto rows = s.exec(settle_statement, owner.value, as_age(priority_age), again, b.lo.parameter(), b.fence.parameter(), b.id.parameter(),
-                             b.extent.parameter(), b.status.parameter(), b.age_us.parameter(), column(b.exit_code, details), column(b.error_code, details),
-                             column(b.error_message, details), column(b.records_processed, details), column(b.records_failed, details),
-                             column(b.metrics, details), column(b.outputs, details), column(b.termination, details), column(b.actor, details),
-                             column(b.next, b.any_next), column(b.next_ms, b.any_next), b.clean.parameter(), b.watched.parameter(), b.failed_at.parameter(),
-                             b.category.parameter(), b.details.parameter(), b.kept.parameter(), column(b.next_wait_ms, b.any_wait));
+                             b.extent.parameter(), b.status.parameter(), b.age_us.parameter(), b.exit_code.column(), b.error_code.column(),
+                             b.error_message.column(), b.records_processed.column(), b.records_failed.column(),
+                             b.metrics.column(), b.outputs.column(), b.termination.column(), b.actor.column(),
+                             b.next.column(), b.next_ms.column(), b.clean.parameter(), b.watched.parameter(), b.failed_at.parameter(),
+                             b.category.parameter(), b.details.parameter(), b.kept.parameter(), b.next_wait_ms.column());
     std::vector<execution_id> lost;
     for (const auto& row : rows) lost.push_back(id_of(row[0]));
     return lost;

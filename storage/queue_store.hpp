@@ -112,13 +112,10 @@ struct settle_batch {
     array lo{e::uuid}, fence{e::int4};
     array id{e::uuid}, extent{e::int4}, status{e::int2}, age_us{e::int4}, exit_code{e::int4}, error_code{e::text}, error_message{e::text},
         records_processed{e::int8}, records_failed{e::int8}, metrics{e::json}, outputs{e::json}, termination{e::text}, actor{e::text};
-    array next{e::uuid}, next_ms{e::int4}, next_wait_ms{e::int8};
     array clean{e::uuid};
     array watched{e::int4};
-    array failed_at{e::int4}, category{e::int2}, details{e::text}, kept{e::int8};
-    bool any_details = false;            // any of exit_code .. actor is not null
-    bool any_next = false;
-    bool any_wait = false;               // any of next_wait_ms is not null
+    // Of what has failed, and of nothing else: its number, and what becomes of it.
+    array failed_at{e::int4}, category{e::int2}, details{e::text}, kept{e::int8}, next{e::uuid}, next_ms{e::int4}, next_wait_ms{e::int8};
 
     void clear();
 };

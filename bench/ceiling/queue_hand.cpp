@@ -169,8 +169,6 @@ void queue_hand::add_success()
 {
     ends_.status.add(static_cast<std::int16_t>(execution_status::completed));
     if (failing_.share > 0) add_result({}, {});
-    ends_.next.add_null();
-    ends_.next_ms.add_null();
 }
 
 void queue_hand::add_failure(const execution_id& next)
@@ -178,14 +176,12 @@ void queue_hand::add_failure(const execution_id& next)
     ++failed_;
     ends_.status.add(static_cast<std::int16_t>(execution_status::failed));
     add_result("HTTP_503", "The target answered 503 Service Unavailable.");
-    ends_.any_details = true;
     if (failing_.dead) {
         ends_.next.add_null();
         ends_.next_ms.add_null();
     } else {
         ends_.next.add(next);
         ends_.next_ms.add(std::uniform_int_distribution{shortest_delay_ms, longest_delay_ms}(random_));
-        ends_.any_next = true;
     }
     ends_.failed_at.add(ends_.id.size());
     ends_.category.add(static_cast<std::int16_t>(error_category::transient));

@@ -153,26 +153,12 @@ void settler::fill(const std::vector<finished*>& ends)
         columns_.outputs.add_text_or_null(o.outputs);
         columns_.termination.add_text_or_null(o.termination);
         columns_.actor.add_text_or_null(end->actor);
-        columns_.any_details = columns_.any_details || o.exit_code || o.records_processed || o.records_failed || !o.error_code.empty() ||
-                               !o.error_message.empty() || !o.metrics.empty() || !o.outputs.empty() || !o.termination.empty() || !end->actor.empty();
-        if (end->retry_in) {
-            columns_.next.add(block.id(ordinal++));
-            columns_.next_ms.add(static_cast<std::int32_t>(std::clamp<std::int64_t>(end->retry_in->count(), 0, 2'000'000'000)));
-            const auto& wait = end->job->definition.queue_timeout;
-            columns_.next_wait_ms.add(wait ? std::optional<std::int64_t>(wait->count()) : std::nullopt);
-            columns_.any_wait = columns_.any_wait || wait;
-            columns_.any_next = true;
-        } else {
-            columns_.next.add_null();
-            columns_.next_ms.add_null();
-            columns_.next_wait_ms.add_null();
-        }
         if (end->leaves_notes) columns_.clean.add(end->id);
-        fill_failure(*end, static_cast<std::int32_t>(columns_.id.size()));
+        fill_failure(*end, columns_.id.size(), end->retry_in ? std::optional(block.id(ordinal++)) : std::nullopt);
     }
 }
 
-void settler::fill_failure(const finished& end, std::int32_t number)
+void settler::fill_failure(const finished& end, std::int32_t number, const std::optional<execution_id>& next)
 {
     const auto& definition = end.job->definition;
     if (definition.breaker) columns_.watched.add(number);
@@ -182,6 +168,15 @@ void settler::fill_failure(const finished& end, std::int32_t number)
     columns_.details.add_text_or_null(end.details);
     const auto& dead = definition.dead_letter;
     columns_.kept.add(dead.enabled ? std::optional<std::int64_t>(dead.retention.value_or(options_.dead_letters_kept).count()) : std::nullopt);
+    columns_.next.add(next);
+    if (next) {
+        columns_.next_ms.add(static_cast<std::int32_t>(std::clamp<std::int64_t>(end.retry_in->count(), 0, 2'000'000'000)));
+        const auto& wait = definition.queue_timeout;
+        columns_.next_wait_ms.add(wait ? std::optional<std::int64_t>(wait->count()) : std::nullopt);
+    } else {
+        columns_.next_ms.add_null();
+        columns_.next_wait_ms.add_null();
+    }
 }
 
 void settler::account(const std::vector<finished*>& ends, const std::unordered_set<execution_id>& lost)

@@ -65,8 +65,8 @@ private:
     void commit_of(storage::session& s, instance_id owner, std::vector<finished*>& ends, bool again);
     bool try_commit(storage::session& s, instance_id owner, const std::vector<finished*>& ends, bool again);
     void fill(const std::vector<finished*>& ends);
-    // The columns of what failed, or is watched by a breaker; `number`: its place in the batch, from 1.
-    void fill_failure(const finished& end, std::int32_t number);
+    // The columns of what failed, or is watched by a breaker; `number`: its place in the batch, from 1; `next`: the next attempt, if there is one.
+    void fill_failure(const finished& end, std::int32_t number, const std::optional<execution_id>& next);
     // Which of these executions belong to somebody else by now.
     std::unordered_set<execution_id> lost_of(storage::session& s, instance_id owner, const std::vector<finished*>& ends,
                                              const std::vector<execution_id>& lost_extents, bool again);

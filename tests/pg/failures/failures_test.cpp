@@ -31,7 +31,7 @@ TEST_CASE("a failed attempt is an execution error, and a dead letter once the ru
     sent.extent(db.job("a"), 3).commit(db.service());
     const auto x = claim_one(db.service(), me);
     const auto next = first_of_new_block();
-    ends(x).fail(sent.id(0), next, 5s).recorded(error_category::transient, 1h).end(sent.id(1), execution_status::timeout).recorded(error_category::timeout, 1h)
+    ends(x).fail(sent.id(0), next, 5s, 1h).end(sent.id(1), execution_status::timeout).recorded(error_category::timeout, 1h)
         .end(sent.id(2)).commit(db.service(), me);
 
     CHECK(dead_letters(db) == sent.id(1).str());
@@ -175,7 +175,7 @@ TEST_CASE("the next attempt may wait as long again", "[pg][failures][expiry]")
     submission sent;
     sent.extent(job).wait(60s).commit(db.service());
     const auto next = first_of_new_block();
-    ends(claim_one(db.service(), me)).fail(sent.id(), next, 30s).recorded(error_category::transient, 1h, 60s).commit(db.service(), me);
+    ends(claim_one(db.service(), me)).fail(sent.id(), next, 30s, 1h, 60s).commit(db.service(), me);
     CHECK(db.value(fmt::format("select expires_at - eligible_at from extents where lo = '{}'", next.str())) == "00:01:00");
 }
 

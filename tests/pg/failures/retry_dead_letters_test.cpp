@@ -24,7 +24,6 @@ std::vector<execution_id> dead_letters(queue_database& db, const queue_job& job,
     sent.extent(job, n).commit(db.service());
     ends failed(claim_one(db.service(), owner));
     auto& c = failed.columns();
-    c.any_details = true;
     for (const auto& id : sent.ids()) {
         failed.end(id, execution_status::failed);
         c.error_code.add(code);

@@ -87,6 +87,15 @@ storage::submit_reply submission::commit(storage::session& s, instance_id owner,
     return storage::submit(s, owner, slots, priority_age, key_ttl, columns_);
 }
 
+namespace {
+
+std::optional<std::int64_t> count_of(std::optional<std::chrono::milliseconds> span)
+{
+    return span ? std::optional<std::int64_t>(span->count()) : std::nullopt;
+}
+
+}
+
 ends& ends::from(const execution_id& lo, fence f)
 {
     columns_.lo.add(lo);
@@ -107,17 +116,17 @@ void ends::add(const execution_id& id, execution_status status)
 ends& ends::end(const execution_id& id, execution_status status)
 {
     add(id, status);
-    columns_.next.add_null();
-    columns_.next_ms.add_null();
     return *this;
 }
 
-ends& ends::fail(const execution_id& id, const execution_id& next, std::chrono::milliseconds delay)
+ends& ends::fail(const execution_id& id, const execution_id& next, std::chrono::milliseconds delay, std::optional<std::chrono::milliseconds> kept,
+                 std::optional<std::chrono::milliseconds> next_wait)
 {
     add(id, execution_status::failed);
+    add_failure(error_category::transient, kept);
     columns_.next.add(next);
     columns_.next_ms.add(static_cast<std::int32_t>(delay.count()));
-    columns_.any_next = true;
+    columns_.next_wait_ms.add(count_of(next_wait));
     return *this;
 }
 
@@ -139,18 +148,21 @@ ends& ends::watched()
     return *this;
 }
 
-ends& ends::recorded(error_category category, std::optional<std::chrono::milliseconds> kept, std::optional<std::chrono::milliseconds> next_wait)
+ends& ends::recorded(error_category category, std::optional<std::chrono::milliseconds> kept)
 {
-    const auto count = [](const auto& span) { return span ? std::optional<std::int64_t>(span->count()) : std::nullopt; };
-    columns_.failed_at.add(static_cast<std::int32_t>(columns_.id.size()));
+    add_failure(category, kept);
+    columns_.next.add_null();
+    columns_.next_ms.add_null();
+    columns_.next_wait_ms.add_null();
+    return *this;
+}
+
+void ends::add_failure(error_category category, std::optional<std::chrono::milliseconds> kept)
+{
+    columns_.failed_at.add(columns_.id.size());
     columns_.category.add(static_cast<std::int16_t>(category));
     columns_.details.add_null();
-    columns_.kept.add(count(kept));
-    if (!next_wait) return *this;
-    while (columns_.next_wait_ms.size() + 1 < columns_.id.size()) columns_.next_wait_ms.add_null();
-    columns_.next_wait_ms.add(count(next_wait));
-    columns_.any_wait = true;
-    return *this;
+    columns_.kept.add(count_of(kept));
 }
 
 std::vector<execution_id> ends::commit(storage::session& s, instance_id owner, bool again)

@@ -60,15 +60,16 @@ public:
     // The extent that the ends which follow lie in.
     ends& from(const execution_id& lo, fence f);
     ends& end(const execution_id& id, execution_status status = execution_status::completed);
-    // It failed, and is tried again after the delay.
-    ends& fail(const execution_id& id, const execution_id& next, std::chrono::milliseconds delay = {});
+    // It failed, and is tried again after the delay. Its dead letter, if it is not, is kept so long (nullopt: it gets none).
+    ends& fail(const execution_id& id, const execution_id& next, std::chrono::milliseconds delay = {}, std::optional<std::chrono::milliseconds> kept = {},
+               std::optional<std::chrono::milliseconds> next_wait = {});
     ends& all(const std::vector<execution_id>& ids);
     // The last one has left notes or requests behind.
     ends& clean();
     // The last one's job has a breaker.
     ends& watched();
-    // The last one failed: its dead letter, if this ends the run, is kept so long (nullopt: it gets none).
-    ends& recorded(error_category category, std::optional<std::chrono::milliseconds> kept, std::optional<std::chrono::milliseconds> next_wait = {});
+    // The last one failed, and so did its run: its dead letter is kept so long (nullopt: it gets none).
+    ends& recorded(error_category category, std::optional<std::chrono::milliseconds> kept);
 
     storage::settle_batch& columns() { return columns_; }
     // Returns the extents that were lost.
@@ -76,6 +77,7 @@ public:
 
 private:
     void add(const execution_id& id, execution_status status);
+    void add_failure(error_category category, std::optional<std::chrono::milliseconds> kept);
 
     int extents_ = 0;
     execution_id last_{};

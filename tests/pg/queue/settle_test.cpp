@@ -248,7 +248,6 @@ TEST_CASE("a result keeps what the work came back with", "[pg][queue]")
     ends done(mine);
     done.end(sent.id(0), execution_status::failed).end(sent.id(1));
     auto& c = done.columns();
-    c.any_details = true;
     c.exit_code.add(static_cast<std::int32_t>(3));
     c.error_code.add(std::string_view("EXIT_3"));
     c.error_message.add(std::string_view("it broke"));

@@ -84,7 +84,6 @@ TEST_CASE("the transitions of an execution are complete and in order", "[pg][que
         ends failed(x);
         failed.fail(sent.id(), next, 30s);
         auto& c = failed.columns();
-        c.any_details = true;
         c.error_code.add(std::string_view("EXIT_1"));
         REQUIRE(failed.commit(db.service(), me).empty());
         CHECK(transitions(db, sent.id()) == lines{">QUEUED local submitted", "QUEUED>RUNNING " + by_me + " claimed", "RUNNING>FAILED " + by_me + " EXIT_1"});

@@ -7,10 +7,14 @@ using storage::array;
 
 namespace {
 
+std::string bytes_of(const pqxx::binarystring& p)
+{
+    return std::string(reinterpret_cast<const char*>(p.data()), p.size());
+}
+
 std::string bytes_of(array& a)
 {
-    const auto p = a.parameter();
-    return std::string(reinterpret_cast<const char*>(p.data()), p.size());
+    return bytes_of(a.parameter());
 }
 
 using namespace std::string_literals;
@@ -31,6 +35,28 @@ TEST_CASE("an array is PostgreSQL's binary format: header, then each element wit
                          "\0\0\0\4\0\0\0\1"
                          "\xff\xff\xff\xff"
                          "\0\0\0\4\xff\xff\xff\xff"s);
+}
+
+TEST_CASE("a column is an array without the nulls at its end", "[unit][array]")
+{
+    array a(array::element::int4);
+    array expected(array::element::int4);
+    for (int i = 0; i < 3; ++i) a.add_null();
+    CHECK(bytes_of(a.column()) == bytes_of(expected));
+
+    a.add(std::int32_t{7});
+    for (int i = 0; i < 3; ++i) expected.add_null();
+    expected.add(std::int32_t{7});
+    a.add_null();
+    CHECK(bytes_of(a.column()) == bytes_of(expected));
+    CHECK(a.size() == 5);
+
+    a.clear();
+    expected.clear();
+    a.add(std::int32_t{7});
+    expected.add(std::int32_t{7});
+    a.add_null();
+    CHECK(bytes_of(a.column()) == bytes_of(expected));   // says that it has no nulls
 }
 
 TEST_CASE("times count microseconds from the year 2000", "[unit][array]")
