@@ -45,13 +45,14 @@ begin
     from (select u.extent, count(*)::int as n from unnest(p_extent) u (extent) where u.extent > 0 group by u.extent) g;
     if d_extent is null then return; end if;
     if cardinality(p_failed_at) > 0 then
+        select array_agg(f.id), array_agg(case when f.id is not null then f.next end) into failed_ids, p_next
+        from (select case when p_extent[u.at] > 0 and p_status[u.at] in (6, 7) then p_id[u.at] end as id, u.next
+              from unnest(p_failed_at, p_next) with ordinality u (at, next, k) order by u.k) f;
         -- An accepted cancel ends the run, not the attempt.
-        select array_agg(f.id order by f.k),
-               array_agg(case when f.next is not null and f.id is not null
-                              and not exists (select 1 from cancel_requests c where c.execution_id = f.id) then f.next end order by f.k)
-        into failed_ids, p_next
-        from (select case when p_extent[u.at] > 0 and p_status[u.at] in (6, 7) then p_id[u.at] end as id, u.next, u.k
-              from unnest(p_failed_at, p_next) with ordinality u (at, next, k)) f;
+        if exists (select 1 from cancel_requests c where c.owner = p_instance) then
+            p_next := array(select case when not exists (select 1 from cancel_requests c where c.execution_id = u.id) then u.next end
+                            from unnest(failed_ids, p_next) with ordinality u (id, next, k) order by u.k);
+        end if;
         nexts := array_fill(null::uuid, array[cardinality(p_id)]);
         for i in 1 .. cardinality(p_failed_at) loop
             nexts[p_failed_at[i]] := p_next[i];
