@@ -65,7 +65,8 @@ TEST_CASE("a sleeping job stops at once, also where the request came first", "[u
     attempt a({.job = job}, no_deadline, {});
     if (before) a.request_stop(stop_reason::cancelled);
     else boost::asio::post(core.executor(), [&a] { a.request_stop(stop_reason::cancelled); });
-    handlers with(core.executor(), {}, {});
+    sql_pool databases{{}};
+    handlers with(core.executor(), {}, {}, databases);
     const auto o = run_on_core(core, with.perform(a));
     CHECK(o.status == execution_status::cancelled);
     CHECK(o.termination == "GRACEFUL");
