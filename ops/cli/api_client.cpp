@@ -49,13 +49,34 @@ outcome_of<http_client*> api_client::connection()
     return http_.get();
 }
 
-outcome_of<api_reply> api_client::call(http_request request)
+outcome_of<http_reply> api_client::exchange(const http_request& request)
 {
     const auto http = connection();
     if (!http) return http.error();
     auto reply = (*http)->send(request);
     if (!reply) return unreachable(reply.error());
     if (reply->status < 200 || reply->status > 299) return refusal_of_reply(reply->status, reply->content_type, reply->body, reply->retry_after);
+    return std::move(*reply);
+}
+
+outcome_of<std::string> api_client::get_text(const target& at)
+{
+    auto reply = exchange({.method = "GET", .target = at.text(), .repeatable = true});
+    if (!reply) return reply.error();
+    return std::move(reply->body);
+}
+
+outcome_of<std::string> api_client::post_text(const target& at, const json::value& body)
+{
+    auto reply = exchange({.method = "POST", .target = at.text(), .body = to_text(body)});
+    if (!reply) return reply.error();
+    return std::move(reply->body);
+}
+
+outcome_of<api_reply> api_client::call(http_request request)
+{
+    auto reply = exchange(request);
+    if (!reply) return reply.error();
     if (reply->status == 204 || reply->body.empty()) return api_reply{reply->status, nullptr};
     auto body = parse_json(reply->body, {.max_depth = deepest_reply});
     if (!body) return odd_reply(fmt::format("{} {} was answered with something other than JSON: {}", request.method, request.target, body.error().detail));

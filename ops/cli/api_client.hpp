@@ -35,6 +35,10 @@ public:
     outcome_of<api_reply> post(const target& at, const boost::json::value& body, const std::string& idempotency_key = {});
     outcome_of<api_reply> remove(const target& at);
 
+    // Replies that are no JSON, as they are.
+    outcome_of<std::string> get_text(const target& at);
+    outcome_of<std::string> post_text(const target& at, const boost::json::value& body);
+
     // The text of a reply, in pieces as they come.
     std::optional<refusal> stream(const target& at, const http_client::piece_sink& sink);
 
@@ -46,6 +50,7 @@ public:
 
 private:
     outcome_of<http_client*> connection();
+    outcome_of<http_reply> exchange(const http_request& request);
     outcome_of<api_reply> call(http_request request);
 
     server_access access_;

@@ -24,6 +24,7 @@ void add_verbs(CLI::App& app, context& c, const server_verbs& server)
     add_run(app, c);
     add_execution(app, c);
     add_job(app, c);
+    add_plan(app, c);
     add_dlq(app, c);
     add_errors(app, c);
     add_breaker(app, c);

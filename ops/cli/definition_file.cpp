@@ -23,22 +23,29 @@ std::string position(const std::string& file, int line)
     return fmt::format("{}:{}", file, line);
 }
 
-// Two files that define one job would overwrite each other in an order that nobody chose.
-void find_twins(definition_set& set)
+// Two files that define one job, or plan, would overwrite each other in an order that nobody chose.
+template <class Document>
+void find_twins(const std::vector<Document>& all, std::string Document::*id, std::string_view name, std::vector<std::string>& complaints)
 {
-    std::map<std::string, const definition*> first;
-    for (const definition& d : set.definitions) {
-        const auto [found, is_first] = first.emplace(d.job_id, &d);
+    std::map<std::string, const Document*> first;
+    for (const Document& one : all) {
+        if ((one.*id).empty()) continue;
+        const auto [found, is_first] = first.emplace(one.*id, &one);
         if (is_first) continue;
-        const definition& other = *found->second;
-        set.complaints.push_back(fmt::format("{}: job_id: is defined at {} already (\"{}\")", position(d.file, d.document.line_of("job_id")),
-                                             position(other.file, other.document.line_of("job_id")), d.job_id));
+        const Document& other = *found->second;
+        complaints.push_back(fmt::format("{}: {}: is defined at {} already (\"{}\")", position(one.file, one.document.line_of(name)), name,
+                                         position(other.file, other.document.line_of(name)), one.*id));
     }
 }
 
 }
 
 std::string definition::complaint(const field_error& field) const
+{
+    return fmt::format("{}: {}", position(file, document.line_of(field.field)), field_line(field));
+}
+
+std::string plan_in_file::complaint(const field_error& field) const
 {
     return fmt::format("{}: {}", position(file, document.line_of(field.field)), field_line(field));
 }
@@ -68,6 +75,28 @@ void read_file(const std::string& file, std::vector<file_document>& documents, d
     }
     if (parsed->empty()) set.complaints.push_back(fmt::format("{}: there is no definition in it", position(shown, 1)));
     for (yaml_document& one : *parsed) documents.push_back({shown, std::move(one)});
+}
+
+bool is_plan(const yaml_document& document)
+{
+    const json::object* members = document.value.if_object();
+    return members && members->contains("nodes");
+}
+
+void take_plan(file_document&& from, wanted_documents wanted, definition_set& set)
+{
+    plan_in_file one{from.file, text_at(from.document.value, "plan_id"), {}, std::move(from.document)};
+    if (wanted == wanted_documents::jobs) {
+        set.complaints.push_back(fmt::format("{}: is a plan, as it has nodes; `rowlock plan apply` stores it", position(one.file, one.document.line_of("nodes"))));
+        return;
+    }
+    one.body = std::move(one.document.value.get_object());
+    const json::value* id = one.body.if_contains("plan_id");
+    if (id && !is_slug(one.plan_id)) {
+        set.complaints.push_back(one.complaint({"plan_id", to_text(*id), "must be letters a-z, digits, '.', '_', '-', 1 to 128 of them, begun by a letter or digit"}));
+    } else {
+        set.plans.push_back(std::move(one));
+    }
 }
 
 void take_definition(file_document&& from, definition_set& set)
@@ -103,7 +132,7 @@ void take_runner(const file_document& from, const std::vector<file_document>& co
 
 }
 
-definition_set load_definitions(const std::vector<std::string>& files, const runner_options& runners)
+definition_set load_definitions(const std::vector<std::string>& files, const runner_options& runners, wanted_documents wanted)
 {
     definition_set set;
     std::vector<file_document> documents;
@@ -121,7 +150,9 @@ definition_set load_definitions(const std::vector<std::string>& files, const run
     documents.erase(others, documents.end());
     std::vector<bool> used(configurations.size());
     for (file_document& one : documents) {
-        if (is_runner(one.document)) take_runner(one, configurations, runners, used, set);
+        if (is_plan(one.document)) take_plan(std::move(one), wanted, set);
+        else if (wanted == wanted_documents::plans) set.complaints.push_back(fmt::format("{}: is no plan, as it has no nodes", position(one.file, one.document.line)));
+        else if (is_runner(one.document)) take_runner(one, configurations, runners, used, set);
         else take_definition(std::move(one), set);
     }
     for (std::size_t i = 0; i < configurations.size(); ++i) {
@@ -129,7 +160,8 @@ definition_set load_definitions(const std::vector<std::string>& files, const run
         set.complaints.push_back(fmt::format("{}: neither a definition, as it has no job_id, nor a configuration that a schedule of a given runner file names",
                                              position(configurations[i].file, configurations[i].document.line)));
     }
-    find_twins(set);
+    find_twins(set.definitions, &definition::job_id, "job_id", set.complaints);
+    find_twins(set.plans, &plan_in_file::plan_id, "plan_id", set.complaints);
     return set;
 }
 

@@ -38,6 +38,12 @@ progress_bar::~progress_bar()
     if (drawn_) err_ << "\r\x1b[K" << std::flush;
 }
 
+void progress_bar::restate(std::string label, std::size_t total)
+{
+    label_ = std::move(label);
+    total_ = total;
+}
+
 void progress_bar::advance_to(std::size_t done)
 {
     if (!shown_) return;

@@ -21,6 +21,8 @@ public:
     progress_bar& operator=(const progress_bar&) = delete;
 
     void advance_to(std::size_t done);
+    // Goes on as another bar, in the same line.
+    void restate(std::string label, std::size_t total);
 
 private:
     std::ostream& err_;

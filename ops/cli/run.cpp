@@ -2,6 +2,8 @@
 #include "ops/cli/job_apply.hpp"
 #include "ops/cli/json_read.hpp"
 #include "ops/cli/parameters.hpp"
+#include "ops/cli/plan_follower.hpp"
+#include "ops/cli/plan_request.hpp"
 #include "ops/cli/run_follower.hpp"
 #include "ops/cli/verbs.hpp"
 #include "storage/model/ids.hpp"
@@ -23,21 +25,34 @@ struct run_options {
     std::string reason;
 };
 
-exit_code run(context& c, const run_options& options)
+// A plan with an id is stored, as a job is; one without runs as it is.
+exit_code run_plan(context& c, plan_in_file plan, json::object parameters, const std::string& reason)
 {
-    auto parameters = read_parameters(options.parameters, options.pairs);
-    if (!parameters) return c.fail(parameters.error());
-    const definition_set set = load_definitions({options.file});
-    for (const std::string& complaint : set.complaints) c.screen.complaint(complaint);
-    if (!set.complaints.empty()) return exit_code::configuration;
-    if (set.definitions.size() != 1) return c.fail(bad_input(fmt::format("{}: has {} definitions; run takes one", options.file, set.definitions.size())));
-    const definition& job = set.definitions.front();
+    plan_source source{{}, std::move(plan)};
+    json::object request;
+    if (source.file->plan_id.empty()) {
+        request = source.request(std::move(parameters));
+    } else {
+        const auto version = store_plan(c, *source.file, reason);
+        if (!version) return fail_at(c, source, version.error());
+        c.screen.notice(fmt::format("{}, version {}", source.file->plan_id, *version));
+        request = json::object{{"plan_id", source.file->plan_id}, {"parameters", std::move(parameters)}};
+        if (*version > 0) request["plan_version"] = *version;
+    }
+    const auto accepted = start_plan(c, request, {});
+    if (!accepted) return fail_at(c, source, accepted.error());
+    const std::string id = text_at(*accepted, "plan_run_id");
+    c.screen.notice(fmt::format("plan run {}", id));
+    return follow_and_show(c, id);
+}
 
+exit_code run_job(context& c, const definition& job, json::object parameters, const run_options& options)
+{
     const auto applied = apply_definition(c, job, options.reason);
     if (!applied) return fail_at(c, job, applied.error());
     c.screen.notice(fmt::format("{} {}, version {}", job.job_id, to_string(applied->outcome), applied->version));
 
-    json::object request{{"job_id", job.job_id}, {"parameters", std::move(*parameters)}};
+    json::object request{{"job_id", job.job_id}, {"parameters", std::move(parameters)}};
     if (applied->version > 0) request["job_version"] = applied->version;
     const auto accepted = c.api().post(target("/v1/executions"), request, random_uuid().str());
     if (!accepted) return c.fail(accepted.error());
@@ -55,21 +70,35 @@ exit_code run(context& c, const run_options& options)
     return exit_code_of_execution(*last);
 }
 
+exit_code run(context& c, const run_options& options)
+{
+    auto parameters = read_parameters(options.parameters, options.pairs);
+    if (!parameters) return c.fail(parameters.error());
+    definition_set set = load_definitions({options.file}, default_runner_options(), wanted_documents::both);
+    for (const std::string& complaint : set.complaints) c.screen.complaint(complaint);
+    if (!set.complaints.empty()) return exit_code::configuration;
+    const std::size_t documents = set.definitions.size() + set.plans.size();
+    if (documents != 1) return c.fail(bad_input(fmt::format("{}: has {} definitions; run takes one", options.file, documents)));
+    if (!set.plans.empty()) return run_plan(c, std::move(set.plans.front()), std::move(*parameters), options.reason);
+    return run_job(c, set.definitions.front(), std::move(*parameters), options);
+}
+
 }
 
 void add_run(CLI::App& app, context& c)
 {
-    CLI::App* verb = app.add_subcommand("run", "Apply the job in a file, run it, follow its log; exit code 1 unless COMPLETED");
+    CLI::App* verb = app.add_subcommand("run", "Apply the job or plan in a file, run it, follow it; exit code 1 unless COMPLETED");
     verb->group("Work");
     const auto options = std::make_shared<run_options>();
-    verb->add_option("FILE", options->file, "YAML file with one job definition, or - for stdin")->required();
+    verb->add_option("FILE", options->file, "YAML file with one job definition or one plan, or - for stdin")->required();
     verb->add_option("-p,--parameter", options->pairs, "A parameter, NAME=VALUE; VALUE is JSON where it parses as JSON, else text")->allow_extra_args(false);
     verb->add_option("--parameters", options->parameters, "All parameters: a JSON object, @FILE, or @- for stdin");
     verb->add_option("--reason", options->reason, "Why the definition changes; kept with its version");
     verb->footer("Examples:\n"
                  "  rowlock run ingest.yaml -p table=packages\n"
                  "  rowlock run ingest.yaml --format json > result.json\n"
-                 "The job's log and the news go to stderr, the execution as it ended to stdout.");
+                 "  rowlock run nightly.yaml -p day=2026-01-31\n"
+                 "A document with nodes is a plan. The job's log and the news go to stderr, the execution or the plan run as it ended to stdout.");
     verb->callback([&c, options] { c.chosen = [&c, options] { return run(c, *options); }; });
 }
 

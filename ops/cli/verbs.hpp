@@ -11,6 +11,7 @@ namespace rowlock::ops {
 // Each adds one verb with its options, help and examples to `app`; what it does is left in `c.chosen` when it stands on the command line.
 // `c` outlives the application.
 void add_job(CLI::App& app, context& c);
+void add_plan(CLI::App& app, context& c);
 void add_submit(CLI::App& app, context& c);
 void add_run(CLI::App& app, context& c);
 void add_execution(CLI::App& app, context& c);
@@ -26,6 +27,9 @@ void add_version(CLI::App& app, context& c);
 // Verbs that are added to one of these: `job apply` and `job diff` to `job`.
 void add_job_apply(CLI::App& job, context& c);
 void add_job_diff(CLI::App& job, context& c);
+// `plan apply`, and `plan run`, `rerun` and `cancel`, added to `plan`.
+void add_plan_apply(CLI::App& plan, context& c);
+void add_plan_run(CLI::App& plan, context& c);
 // `execution watch`, added to `execution`.
 void add_execution_watch(CLI::App& execution, context& c);
 // `execution retry`, `replay` and `explain`.
