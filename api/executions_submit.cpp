@@ -3,8 +3,6 @@
 #include "api/submissions.hpp"
 #include "storage/execution_store.hpp"
 
-#include <fmt/format.h>
-
 namespace rowlock::api {
 
 namespace {
@@ -18,18 +16,6 @@ void append_location(response& answer, execution_id id)
     char text[36];
     id.value.write(text);
     answer.headers.append("Location: /v1/executions/").append(text, sizeof text).append("\r\n");
-}
-
-// The key of one submission: from the header, the body, or both if they agree.
-std::string_view key_of(const request& rq, const submission_body& given, field_errors& errors)
-{
-    const auto key = header_key(rq, errors);
-    if (key.empty() || given.idempotency_key.empty()) return key.empty() ? given.idempotency_key : key;
-    if (key != given.idempotency_key) {
-        const boost::json::value shown(boost::json::string_view(given.idempotency_key.data(), given.idempotency_key.size()));
-        errors.add("idempotency_key", &shown, fmt::format("differs from the header Idempotency-Key, which is {}", key));
-    }
-    return key;
 }
 
 // ?wait_seconds=: the answer is the whole execution. What was committed stays committed: where it cannot be read now, the ordinary answer
@@ -95,7 +81,7 @@ runtime::awaitable<response> submit_execution(request_context& rq)
     submission_body given;
     read_submission(**body, "", errors, given);
     refuse_nul(**body, rq.rq.body(), errors);
-    const auto key = key_of(rq.rq, given, errors);
+    const auto key = agreed_key(rq.rq, given.idempotency_key, errors);
 
     // The hot way asks nobody: the definition is in memory.
     bool is_disabled = false;

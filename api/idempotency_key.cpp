@@ -3,6 +3,8 @@
 #include "api/query.hpp"
 #include "api/submission_body.hpp"
 
+#include <fmt/format.h>
+
 namespace rowlock::api {
 
 namespace {
@@ -35,6 +37,17 @@ std::string_view header_key(const request& rq, field_errors& errors)
     if (const auto why = refusal_of_key(*key); !why.empty()) errors.add("Idempotency-Key", &shown, std::string(why));
     if (rq.header_count("Idempotency-Key") > 1) errors.add("Idempotency-Key", &shown, "may be given only once");
     return *key;
+}
+
+std::string_view agreed_key(const request& rq, std::string_view in_body, field_errors& errors)
+{
+    const auto key = header_key(rq, errors);
+    if (key.empty() || in_body.empty()) return key.empty() ? in_body : key;
+    if (key != in_body) {
+        const boost::json::value shown(boost::json::string_view(in_body.data(), in_body.size()));
+        errors.add("idempotency_key", &shown, fmt::format("differs from the header Idempotency-Key, which is {}", key));
+    }
+    return key;
 }
 
 }
