@@ -22,7 +22,8 @@ create table executions (
     submitter           text,
     trace_parent        text,
     plan_run_id         uuid,
-    node_id             text,
+    node_no             int,                            -- its node in the plan run
+    item_no             int,                            -- the item of a node that maps over a list; else null
     ordering_key        text,
     contract_ref        text,
     approval_ref        text) partition by range (execution_id);
@@ -30,6 +31,7 @@ create table executions (
 create index executions_by_job on executions (job_key, execution_id);
 -- These cost nothing where they are not used.
 create index executions_by_correlation on executions (correlation_id, execution_id) where correlation_id is not null;
+create index executions_by_plan on executions (plan_run_id, node_no) where plan_run_id is not null;
 create index executions_by_tags on executions using gin (tags jsonb_path_ops) where tags is not null;
 -- Made last: in an empty partition an id costs the same by any index that has it, and of equals the planner takes the newest. Plans outlive emptiness.
 alter table executions add primary key (execution_id);
@@ -39,7 +41,7 @@ create function next_attempt(p_was executions, p_next uuid, p_lost smallint, p_a
     select p_next, p_was.run_id, p_was.run_id, p_was.replay_of, p_was.lane_id, p_was.tenant_key, p_was.job_key, p_was.job_version,
            (p_was.attempt_number + 1)::smallint, p_was.lost_count + p_lost, p_was.priority, 5::smallint, clock(), case when p_at > clock() then p_at end,
            p_was.trigger_id, p_was.parameters, p_was.correlation_id, p_was.tags, p_was.submitter, p_was.trace_parent,
-           p_was.plan_run_id, p_was.node_id, p_was.ordering_key, p_was.contract_ref, p_was.approval_ref $$;
+           p_was.plan_run_id, p_was.node_no, p_was.item_no, p_was.ordering_key, p_was.contract_ref, p_was.approval_ref $$;
 
 -- Status codes: 5 COMPLETED, 6 FAILED, 7 TIMEOUT, 8 CANCELLED, 9 SKIPPED. The primary key is the backstop of "each ends exactly once".
 create table results (

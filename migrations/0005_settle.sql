@@ -3,8 +3,10 @@
 -- A group commit of ends. p_extent[i] is the number (from 1) of the extent (p_lo, p_fence) of execution i. Any part of an extent, in any
 -- order. p_age_us: how long ago the work returned. p_failed_at: the numbers (from 1) of those that failed; for each of them p_category, p_details, p_kept,
 -- p_next, p_next_ms and p_next_wait_ms as record_failures_1 takes them: nothing else has a next attempt. p_clean: executions that left live notes
--- or cancel requests behind. p_watched: the numbers of those whose job has a circuit breaker. Shorter arrays stand for nulls.
--- Returns the extents that were lost: their executions belong to somebody else now, and nothing was changed for them.
+-- or cancel requests behind. p_watched: the numbers of those whose job has a circuit breaker. p_planned: of those that are nodes of plans. Shorter
+-- arrays stand for nulls.
+-- Returns the extents that were lost: their executions belong to somebody else now, and nothing was changed for them; and a null where something is
+-- left to do for plans (plan_step_1).
 -- p_again: this settle may have been committed before (the connection broke at the commit): what has a result is passed
 -- over. Without it a second result is a primary key error, which aborts the batch.
 -- Extents are looked up one by one, by their key, and never joined. To the planner the queue is a small table, whose index it may as well read whole; but
@@ -14,7 +16,7 @@ create function settle_1(
     p_id uuid[], p_extent int[], p_status smallint[], p_age_us int[], p_exit int[], p_error text[], p_message text[],
     p_processed bigint[], p_failed bigint[], p_metrics json[], p_outputs json[], p_termination text[], p_actor text[],
     p_next uuid[], p_next_ms int[], p_clean uuid[], p_watched int[],
-    p_failed_at int[], p_category smallint[], p_details text[], p_kept bigint[], p_next_wait_ms bigint[])
+    p_failed_at int[], p_category smallint[], p_details text[], p_kept bigint[], p_next_wait_ms bigint[], p_planned int[])
 returns setof uuid language plpgsql set enable_seqscan = off as $$
 declare
     x record; n_extents int := cardinality(p_lo);
@@ -75,6 +77,10 @@ begin
     if cardinality(p_failed_at) > 0 then
         perform record_failures_1(failed_ids, p_category, p_details, p_kept, p_next, p_next_ms, p_next_wait_ms, p_age);
     end if;
+    if cardinality(p_planned) > 0 then
+        perform plans_advance_1(array(select p_id[u.at] from unnest(p_planned) u (at) where p_extent[u.at] > 0), 0::smallint);
+        if exists (select from plan_work) then return next null; end if;
+    end if;
     if cardinality(p_watched) > 0 then
         perform tell_breakers_1(f.los, f.failures)
         from (select array_agg(p_lo[p_extent[u.at]] order by u.k) as los, array_agg(p_status[u.at] <> 5 order by u.k) as failures
@@ -109,7 +115,7 @@ end $$;
 -- to be cancelled is ended here, since from now on nobody would obey the request. Returns how many were handed back.
 create function hand_back_1(p_instance int, p_lo uuid[], p_fence int[], p_reason text) returns int language plpgsql as $$
 declare
-    x record; gone uuid[]; cancelled uuid[]; ids int[] := '{}'; ns int[] := '{}'; total int := 0;
+    x record; gone uuid[]; cancelled uuid[]; ended uuid[] := '{}'; ids int[] := '{}'; ns int[] := '{}'; total int := 0;
 begin
     for x in
         select s.* from unnest(p_lo, p_fence) u (lo, fence) join extents s on s.lo = u.lo
@@ -132,8 +138,10 @@ begin
         delete from cancel_requests c where c.execution_id between x.lo and x.hi;
         ids := ids || x.limit_ids;
         ns := ns || array_fill(x.remaining, array[cardinality(coalesce(x.limit_ids, '{}'))]);
+        ended := ended || cancelled;
         total := total + x.remaining - cardinality(cancelled);
     end loop;
+    if cardinality(ended) > 0 then perform plans_advance_1(ended, 0::smallint); end if;
     perform give_back(ids, ns);
     return total;
 end $$;
@@ -173,8 +181,9 @@ begin
 end $$;
 
 -- Queued or pending: ended as CANCELLED. Running: asked for, and the owner obeys. Each gives a row: with status 8, or null =
--- requested (again and again is harmless). What has ended, or is another tenant's, gives none.
-create function cancel_1(p_tenant int, p_id uuid[], p_actor text, p_reason text)
+-- requested (again and again is harmless). What has ended, or is another tenant's, gives none. p_cascade: of nodes of plans, also cancels 1 what
+-- needs them, 2 all that is below them.
+create function cancel_1(p_tenant int, p_id uuid[], p_actor text, p_reason text, p_cascade smallint default 0)
 returns table (execution_id uuid, status smallint, owner int) language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -196,6 +205,7 @@ begin
     insert into extra_transitions (execution_id, at, from_status, to_status, actor, reason)
     select a.execution_id, greatest(u.claimed_at, clock()), 3, 3, p_actor, 'cancel requested' || coalesce(': ' || nullif(p_reason, ''), '')
     from asked a join unnest(owned, claims) u (execution_id, claimed_at) using (execution_id);
+    perform plans_advance_1(case when p_cascade > 0 then cut_ || owned else cut_ end, p_cascade);
     return query select u.id, 8::smallint, null::int from unnest(cut_) u (id)
         union all select u.id, null, u.owner from unnest(owned, owners) u (id, owner);
 end $$;

@@ -79,6 +79,7 @@ begin
         from (select array_agg(u.id) as ids, array_agg(u.kept) as kept, array_agg(r.next_execution_id) as nexts
               from unnest(all_id, kept) u (id, kept)
               cross join lateral (select r.next_execution_id from results r where r.execution_id = u.id and r.status = 6) r) f where f.ids is not null;
+        perform plans_advance_1(all_id, 0::smallint);
         delete from live_notes where execution_id = any (all_id);
         delete from cancel_requests where execution_id = any (all_id);
         perform give_back(keys, ns);
@@ -111,6 +112,7 @@ begin
     if cardinality(all_id) = 0 then return; end if;
     kept := dead_letters_kept(all_id, p_kept);
     perform record_failures_1(all_id, array_fill(3::smallint, array[cardinality(all_id)]), null, kept, null);
+    perform plans_advance_1(all_id, 0::smallint);
     return query select e.run_id from unnest(all_id) u (id) cross join lateral (select e.run_id from executions e where e.execution_id = u.id) e;
 end $$;
 
@@ -122,8 +124,9 @@ end $$;
 --   changes        grows whenever a definition changes
 --   cancels        requests to cancel what this instance runs
 --   dead           instances declared dead (now or before) whose work is still to be taken over
+--   plans          is something left to do for a plan?
 create function tick_1(p_instance int, p_may_declare boolean, p_look boolean, out now timestamptz, out next_eligible timestamptz, out queued boolean, out expired boolean,
-                       out changes bigint, out cancels int, out dead int)
+                       out changes bigint, out cancels int, out dead int, out plans boolean)
 language plpgsql as $$
 begin
     perform promote_1(1000);
@@ -137,6 +140,7 @@ begin
         perform declare_dead_1(p_instance, false);
     end if;
     dead := (select count(*) from instances i where i.state = 'DEAD');
+    plans := exists (select from plan_work);
 end $$;
 
 -- Drops what nobody needs any more: expired keys, requests to cancel what has ended, instances that went long ago. Bounded; returns
@@ -153,6 +157,10 @@ begin
     delete from idempotency_keys k using (
         select tenant_key, key from idempotency_keys where expires_at <= clock() and (key not like ' %' or run_is_over(execution_id))
         order by expires_at limit p_rows for update skip locked) old
+    where k.tenant_key = old.tenant_key and k.key = old.key;
+    get diagnostics n = row_count; total := total + n;
+    delete from plan_run_keys k using (
+        select tenant_key, key from plan_run_keys where expires_at <= clock() order by expires_at limit p_rows for update skip locked) old
     where k.tenant_key = old.tenant_key and k.key = old.key;
     get diagnostics n = row_count; total := total + n;
     delete from cancel_requests c using (

@@ -5,7 +5,7 @@ create function error_category_name(p_category smallint) returns text language s
     select (array['TRANSIENT', 'PERMANENT', 'TIMEOUT'])[p_category] $$;
 
 -- The error queues: 1 scheduling_errors, 2 dependency_errors, 3 execution_errors. A failed attempt has one row, under its own id and without
--- words: those are in its result. What else goes wrong says itself what it is. Swept by age and by number (0009).
+-- words: those are in its result. What else goes wrong says itself what it is. Swept by age and by number (0011).
 create table errors (
     error_id      uuid primary key,
     queue         smallint not null check (queue between 1 and 3),
@@ -103,7 +103,8 @@ begin
 end $$;
 
 -- Retries by hand: the next attempt of each run, eligible at once. A row for each of p_id: `next`, or why not: NOT_FOUND, LIVE (an attempt of the run
--- has not ended), ENDED (the run has completed or was skipped), DUPLICATE (`dedupe`: another run with the same parameters has not ended).
+-- has not ended), ENDED (the run has completed or was skipped), DUPLICATE (`dedupe`: another run with the same parameters has not ended), IN_PLAN (its
+-- plan has not ended, and has gone on without it).
 -- Whoever retries the same run at the same moment finds it LIVE.
 create function retry_1(p_tenant int, p_id uuid[], p_actor text, p_age real)
 returns table (execution_id uuid, next uuid, refusal text) language plpgsql as $$
@@ -111,12 +112,13 @@ returns table (execution_id uuid, next uuid, refusal text) language plpgsql as $
 declare
     ids uuid[]; lasts uuid[]; refusals text[]; taken uuid[]; fingerprints text[]; retried uuid[]; nexts uuid[];
 begin
-    perform pg_advisory_xact_lock_shared(1919906155, 4);   -- retention (0009) takes no run meanwhile
+    perform pg_advisory_xact_lock_shared(1919906155, 4);   -- retention (0011) takes no run meanwhile
     -- The limits keep the planner with the primary keys.
     select array_agg(x.id order by x.id), array_agg(x.last order by x.id), array_agg(x.refusal order by x.id), array_agg(x.fingerprint order by x.id)
     into ids, lasts, refusals, fingerprints
     from (select distinct on (u.id) u.id, l.last, case when e.execution_id is null then 'NOT_FOUND' when r.status is null or l.status is null then 'LIVE'
-                 when r.status in (5, 9) or l.status in (5, 9) then 'ENDED' end as refusal,
+                 when r.status in (5, 9) or l.status in (5, 9) then 'ENDED'
+                 when exists (select from plan_progress g where g.plan_run_id = e.plan_run_id and g.status = 3) then 'IN_PLAN' end as refusal,
                  case when v.dedupe then fingerprint_key(e.job_key, e.job_version, e.parameters) end as fingerprint
           from unnest(p_id) u (id)
           left join lateral (select * from executions e where e.execution_id = u.id and e.tenant_key = p_tenant limit 1) e on true

@@ -10,10 +10,12 @@
 #include "runtime/execute/retention.hpp"
 #include "runtime/execute/settler.hpp"
 #include "runtime/execute/submitter.hpp"
+#include "runtime/plan/plan_steps.hpp"
 #include "storage/breaker_store.hpp"
 #include "storage/execution_store.hpp"
 #include "storage/listener.hpp"
 #include "storage/migrator.hpp"
+#include "storage/plan_watch_store.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
@@ -50,7 +52,10 @@ struct instance::parts {
         : options(std::move(o)), cores(group), free(options.parallelism),
           general_sessions(session_for(options.database_url, storage::session_kind::general, "general"), options.general_sessions, max_queued_tasks),
           control_sessions(session_for(options.database_url, storage::session_kind::general, "control"), 1, max_queued_tasks), general(general_sessions),
-          control(control_sessions), jobs(general, options.defaults), runs(general, cores[0], max_waiting_for_runs), changes(general, cores[0], counts), notes(general), callbacks(general, cores[0]), keeping(options.retention, options.process.run_root, general, self, counts), background(cores[0].executor())
+          control(control_sessions), jobs(general, options.defaults),
+          runs(general, cores[0], max_waiting_for_runs, &storage::ended_of), plan_run_ends(general, cores[0], max_waiting_for_runs, &storage::ended_plan_runs),
+          changes(general, cores[0], counts), notes(general), callbacks(general, cores[0]), keeping(options.retention, options.process.run_root, general, self, counts),
+          steps(general, cores[0], counts, [this] { after_plans(false); }), background(cores[0].executor())
     {
     }
 
@@ -59,20 +64,29 @@ struct instance::parts {
     {
         const auto queue = [this](const char* what) { return session_for(options.database_url, storage::session_kind::queue, what); };
         ends.emplace(settler::options{queue("settle"), options.priority_age, options.retention.dead_letter_retention}, self, free, owned, counts,
-                     settler::listeners{[this](const std::vector<execution_id>& ended) { runs.ended(ended); }, [this](milliseconds soonest) { after_settle(soonest); }});
+                     settler::listeners{[this](const std::vector<execution_id>& ended) { runs_ended(ended); }, [this](milliseconds soonest) { after_settle(soonest); },
+                                        [this](bool left) { after_plans(left); }});
         callbacks.reached_at(options.public_url.empty() ? "http://" + address : options.public_url);
         auto http = options.http;
         http.callbacks = callbacks.functions();
         http.evaluate = evaluation_by(general);
         work.emplace(cores, *ends, notes, owned, free, counts, options.process, http, options.sql);
+        plans.emplace(plan_runs::options{options.priority_age, options.key_ttl}, general, jobs, self, plan_runs::listeners{[this] { after_plans(true); }});
         claims.emplace(queue("claim"), self, free, owned, floors, jobs, *work, counts);
         free.when_freed([this] { claims->slots_freed(); });
         submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, floors, *work, counts,
                             submitter::listeners{[this](std::size_t now, milliseconds soonest) { queued_here(now, soonest); }, [this] { claims->doubt(); }});
         storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
         members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance,
-                                           options.retention.dead_letter_retention, [this](const std::vector<execution_id>& ended) { runs.ended(ended); }}, cores[0], control, self,
-                        owned, jobs, *work, *claims, counts);
+                                           options.retention.dead_letter_retention, [this](const std::vector<execution_id>& ended) { runs_ended(ended); },
+                                           [this] { steps.poke(); }}, cores[0], control, self, owned, jobs, *work, *claims, counts);
+    }
+
+    // The run of a plan ends with one of its nodes.
+    void runs_ended(const std::vector<execution_id>& ended)
+    {
+        runs.ended(ended);
+        plan_run_ends.poke();
     }
 
     // Something was queued by this instance: what it has no slots for the others are told of. They look by themselves for what becomes due.
@@ -98,6 +112,14 @@ struct instance::parts {
         if (soonest != milliseconds::max() && soonest > milliseconds{0}) members->poke_in(soonest);
     }
 
+    // Nodes of plans may be queued; `left`: there is more to do for plans.
+    void after_plans(bool left)
+    {
+        claims->wake();
+        if (stopping.load() || free.available() <= 0) members->announce();
+        if (left) steps.poke();
+    }
+
     void heard(const std::string& payload)
     {
         if (payload == wake_payload(self.id())) return;
@@ -120,10 +142,13 @@ struct instance::parts {
     database control;
     catalog jobs;
     run_watch runs;
+    run_watch plan_run_ends;
     change_watch changes;
     records notes;
     callback_board callbacks;
     retention keeping;
+    plan_steps steps;
+    std::optional<plan_runs> plans;
     task_group background;
     std::optional<settler> ends;
     std::optional<executor> work;
@@ -146,13 +171,16 @@ T finish_on(core& where, awaitable<T> work)
     return boost::asio::co_spawn(where.executor(), std::move(work), boost::asio::use_future).get();
 }
 
-awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitable<void> second, awaitable<void> third, awaitable<void> fourth, awaitable<void> fifth)
+awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitable<void> second, awaitable<void> third, awaitable<void> fourth, awaitable<void> fifth,
+                               awaitable<void> sixth, awaitable<void> seventh)
 {
     group.spawn(std::move(first));
     group.spawn(std::move(second));
     group.spawn(std::move(third));
     group.spawn(std::move(fourth));
     group.spawn(std::move(fifth));
+    group.spawn(std::move(sixth));
+    group.spawn(std::move(seventh));
     co_return;
 }
 
@@ -174,7 +202,7 @@ result<void> instance::start(std::string address)
     if (const auto migrated = storage::check_migrated(p.options.database_url); !migrated) return migrated.error();
     p.make_services(std::move(address));
     if (const auto joined = finish_on(p.cores[0], p.members->start()); !joined) return joined.error();
-    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.changes.run(), p.notes.run(), p.keeping.run(), p.callbacks.run()));
+    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.changes.run(), p.notes.run(), p.keeping.run(), p.callbacks.run(), p.steps.run(), p.plan_run_ends.run()));
     p.ears.emplace(p.options.database_url, wake_channel, [&p](const std::string& payload) { p.heard(payload); });
     p.started.store(true);
     p.claims->wake();
@@ -227,6 +255,7 @@ void instance::stop(const std::atomic<bool>& hurry)
     parts& p = *parts_;
     if (!p.started.load() || p.stopped.exchange(true)) return;
     p.runs.stop();
+    p.plan_run_ends.stop();
     p.submissions->stop();
     finish_on(p.cores[0], p.members->stop());
     const auto left = finish_on(p.cores[0], p.members->leave("the instance stopped"));
@@ -270,18 +299,18 @@ awaitable<result<std::vector<submitted>>> instance::find_replay(tenant_key tenan
     });
 }
 
-awaitable<result<void>> instance::cancel(principal who, execution_id id, std::string reason)
+awaitable<result<void>> instance::cancel(principal who, execution_id id, std::string reason, storage::cancel_cascade cascade)
 {
     parts& p = *parts_;
-    const auto cancelled = co_await p.general.write([tenant = who.tenant, id, actor = who.name, reason](storage::session& s) -> result<storage::cancel_answer> {
-        auto answer = storage::cancel(s, tenant, id, actor, reason);
+    const auto cancelled = co_await p.general.write([tenant = who.tenant, id, actor = who.name, reason, cascade](storage::session& s) -> result<storage::cancel_answer> {
+        auto answer = storage::cancel(s, tenant, id, actor, reason, cascade);
         if (answer.found) return answer;
         if (!storage::find_execution_json(s, tenant, id)) return error{errc::not_found, "There is no execution " + id.str() + "."};
         return error{errc::already_ended, "The execution " + id.str() + " has ended."};
     });
     if (!cancelled) co_return cancelled.error();
     if (cancelled->ended) {
-        p.runs.ended({id});
+        p.runs_ended({id});
         p.changes.poke();
     } else if (cancelled->owner == p.self.id()) {
         p.work->cancel({{id, who.name, reason}});
@@ -339,8 +368,10 @@ awaitable<result<bool>> instance::reset_breaker(principal who, std::string key)
 }
 
 catalog& instance::jobs() { return parts_->jobs; }
+plan_runs& instance::plans() { return *parts_->plans; }
 database& instance::db() { return parts_->general; }
 run_watch& instance::runs() { return parts_->runs; }
+run_watch& instance::plan_run_ends() { return parts_->plan_run_ends; }
 change_watch& instance::changes() { return parts_->changes; }
 callback_board& instance::callbacks() { return parts_->callbacks; }
 const counters& instance::figures() const { return parts_->counts; }

@@ -9,7 +9,9 @@
 #include "runtime/execute/submit.hpp"
 #include "runtime/handlers/handlers.hpp"
 #include "runtime/observe/counters.hpp"
+#include "runtime/plan/plan_runs.hpp"
 #include "storage/dead_letter_store.hpp"
+#include "storage/queue_store.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -69,8 +71,8 @@ public:
     // would be refused by now: their repeats are not.
     awaitable<result<std::vector<submitted>>> find_replay(tenant_key tenant, std::string key, std::string key_request);
     // A cancel of one execution. Queued: it has ended CANCELLED when this returns. Running: its owner has been asked to.
-    // Errors: not_found, already_ended.
-    awaitable<result<void>> cancel(principal who, execution_id id, std::string reason);
+    // `cascade`: what waits for it in its plan. Errors: not_found, already_ended.
+    awaitable<result<void>> cancel(principal who, execution_id id, std::string reason, storage::cancel_cascade cascade);
     // The next attempt of the run that this execution, or this dead letter, belongs to. Errors: not_found, not_retryable.
     awaitable<result<execution_id>> retry(principal who, execution_id id);
     awaitable<result<execution_id>> retry_dead_letter(principal who, execution_id id);
@@ -81,8 +83,12 @@ public:
     awaitable<result<bool>> reset_breaker(principal who, std::string key);
 
     catalog& jobs();
+    // After start().
+    plan_runs& plans();
     database& db();
     run_watch& runs();
+    // By the ids of runs of plans.
+    run_watch& plan_run_ends();
     change_watch& changes();
     callback_board& callbacks();
     const counters& figures() const;

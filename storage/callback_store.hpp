@@ -10,7 +10,7 @@
 
 namespace rowlock::storage {
 
-// What the targets of running attempts report by themselves. The meaning of the rows stands in migration 0008.
+// What the targets of running attempts report by themselves. The meaning of the rows stands in migration 0010.
 
 struct callback_state {
     execution_id id;

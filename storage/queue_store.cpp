@@ -159,7 +159,8 @@ std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std:
 
 // A statement of its own: a large answer to a slow reader then holds no lock.
 constexpr statement read_executions_statement{"read_executions", R"sql(
-    select u.k, e.execution_id, e.run_id, e.job_key, e.job_version, e.attempt_number, e.lost_count, e.priority, e.parameters, e.correlation_id, e.trace_parent
+    select u.k, e.execution_id, e.run_id, e.job_key, e.job_version, e.attempt_number, e.lost_count, e.priority, e.parameters, e.correlation_id, e.trace_parent,
+           e.plan_run_id is not null
     from unnest($1::uuid[], $2::uuid[]) with ordinality u (lo, hi, k)
     cross join lateral (select * from executions e where e.execution_id between u.lo and u.hi) e)sql"};
 
@@ -177,7 +178,7 @@ std::vector<claimed_execution> read_executions(session& s, const std::vector<cla
     read.reserve(n);
     for (const auto& row : s.exec(read_executions_statement, lo.parameter(), hi.parameter())) {
         read.push_back({row[0].as<int>() - 1, id_of(row[1]), id_of(row[2]), {row[3].as<int>()}, row[4].as<int>(), row[5].as<int>(), row[6].as<int>(),
-                        row[7].as<int>(), row[8].is_null() ? "{}" : row[8].c_str(), row[9].c_str(), row[10].c_str()});
+                        row[7].as<int>(), row[8].is_null() ? "{}" : row[8].c_str(), row[9].c_str(), row[10].c_str(), row[11].as<bool>()});
     }
     return read;
 }
@@ -185,7 +186,7 @@ std::vector<claimed_execution> read_executions(session& s, const std::vector<cla
 void settle_batch::clear()
 {
     for (array* a : {&lo, &fence, &id, &extent, &status, &age_us, &exit_code, &error_code, &error_message, &records_processed, &records_failed, &metrics,
-                     &outputs, &termination, &actor, &next, &next_ms, &clean, &watched, &failed_at, &category, &details, &kept, &next_wait_ms}) {
+                     &outputs, &termination, &actor, &next, &next_ms, &clean, &watched, &failed_at, &category, &details, &kept, &next_wait_ms, &planned}) {
         a->clear();
     }
 }
@@ -193,19 +194,22 @@ void settle_batch::clear()
 constexpr statement settle_statement{"settle", R"sql(
     select settle_1 from settle_1($1, $2, $3, $4::uuid[], $5::int[],
         $6::uuid[], $7::int[], $8::int2[], $9::int[], $10::int[], $11::text[], $12::text[], $13::int8[], $14::int8[], $15::json[], $16::json[], $17::text[],
-        $18::text[], $19::uuid[], $20::int[], $21::uuid[], $22::int[], $23::int[], $24::int2[], $25::text[], $26::int8[], $27::int8[]))sql"};
+        $18::text[], $19::uuid[], $20::int[], $21::uuid[], $22::int[], $23::int[], $24::int2[], $25::text[], $26::int8[], $27::int8[], $28::int[]))sql"};
 
-std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& b)
+settle_answer settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& b)
 {
     const auto rows = s.exec(settle_statement, owner.value, as_age(priority_age), again, b.lo.parameter(), b.fence.parameter(), b.id.parameter(),
                              b.extent.parameter(), b.status.parameter(), b.age_us.parameter(), b.exit_code.column(), b.error_code.column(),
                              b.error_message.column(), b.records_processed.column(), b.records_failed.column(),
                              b.metrics.column(), b.outputs.column(), b.termination.column(), b.actor.column(),
                              b.next.column(), b.next_ms.column(), b.clean.parameter(), b.watched.parameter(), b.failed_at.parameter(),
-                             b.category.parameter(), b.details.parameter(), b.kept.parameter(), b.next_wait_ms.column());
-    std::vector<execution_id> lost;
-    for (const auto& row : rows) lost.push_back(id_of(row[0]));
-    return lost;
+                             b.category.parameter(), b.details.parameter(), b.kept.parameter(), b.next_wait_ms.column(), b.planned.parameter());
+    settle_answer answer;
+    for (const auto& row : rows) {
+        if (row[0].is_null()) answer.plans_left = true;
+        else answer.lost.push_back(id_of(row[0]));
+    }
+    return answer;
 }
 
 constexpr statement settled_by_statement{"settled_by", R"sql(
@@ -252,11 +256,11 @@ std::vector<execution_id> ended_of(session& s, const std::vector<execution_id>& 
     return ended;
 }
 
-constexpr statement cancel_statement{"cancel", "select status, owner from cancel_1($1, array[$2::uuid], $3, $4)"};
+constexpr statement cancel_statement{"cancel", "select status, owner from cancel_1($1, array[$2::uuid], $3, $4, $5)"};
 
-cancel_answer cancel(session& s, tenant_key tenant, execution_id id, const std::string& actor, const std::string& reason)
+cancel_answer cancel(session& s, tenant_key tenant, execution_id id, const std::string& actor, const std::string& reason, cancel_cascade cascade)
 {
-    const auto rows = s.exec(cancel_statement, tenant.value, id.str(), actor, reason);
+    const auto rows = s.exec(cancel_statement, tenant.value, id.str(), actor, reason, static_cast<int>(cascade));
     if (rows.empty()) return {};
     return {true, !rows[0][0].is_null(), {rows[0][1].is_null() ? 0 : rows[0][1].as<int>()}};
 }
@@ -325,7 +329,7 @@ std::vector<execution_id> expire(session& s, std::chrono::milliseconds kept, int
 }
 
 constexpr statement tick_statement{"tick", R"sql(
-    select now, extract(epoch from next_eligible - now) * 1000000, queued, changes, cancels, dead, expired
+    select now, extract(epoch from next_eligible - now) * 1000000, queued, changes, cancels, dead, expired, plans
     from tick_1($1, $2 and clock() < coalesce(nullif($3, '')::timestamptz, 'infinity'), $4))sql"};
 
 tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optional<timestamp> declare_until, bool look)
@@ -340,6 +344,7 @@ tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optio
     answer.cancels = row[4].as<int>();
     answer.dead = row[5].as<int>();
     answer.expired = row[6].as<bool>();
+    answer.plans = row[7].as<bool>();
     return answer;
 }
 

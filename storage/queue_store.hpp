@@ -102,6 +102,7 @@ struct claimed_execution {
     std::string parameters;
     std::string correlation_id;
     std::string trace_parent;
+    bool in_plan = false;
 };
 std::vector<claimed_execution> read_executions(session& s, const std::vector<claimed_extent>& extents);
 
@@ -116,11 +117,16 @@ struct settle_batch {
     array watched{e::int4};
     // Of what has failed, and of nothing else: its number, and what becomes of it.
     array failed_at{e::int4}, category{e::int2}, details{e::text}, kept{e::int8}, next{e::uuid}, next_ms{e::int4}, next_wait_ms{e::int8};
+    array planned{e::int4};
 
     void clear();
 };
-// The extents that were lost. `again`: this batch may have been committed before.
-std::vector<execution_id> settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& batch);
+struct settle_answer {
+    std::vector<execution_id> lost;      // extents
+    bool plans_left = false;             // something is left to do for plans: plan_step
+};
+// `again`: this batch may have been committed before.
+settle_answer settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& batch);
 
 // After a settle in doubt: which of these executions did the instance end, under these fences?
 std::vector<execution_id> settled_by(session& s, instance_id owner, array& ids, array& fences);
@@ -145,7 +151,9 @@ struct cancel_answer {
     bool ended = false;                  // it has ended CANCELLED by this
     instance_id owner{};                 // who has been asked, where it runs
 };
-cancel_answer cancel(session& s, tenant_key tenant, execution_id id, const std::string& actor, const std::string& reason);
+// What of a plan is cancelled with an execution of it: of what waits for it nothing, what needs it, or all below it. The codes are those of cancel_1.
+enum class cancel_cascade : std::uint8_t { none = 0, immediate_dependents = 1, all_downstream = 2 };
+cancel_answer cancel(session& s, tenant_key tenant, execution_id id, const std::string& actor, const std::string& reason, cancel_cascade cascade);
 struct cancel_request {
     execution_id id;
     std::string actor;
@@ -189,6 +197,7 @@ struct tick_answer {
     std::int64_t changes = 0;
     int cancels = 0;
     int dead = 0;
+    bool plans = false;                  // something is left to do for plans
 };
 // `declare_until`: by the database's clock; what arrives later, because something stood still on the way, declares nobody dead.
 // look: whether to find out if anything is queued.

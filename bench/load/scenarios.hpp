@@ -20,6 +20,9 @@ struct load_options {
     std::size_t drained = 100'000;
     std::size_t rate = 500;                  // latency: submissions a second
     std::size_t sleeps = 1000;
+    std::size_t plan_nodes = 10'000;
+    std::size_t chain = 1000;                // nodes of it
+    std::size_t items = 100'000;            // of fan-out
     bool stored = false;                     // submit, batch, stream: due in a day, so that they are stored and nothing else is done
     // Told how far a scenario has come, 0 to 1, some ten times a second, by the thread that runs it.
     std::function<void(double share)> progress = [](double) {};
@@ -47,6 +50,11 @@ outcome run_drain(server& at, const load_options& options);
 outcome run_latency(server& at, const load_options& options);
 // Memory with many executions that sleep. The server must be allowed to run so many at a time.
 outcome run_sleep(server& at, const load_options& options);
+// Plans of noops, from the request until the last node has ended: a random graph, the same every time; one node after the other; and one node that
+// maps over a list.
+outcome run_plan(server& at, const load_options& options);
+outcome run_chain(server& at, const load_options& options);
+outcome run_fan_out(server& at, const load_options& options);
 // Nothing is asked of the server.
 outcome run_idle(server& at, const load_options& options);
 

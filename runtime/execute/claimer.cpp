@@ -205,7 +205,7 @@ std::vector<assignment> claimer::read_work(storage::session& s, instance_id owne
         auto job = jobs_.cached(e.job, e.job_version);
         if (!job) job = jobs_.load_now(s, e.job, e.job_version);
         work.push_back({e.id, e.run_id, extent.lo, extent.fence, owner, std::move(job), e.attempt_number, e.lost_count, e.priority, std::move(e.parameters),
-                        std::move(e.correlation_id), std::move(e.trace_parent), extent.claimed_at});
+                        std::move(e.correlation_id), std::move(e.trace_parent), extent.claimed_at, e.in_plan});
     }
     return work;
 }

@@ -248,6 +248,7 @@ awaitable<void> membership::act_on(storage::tick_answer tick)
         const auto requests = co_await control_.read([self = self_.id()](storage::session& s) -> result<std::vector<storage::cancel_request>> { return storage::cancel_requests(s, self); });
         if (requests) runs_.cancel(*requests);
     }
+    if (tick.plans && options_.plans_left) options_.plans_left();
     if (tick.expired) co_await expire();
     if (tick.dead > 0) co_await take_over();
 }

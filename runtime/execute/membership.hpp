@@ -27,6 +27,7 @@ public:
         bool sole_instance = false;
         std::chrono::milliseconds dead_letters_kept = storage::dead_letters_kept;    // where the job does not say
         std::function<void(const std::vector<execution_id>& runs)> runs_ended{};     // by no instance: they waited too long. On the home core
+        std::function<void()> plans_left{};          // something is left to do for plans. On the home core
     };
 
     membership(options o, core& home, database& control, identity& self, ledger& owned, catalog& jobs, executor& runs, claimer& claims, counters& counts);

@@ -96,11 +96,12 @@ bool settler::try_commit(storage::session& s, instance_id owner, const std::vect
 {
     fill(ends);
     crash_point("settle.before_commit");
-    const auto lost_extents = storage::settle(s, owner, options_.priority_age, again, columns_);
+    const auto answer = storage::settle(s, owner, options_.priority_age, again, columns_);
     counts_.settle_batches.fetch_add(1, std::memory_order_relaxed);
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
     crash_point("settle.after_commit");
-    account(ends, lost_of(s, owner, ends, lost_extents, again));
+    account(ends, lost_of(s, owner, ends, answer.lost, again));
+    if (columns_.planned.size() > 0 && tell_.plans_advanced) tell_.plans_advanced(answer.plans_left);
     return true;
 }
 
@@ -154,6 +155,7 @@ void settler::fill(const std::vector<finished*>& ends)
         columns_.termination.add_text_or_null(o.termination);
         columns_.actor.add_text_or_null(end->actor);
         if (end->leaves_notes) columns_.clean.add(end->id);
+        if (end->in_plan) columns_.planned.add(columns_.id.size());
         fill_failure(*end, columns_.id.size(), end->retry_in ? std::optional(block.id(ordinal++)) : std::nullopt);
     }
 }

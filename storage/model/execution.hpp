@@ -42,6 +42,7 @@ struct assignment {
     std::string correlation_id{};
     std::string trace_parent{};
     timestamp started_at{};                          // when it was claimed, by the database's clock
+    bool in_plan = false;                            // it is a node of a plan
 };
 
 // What came of one attempt. `status` is completed, failed, timeout or cancelled.

@@ -167,7 +167,7 @@ void ends::add_failure(error_category category, std::optional<std::chrono::milli
 
 std::vector<execution_id> ends::commit(storage::session& s, instance_id owner, bool again)
 {
-    return storage::settle(s, owner, priority_age, again, columns_);
+    return storage::settle(s, owner, priority_age, again, columns_).lost;
 }
 
 std::vector<storage::claimed_extent> claim(storage::session& s, instance_id owner, int budget)

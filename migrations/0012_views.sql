@@ -29,7 +29,8 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
                     then ' is open until ' || rfc3339(b.next_probe_at) else ' is half open, and lets ' || b.half_open_max || ' at a time through' end,
                 'key', b.key, 'state', breaker_state(b.is_open, b.next_probe_at, clock()), 'next_probe_at', rfc3339(b.next_probe_at))
             else jsonb_build_object('rule', 'capacity', 'detail', 'waits for a free slot of an instance') end as waiting_on,
-       e.trace_parent, e.plan_run_id, e.node_id, e.ordering_key, e.contract_ref, e.approval_ref
+       e.trace_parent, e.plan_run_id,
+       (select n.node_id from plan_nodes n where n.plan_run_id = e.plan_run_id and n.node_no = e.node_no) as node_id, e.item_no, e.ordering_key, e.contract_ref, e.approval_ref
 from executions e
 join jobs j on j.job_key = e.job_key
 join tenants t on t.tenant_key = e.tenant_key
@@ -93,11 +94,45 @@ from extents s join lanes l on l.lane_id = s.lane_id join jobs j on j.job_key = 
 create view v_jobs as
 select j.job_id, t.tenant_id, j.current_version as version, j.enabled, j.created_at as created_time, v.author, v.reason, v.created_at as changed_time,
        v.definition::jsonb as definition
-from jobs j join tenants t on t.tenant_key = j.tenant_key join job_versions v on v.job_key = j.job_key and v.version = j.current_version;
+from jobs j join tenants t on t.tenant_key = j.tenant_key join job_versions v on v.job_key = j.job_key and v.version = j.current_version
+where j.deleted_at is null;
 
 create view v_job_versions as
-select j.job_id, t.tenant_id, v.version, v.author, v.reason, v.created_at as created_time, v.definition::jsonb as definition
+select j.job_id, t.tenant_id, v.version, v.author, v.reason, v.created_at as created_time, v.definition::jsonb as definition, v.rolled_back_to
 from job_versions v join jobs j on j.job_key = v.job_key join tenants t on t.tenant_key = j.tenant_key;
+
+create view v_job_actions as
+select j.job_id, t.tenant_id, a.created_at as at, a.action, a.version, a.author, a.reason
+from job_actions a join jobs j on j.job_key = a.job_key join tenants t on t.tenant_key = j.tenant_key;
+
+create view v_plan_runs as
+select r.plan_run_id, p.plan_id, r.plan_version, t.tenant_id, case g.status when 3 then 'RUNNING' else status_name(g.status) end as status, r.rerun_of, r.parent_run_id,
+       r.parameters::jsonb as parameters, case when r.fail_fast then 'fail_fast' else 'continue' end as on_failure, g.nodes, g.nodes - g.unended as nodes_ended,
+       g.failed as nodes_failed, g.cancelled_at as cancel_requested_time, g.cancelled_by, g.cancel_reason,
+       r.correlation_id, coalesce(r.tags, '{}') as tags, r.submitter, r.contract_ref, r.approval_ref, r.trace_parent,
+       r.created_at as created_time, g.ended_at as completed_time
+from plan_runs r join plan_progress g using (plan_run_id) join tenants t on t.tenant_key = r.tenant_key left join plans p on p.plan_key = r.plan_key;
+
+-- The nodes of plan runs. The execution of a node is its last attempt; a node that maps over a list has several, and shows none.
+create view v_plan_nodes as
+select n.plan_run_id, n.node_id, n.node_no, t.tenant_id, j.job_id, n.job_version, n.layer,
+       case when s.state = 0 then 'PENDING' when s.state >= 5 then status_name(s.state) when n.for_each is not null then 'RUNNING'
+            when e.execution_id is null then 'PENDING' else status_name(coalesce(z.status, case when not x.ready then 1 when x.owner is null then 2 else 3 end, 3)::smallint) end as status,
+       e.execution_id, e.attempt_number, m.total as items, m.ended as items_ended, m.failed as items_failed,
+       coalesce(z.started_at, x.claimed_at) as started_time, z.completed_at as completed_time, z.error_code, z.error_message, n.tags,
+       case when n.kept_run is not null then n.kept_run end as kept_from
+from plan_nodes n
+join plan_runs r on r.plan_run_id = n.plan_run_id
+join tenants t on t.tenant_key = r.tenant_key
+join jobs j on j.job_key = n.job_key
+cross join lateral (select b.states[(n.node_no & 127) + 1] as state from plan_blocks b where b.plan_run_id = n.plan_run_id and b.block_no = n.node_no >> 7) s
+left join lateral (select e.execution_id, e.attempt_number from executions e
+                   where e.plan_run_id = coalesce(n.kept_run, n.plan_run_id) and e.node_no = coalesce(n.kept_no, n.node_no) and n.for_each is null
+                   order by e.attempt_number desc limit 1) e on true
+left join results z on z.execution_id = e.execution_id
+left join lateral (select x.* from (select x.* from extents x where x.lo <= e.execution_id order by x.lo desc limit 1) x
+                   where z.execution_id is null and x.hi >= e.execution_id) x on true
+left join plan_maps m on m.plan_run_id = coalesce(n.kept_run, n.plan_run_id) and m.node_no = coalesce(n.kept_no, n.node_no);
 
 create view v_limits as
 select scope as kind, key, max_running, in_use from limits where scope <> 'breaker';
@@ -158,12 +193,6 @@ create function execution_json_1(v v_executions) returns json language sql stabl
             'records_processed', v.records_processed, 'records_failed', v.records_failed, 'duration_seconds', v.duration_seconds,
             'metrics', coalesce(v.metrics, '{}'), 'outputs', coalesce(v.outputs, '{}'), 'termination', v.termination) end) $$;
 
--- A job as the API shows it: its definition, and what the registry knows of it.
-create function job_json_1(p_job_id text, p_tenant_id text, p_version int, p_enabled boolean, p_created timestamptz, p_changed timestamptz, p_author text,
-                           p_reason text, p_definition json) returns jsonb language sql stable as $$
-    select p_definition::jsonb || jsonb_build_object('job_id', p_job_id, 'tenant_id', p_tenant_id, 'version', p_version, 'enabled', p_enabled,
-        'created_time', rfc3339(p_created), 'changed_time', rfc3339(p_changed), 'author', p_author, 'reason', p_reason) $$;
-
 -- What must hold in any snapshot. No row: all is well. Reads everything: for tests and the doctor, not for the hot path.
 create function violations() returns table (rule text, detail text) language sql stable set search_path = rowlock, pg_temp as $$
     with live as materialized (
@@ -198,5 +227,23 @@ create function violations() returns table (rule text, detail text) language sql
         left join manual_retries m on m.execution_id = d.dead_letter_id where (d.status = 'RETRIED') <> (m.execution_id is not null)
     union all select 'a key names no execution', k.tenant_key || ' ' || k.key from idempotency_keys k left join executions e using (execution_id)
         where e.execution_id is null
+    union all select 'a plan is miscounted', g.plan_run_id || ' says ' || g.unended || ', is ' || x.n
+        from plan_progress g cross join lateral (select count(*) filter (where u.s < 5) as n from plan_blocks b cross join unnest(b.states) u (s) where b.plan_run_id = g.plan_run_id) x
+        where g.unended <> x.n
+    union all select 'a plan has stopped', g.plan_run_id::text from plan_progress g
+        where g.status = 3 and not exists (select from plan_work w where w.plan_run_id = g.plan_run_id)
+          and not exists (select from executions e join open_ o using (execution_id) where e.plan_run_id = g.plan_run_id and o.unfinished)
+    union all select 'a node waits for a wrong number of needs', s.plan_run_id || ' ' || s.node_no
+        from (select n.plan_run_id, n.node_no, b.waits[(n.node_no & 127) + 1] as waits, b.states[(n.node_no & 127) + 1] as state, g.stopping
+              from plan_nodes n join plan_progress g using (plan_run_id) join plan_blocks b on b.plan_run_id = n.plan_run_id and b.block_no = n.node_no >> 7 where g.status = 3) s
+        where s.state = 0 and not s.stopping and s.waits <= 0
+    union all select 'a node ended, and its execution did not', s.plan_run_id || ' ' || s.node_no
+        from (select e.plan_run_id, e.node_no, b.states[(e.node_no & 127) + 1] as state from open_ o join executions e using (execution_id)
+              join plan_blocks b on b.plan_run_id = e.plan_run_id and b.block_no = e.node_no >> 7 join plan_progress g on g.plan_run_id = e.plan_run_id
+              where o.unfinished and g.status = 3) s where s.state <> 3
+    union all select 'a node started before what it needs had ended', e.plan_run_id || ' ' || e.node_no
+        from plan_nodes n cross join lateral unnest(n.out_to) u (to_no) join executions e on e.plan_run_id = n.plan_run_id and e.node_no = u.to_no
+        where n.kept_run is null and exists (select from executions x left join results r using (execution_id) where x.plan_run_id = n.plan_run_id and x.node_no = n.node_no
+                      and (r.execution_id is null or r.completed_at > e.submitted_at) and not exists (select from manual_retries m where m.next_execution_id = x.execution_id))
     union all select 'a key names another tenant''s execution', k.tenant_key || ' ' || k.key from idempotency_keys k join executions e using (execution_id)
         where e.tenant_key <> k.tenant_key $$;

@@ -5,14 +5,17 @@ begin
     if has_role('rowlock_app') then
         grant usage on schema rowlock to rowlock_app;
         -- No UPDATE, DELETE or TRUNCATE on history.
-        grant select, insert on executions, results, job_versions, checkpoints, artifacts, extra_transitions, manual_retries, breaker_changes to rowlock_app;
+        grant select, insert on executions, results, job_versions, job_actions, checkpoints, artifacts, extra_transitions, manual_retries, breaker_changes to rowlock_app;
+        grant select, insert on plan_versions, plan_runs, plan_nodes, plan_added_edges to rowlock_app;
+        grant select, insert, update on plans, plan_progress, plan_blocks, plan_maps to rowlock_app;
+        grant select, insert, update, delete on plan_chunks, plan_work, plan_run_keys to rowlock_app;
         grant select, insert, update, delete on errors, dead_letters to rowlock_app;
         grant select, insert, update on breakers to rowlock_app;
         grant select, insert, update, delete on extents, limits, cancel_requests, idempotency_keys, live_notes to rowlock_app;
         grant select, insert, update, delete on callbacks, callback_signatures to rowlock_app;   -- and nobody else: there are secrets in it
         grant select, insert on logs to rowlock_app;
         grant select, insert, update on jobs, lanes, instances, tenants, tokens to rowlock_app;
-        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes to rowlock_app;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes to rowlock_app;
         grant select on migrations to rowlock_app;      -- `serve` looks whether the database is up to date
         -- The functions of retention delete in the name of the owner, and note it there.
         grant select on v_retention, v_history_days, history_days, retention_log to rowlock_app;
@@ -23,7 +26,7 @@ begin
     if has_role('rowlock_auditor') then
         grant usage on schema rowlock to rowlock_auditor;
         grant select on v_retention, v_history_days to rowlock_auditor;
-        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes to rowlock_auditor;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes to rowlock_auditor;
     end if;
 end $$;
 revoke execute on all functions in schema rowlock from public;
@@ -45,11 +48,14 @@ comment on view v_artifacts is 'Files that runs have declared finished: hashed, 
 comment on view v_queue is 'What waits and what runs: one row for each contiguous group of executions that are admitted alike.';
 comment on view v_jobs is 'The jobs with their current definitions.';
 comment on view v_job_versions is 'Every version of every definition: by whom, when and why.';
+comment on view v_job_actions is 'Who enabled, disabled, deleted or restored a job, when and why. Order by at.';
 comment on view v_retention is 'Everything that retention has deleted: when, what, how much of it, and why.';
 comment on view v_history_days is 'The days of history that have been looked at: what is left of each, and why it is still there.';
 comment on view v_errors is 'What went wrong: failed attempts, and what else had to be recorded, by error queue. Kept for a while; the history of attempts is v_executions.';
 comment on view v_dead_letters is 'Runs that have failed for good, until somebody retries them or their time is up.';
 comment on view v_breakers is 'Circuit breakers: an open one keeps executions waiting.';
+comment on view v_plan_runs is 'Every run of a plan: a graph of executions that is run as one.';
+comment on view v_plan_nodes is 'The nodes of plan runs, with the last attempt of each; one that maps over a list shows how many of its items have ended.';
 comment on view v_breaker_changes is 'When breakers opened and closed, and why.';
 comment on view v_limits is 'Limits on what runs at once, with what is in use.';
 
@@ -103,7 +109,13 @@ begin
         ('waiting_on', 'The rule that holds it back, with figures; null if nothing does.'),
         ('trace_parent', 'W3C trace context of the submission.'),
         ('plan_run_id', 'The plan run that it is a node of.'),
-        ('node_id', 'The node of the plan.'),
+        ('node_id', 'The node of the plan.'), ('node_no', 'Its number in the plan run.'), ('item_no', 'The item, where the node maps over a list, from 0.'),
+        ('plan_id', 'The plan; null: it came with the submission.'), ('plan_version', 'The version of the plan.'), ('rerun_of', 'The plan run that this one repeats.'),
+        ('parent_run_id', 'The run of the composite job whose work this is.'), ('on_failure', 'fail_fast or continue.'), ('nodes', 'How many nodes it has.'),
+        ('nodes_ended', 'How many of them have ended.'), ('nodes_failed', 'How many failed, and no fallback stood in.'),
+        ('cancel_requested_time', 'When somebody asked for its end.'), ('cancelled_by', 'Who did.'), ('cancel_reason', 'Why.'),
+        ('layer', 'How many nodes stand before it on the longest way.'), ('items', 'How many items the list has.'), ('items_ended', 'How many of them have ended.'),
+        ('items_failed', 'How many of them failed.'), ('kept_from', 'The plan run whose result was kept for it.'),
         ('ordering_key', 'Executions with the same key run in order.'),
         ('contract_ref', 'The contract that it was run under.'),
         ('approval_ref', 'The approval that it was run under.'),
@@ -113,7 +125,8 @@ begin
         ('stage', 'What the job called this point.'), ('created_time', 'When it was made.'),
         ('first_execution_id', 'The group begins with it.'), ('last_execution_id', 'The group ends with it; of a run: its last attempt.'),
         ('executions', 'How many of the group have not ended.'), ('eligible_time', 'From when on it may run.'), ('claimed_time', 'When its instance claimed it.'),
-        ('enabled', 'May it be submitted?'), ('author', 'Who made this version.'), ('changed_time', 'When the current version was made.'),
+        ('enabled', 'May it be submitted?'), ('rolled_back_to', 'The earlier version whose contents it has, where it was made by a rollback.'),
+        ('action', 'ENABLE, DISABLE, DELETE or RESTORE.'), ('author', 'Who made this version.'), ('changed_time', 'When the current version was made.'),
         ('definition', 'As it was given, normalised.'),
         ('what', 'What was deleted: a whole day, whole runs, or what hung on them.'), ('day', 'The day (UTC) whose executions they were or are.'),
         ('first_id', 'What was deleted lay from this id on.'), ('last_id', 'What was deleted lay up to this id.'),

@@ -1,0 +1,44 @@
+#include "runtime/plan/plan_steps.hpp"
+
+#include "runtime/async/task_group.hpp"
+#include "storage/plan_run_store.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+
+namespace rowlock::runtime {
+
+namespace {
+
+constexpr auto pause_after_failure = std::chrono::milliseconds{500};
+
+}
+
+plan_steps::plan_steps(database& db, core& home, counters& counts, std::function<void()> advanced)
+    : db_(db), home_(home), counts_(counts), advanced_(std::move(advanced)), there_is_work_(home.executor())
+{
+}
+
+void plan_steps::poke()
+{
+    boost::asio::post(home_.executor(), [this] { there_is_work_.ring(); });
+}
+
+awaitable<void> plan_steps::run()
+{
+    for (;;) {
+        co_await there_is_work_.wait();
+        const auto state = co_await boost::asio::this_coro::cancellation_state;
+        if (state.cancelled() != boost::asio::cancellation_type::none) co_return;
+        for (;;) {
+            const auto did = co_await db_.write([](storage::session& s) -> result<bool> { return storage::plan_step(s); });
+            counts_.statements.fetch_add(1, std::memory_order_relaxed);
+            // While the database is away the tick tells us when to go on.
+            if (!did && !co_await sleep_until(steady_clock::now() + pause_after_failure)) co_return;
+            if (!did || !*did) break;
+            advanced_();
+        }
+    }
+}
+
+}

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "runtime/async/bell.hpp"
+#include "runtime/async/core.hpp"
+#include "runtime/async/database.hpp"
+#include "runtime/observe/counters.hpp"
+
+#include <functional>
+
+namespace rowlock::runtime {
+
+// Goes on with what one transaction could not do for a plan: the next items of a list, the next nodes to start, skip or cancel. All instances offer
+// to; the database gives each step to one. A coroutine on one core.
+class plan_steps {
+public:
+    // `advanced`: nodes may have been queued. On the home core. All references outlive it.
+    plan_steps(database& db, core& home, counters& counts, std::function<void()> advanced);
+
+    // The service: works until it is cancelled.
+    awaitable<void> run();
+    // There is something to do. Any thread.
+    void poke();
+
+private:
+    database& db_;
+    core& home_;
+    counters& counts_;
+    std::function<void()> advanced_;
+    bell there_is_work_;
+};
+
+}
