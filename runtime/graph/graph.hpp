@@ -36,7 +36,7 @@ struct graph_edge {
 struct graph {
     std::vector<graph_node> nodes;
     std::vector<graph_edge> edges;
-    // Besides `edges`: what waits though no edge says so. In a plan: who needs a node that has a fallback waits for the fallback.
+    // What waits though no edge says so: in a plan, who needs a node that has a fallback waits for the fallback. May say what edges say again.
     std::vector<arrow> waits{};
 };
 

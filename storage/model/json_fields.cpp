@@ -90,11 +90,15 @@ void field_errors::add_all(const error& part, std::string_view place)
 
 void field_errors::add_cycle(std::string path, std::vector<std::string> cycle)
 {
+    if (cycles_ == most) {
+        more_ = true;
+        return;
+    }
     // A long cycle is whole in cycle_path; a sentence is for reading.
     constexpr std::size_t shown_ids = 20;
     std::string told = fmt::format("{}", fmt::join(cycle.begin(), cycle.begin() + static_cast<std::ptrdiff_t>(std::min(cycle.size(), shown_ids)), " -> "));
     if (cycle.size() > shown_ids) told += fmt::format(" -> ... ({} in all) -> {}", cycle.size() - 1, cycle.back());
-    if (errors_.size() == most) {
+    if (full()) {
         errors_.pop_back();
         more_ = true;
     }

@@ -66,7 +66,6 @@ std::vector<arrow> waits_of(const plan_definition& plan)
 void refuse_cycles(const plan_definition& plan, const graph_order& order, field_errors& errors)
 {
     for (const auto& cycle : order.cycles) {
-        if (errors.full()) break;
         std::vector<std::string> ids;
         for (const auto node : cycle) ids.push_back(plan.nodes[node].node_id);
         const auto closing = cycle[cycle.size() - 2];

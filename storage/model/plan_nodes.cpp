@@ -74,10 +74,10 @@ void read_need_type(reading& r, json_fields& fields, plan_need& need)
 
 void read_need_object(reading& r, json_fields& fields, std::uint32_t to, plan_need need)
 {
-    read_need_type(r, fields, need);
-    fields.refuse_rest();
     if (!fields.has("node")) fields.require("node");
     const auto id = fields.slug("node");
+    read_need_type(r, fields, need);
+    fields.refuse_rest();
     if (!id) return;
     if (auto why = refusal_of_need(r, to, *id, need.node); why.empty()) r.made.nodes[to].needs.push_back(std::move(need));
     else fields.refuse(fields.find("node"), std::move(why));

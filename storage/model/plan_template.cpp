@@ -48,7 +48,7 @@ std::optional<template_step> take_step(std::string_view& rest)
 {
     if (rest.front() == '.') {
         const auto name = rest.substr(1, rest.find_first_of(".[", 1) - 1);
-        if (name.empty() || name.find_first_of(" \t\r\n\"'`]{}()?@$*") != std::string_view::npos) return std::nullopt;
+        if (name.empty() || name.find_first_of(" \t\r\n\"'`]{}()?@$*|+=<>!,;") != std::string_view::npos) return std::nullopt;
         rest.remove_prefix(1 + name.size());
         const auto index = index_in(name);
         return template_step{index ? template_step::kind::either : template_step::kind::member, std::string(name), index.value_or(0)};
