@@ -116,6 +116,16 @@ void request_context::hold()
 
 runtime::awaitable<result<void>> request_context::wait_for_run(execution_id id, runtime::deadline until)
 {
+    co_return co_await wait_for_end(app.instance.runs(), id, until);
+}
+
+runtime::awaitable<result<void>> request_context::wait_for_plan_run(uuid id, runtime::deadline until)
+{
+    co_return co_await wait_for_end(app.instance.plan_run_ends(), execution_id{id}, until);
+}
+
+runtime::awaitable<result<void>> request_context::wait_for_end(runtime::run_watch& ends, execution_id id, runtime::deadline until)
+{
     struct counted {
         explicit counted(http_figures& f) : figures(f) { http_figures::add(figures.waiting, std::int64_t{1}); }
         ~counted() { http_figures::add(figures.waiting, std::int64_t{-1}); }
@@ -123,7 +133,7 @@ runtime::awaitable<result<void>> request_context::wait_for_run(execution_id id, 
     };
     hold();
     const counted waiting(app.figures);
-    auto ended = co_await connection_.attended(app.instance.runs().wait(id, until));
+    auto ended = co_await connection_.attended(ends.wait(id, until));
     // A server that stops answers with what is known by now.
     if (!ended && ended.error().code != errc::stopping) co_return std::move(ended).error();
     co_return result<void>{};

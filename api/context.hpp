@@ -63,6 +63,8 @@ public:
     void hold();
     // Waits until the run of `id` has ended, `until` is there, the client has gone or the server stops. Errors: overloaded.
     runtime::awaitable<result<void>> wait_for_run(execution_id id, runtime::deadline until);
+    // The same for a run of a plan.
+    runtime::awaitable<result<void>> wait_for_plan_run(uuid id, runtime::deadline until);
 
     // What a request that has become something else goes on with; the answer of its handler is then the last of the connection.
     connection& take_over()
@@ -83,6 +85,8 @@ public:
     void rest() { first_memory_.reset(); }
 
 private:
+    runtime::awaitable<result<void>> wait_for_end(runtime::run_watch& ends, execution_id id, runtime::deadline until);
+
     connection& connection_;
     std::string spare_body_;
     std::string spare_headers_;

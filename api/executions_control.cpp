@@ -17,6 +17,14 @@ error no_execution(execution_id id)
     return not_found(fmt::format("There is no execution {}.", id.str()));
 }
 
+constexpr std::array<std::string_view, 3> cascades{"NONE", "IMMEDIATE_DEPENDENTS", "ALL_DOWNSTREAM"};
+
+storage::cancel_cascade cascade_of(std::string_view name)
+{
+    if (name == "ALL_DOWNSTREAM") return storage::cancel_cascade::all_downstream;
+    return name == "IMMEDIATE_DEPENDENTS" ? storage::cancel_cascade::immediate_dependents : storage::cancel_cascade::none;
+}
+
 // The original's parameters with those that were given over them, at the top level. Error invalid_request: the original's cannot be read, which
 // SQL may have written with larger numbers than a body can have.
 result<std::string> merged(const std::string& original, const boost::json::object* own)
@@ -47,8 +55,7 @@ std::string key_request_of_replay(execution_id original, const boost::json::obje
 
 }
 
-// POST /v1/executions/{id}/cancel: 202 with the execution, 400, 404, 409, 422. No execution has dependents yet, so every cascade
-// reaches the same: the execution itself.
+// POST /v1/executions/{id}/cancel: 202 with the execution, 400, 404, 409, 422.
 runtime::awaitable<response> cancel_execution(request_context& rq)
 {
     query_reader query(rq.rq.query());
@@ -57,17 +64,16 @@ runtime::awaitable<response> cancel_execution(request_context& rq)
     if (!id) co_return rq.refuse(id.error());
     const auto body = rq.body(true);
     if (!body) co_return rq.refuse(body.error());
-    constexpr std::array<std::string_view, 3> cascades{"NONE", "IMMEDIATE_DEPENDENTS", "ALL_DOWNSTREAM"};
     field_errors errors;
     boost::json::object accepted;
     json_fields fields(**body, "", errors, accepted);
-    fields.choice("cascade", cascades);
+    const auto cascade = fields.choice("cascade", cascades);
     std::string reason = fields.text("reason", {0, 1000}).value_or("");
     fields.refuse_rest();
     refuse_nul(**body, rq.rq.body(), errors);
     if (!errors.empty()) co_return rq.refuse(std::move(errors).take("The cancellation"));
 
-    const auto outcome = co_await rq.app.instance.cancel(rq.caller, *id, std::move(reason));
+    const auto outcome = co_await rq.app.instance.cancel(rq.caller, *id, std::move(reason), cascade_of(cascade.value_or("NONE")));
     if (!outcome) co_return rq.refuse(outcome.error());
     co_return co_await answer_execution(rq, 202, *id);
 }

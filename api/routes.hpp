@@ -43,6 +43,24 @@ runtime::awaitable<response> rollback_job(request_context& rq);
 runtime::awaitable<response> enable_job(request_context& rq);
 runtime::awaitable<response> disable_job(request_context& rq);
 runtime::awaitable<response> delete_job(request_context& rq);
+// plans.cpp
+runtime::awaitable<response> put_plan(request_context& rq);
+runtime::awaitable<response> list_plans(request_context& rq);
+runtime::awaitable<response> get_plan(request_context& rq);
+runtime::awaitable<response> list_plan_versions(request_context& rq);
+runtime::awaitable<response> get_plan_version(request_context& rq);
+// plan_runs.cpp
+runtime::awaitable<response> start_plan_run(request_context& rq);
+runtime::awaitable<response> list_plan_runs(request_context& rq);
+runtime::awaitable<response> get_plan_run(request_context& rq);
+runtime::awaitable<response> wait_for_plan_run(request_context& rq);
+runtime::awaitable<response> cancel_plan_run(request_context& rq);
+runtime::awaitable<response> rerun_plan_run(request_context& rq);
+runtime::awaitable<response> add_plan_nodes(request_context& rq);
+// graphs.cpp
+runtime::awaitable<response> get_plan_graph(request_context& rq);
+runtime::awaitable<response> get_plan_run_graph(request_context& rq);
+runtime::awaitable<response> get_graph(request_context& rq);
 // dead_letters.cpp
 runtime::awaitable<response> list_dead_letters(request_context& rq);
 runtime::awaitable<response> get_dead_letter(request_context& rq);

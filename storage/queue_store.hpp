@@ -153,7 +153,8 @@ struct cancel_answer {
 };
 // What of a plan is cancelled with an execution of it: of what waits for it nothing, what needs it, or all below it. The codes are those of cancel_1.
 enum class cancel_cascade : std::uint8_t { none = 0, immediate_dependents = 1, all_downstream = 2 };
-cancel_answer cancel(session& s, tenant_key tenant, execution_id id, const std::string& actor, const std::string& reason, cancel_cascade cascade);
+cancel_answer cancel(session& s, tenant_key tenant, execution_id id, const std::string& actor, const std::string& reason,
+                     cancel_cascade cascade = cancel_cascade::none);
 struct cancel_request {
     execution_id id;
     std::string actor;

@@ -1,7 +1,5 @@
 #include "runtime/execute/run_watch.hpp"
 
-#include "storage/queue_store.hpp"
-
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -12,6 +10,7 @@ namespace {
 
 constexpr auto poll_gap = std::chrono::milliseconds{100};
 constexpr auto look_soon = std::chrono::milliseconds{2};
+constexpr auto poke_gap = std::chrono::milliseconds{10};
 
 }
 
@@ -32,7 +31,10 @@ struct run_watch::place {
     }
 };
 
-run_watch::run_watch(database& db, core& home, std::size_t max_waiting) : db_(db), home_(home), next_look_(home.executor()), max_waiting_(max_waiting) {}
+run_watch::run_watch(database& db, core& home, std::size_t max_waiting, find_ended look)
+    : db_(db), home_(home), next_look_(home.executor()), max_waiting_(max_waiting), look_(look)
+{
+}
 
 awaitable<result<bool>> run_watch::wait(execution_id any_of_the_run, deadline until)
 {
@@ -90,6 +92,19 @@ void run_watch::ended(const std::vector<execution_id>& runs)
     }
 }
 
+void run_watch::poke()
+{
+    {
+        const std::lock_guard lock(mutex_);
+        if (waiting_.empty()) return;
+    }
+    if (poked_.exchange(true)) return;
+    boost::asio::post(home_.executor(), [this] {
+        const auto soon = std::max<deadline>(steady_clock::now(), rested_);
+        if (next_look_.expiry() > soon) next_look_.expires_at(soon);
+    });
+}
+
 void run_watch::stop()
 {
     const std::lock_guard lock(mutex_);
@@ -110,7 +125,8 @@ awaitable<void> run_watch::run()
             if (!ec) break;                          // else the timer was set to a nearer moment
         }
         // Those who are new are looked at once at once, everybody at every full look.
-        const bool all = steady_clock::now() >= full_look;
+        const bool poked = poked_.exchange(false);
+        const bool all = poked || steady_clock::now() >= full_look;
         std::vector<execution_id> ids;
         {
             const std::lock_guard lock(mutex_);
@@ -124,8 +140,9 @@ awaitable<void> run_watch::run()
             if (all) full_look = steady_clock::now() + std::chrono::hours{1};
             continue;
         }
-        const auto found = co_await db_.read([ids = std::move(ids)](storage::session& s) -> result<std::vector<execution_id>> { return storage::ended_of(s, ids); });
+        const auto found = co_await db_.read([look = look_, ids = std::move(ids)](storage::session& s) -> result<std::vector<execution_id>> { return look(s, ids); });
         if (found) ended(*found);
+        rested_ = steady_clock::now() + poke_gap;
         if (full_look > steady_clock::now() + std::chrono::minutes{1}) full_look = steady_clock::now() + poll_gap;
     }
 }
