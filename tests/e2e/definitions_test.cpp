@@ -9,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
 #include <set>
+#include <thread>
 
 using namespace rowlock::test;
 namespace json = boost::json;
@@ -102,7 +103,8 @@ TEST_CASE("many definitions are applied as one: each is created, updated or left
     CHECK(server.get("/v1/jobs/def-changed").json().at("reason") == "all of it");
     CHECK(server.get("/v1/jobs/def-new-off").json().at("reason") == "its own");
     CHECK(server.get("/v1/jobs/def-new-off").json().at("enabled") == false);
-    for (const auto& one : apply(server, jobs).json().at("jobs").as_array()) CHECK(one.at("outcome") == "unchanged");
+    const auto again = apply(server, jobs).json();
+    for (const auto& one : again.at("jobs").as_array()) CHECK(one.at("outcome") == "unchanged");
     const auto on = apply(server, {job("def-new-off", {{"enabled", true}})}).json();
     CHECK(on.at("jobs").at(0).at("outcome") == "updated");
     CHECK(on.at("jobs").at(0).at("version") == 1);
@@ -142,6 +144,32 @@ TEST_CASE("where one definition is refused none is stored, and every error says 
     }
     CHECK(server.post("/v1/jobs/apply", json::array{}).status == 400);
     CHECK(server.get("/v1/jobs/def-good").status == 404);
+}
+
+TEST_CASE("definitions that are applied in opposite orders at the same time wait for one another, and all are stored", "[e2e][definitions]")
+{
+    auto& server = open_server();
+    constexpr int rounds = 10;
+    const auto breaker = [](int round) { return json::object{{"circuit_breaker", {{"failure_threshold", round + 2}, {"scope", "TARGET"}}}}; };
+    const auto definition = [&](int i, int round) {
+        auto made = breaker(round);
+        made["handler"] = {{"type", "http"}, {"url", "http://def-order.example/"}};
+        return job("def-order-" + std::to_string(i), made);
+    };
+    std::vector<int> refused(2);
+    const auto keep_applying = [&](std::size_t self) {
+        for (int round = 0; round < rounds; ++round) {
+            json::array jobs;
+            for (int i = 0; i < 8; ++i) jobs.push_back(definition(self == 0 ? i : 7 - i, 2 * round + static_cast<int>(self)));
+            refused[self] += apply(server, std::move(jobs)).status == 200 ? 0 : 1;
+        }
+    };
+    std::thread other(keep_applying, 1);
+    keep_applying(0);
+    other.join();
+    CHECK(refused == std::vector<int>{0, 0});
+    const auto first = server.get("/v1/jobs/def-order-0").json().at("circuit_breaker");
+    for (int i = 1; i < 8; ++i) CHECK(server.get("/v1/jobs/def-order-" + std::to_string(i)).json().at("circuit_breaker") == first);
 }
 
 TEST_CASE("a definition for another tenant, or with an id of inline nodes, is refused", "[e2e][definitions]")

@@ -61,7 +61,8 @@ stub_reply refused(const std::string& errors)
 stub_reply all_created(const stub_request& request)
 {
     json::array jobs;
-    for (const auto& one : json_of(request.body).at("jobs").as_array()) {
+    const auto body = rowlock::parse_json(request.body);
+    for (const auto& one : body.value().at("jobs").as_array()) {
         jobs.push_back(json::object{{"job_id", one.at("job_id")}, {"outcome", "created"}, {"version", 1}, {"diff", json::array{}}, {"warnings", json::array{}}});
     }
     return {.body = rowlock::to_text(json::object{{"dry_run", false}, {"jobs", std::move(jobs)}})};
@@ -164,7 +165,7 @@ TEST_CASE("job diff shows two versions, or the jobs beside a file", "[unit][cli]
 TEST_CASE("rollback, enable, disable and delete give their reasons", "[unit][cli][apply]")
 {
     const stub_http stub([](const stub_request& request) {
-        if (request.method == "DELETE") return stub_reply{.status = 204};
+        if (request.method == "DELETE") return stub_reply{.body = "{}"};
         return stub_reply{.body = R"({"job_id":"j","version":4,"enabled":true})"};
     });
     CHECK(run_against(stub, {"job", "rollback", "j", "2", "--reason", "worse"}).out == "j is as in version 2 again, version 4\n");
