@@ -235,7 +235,10 @@ json::value shown_value(const settings& from, const setting& row)
 std::string shown_text(const setting& row, std::string_view text)
 {
     // Of an entry that is wrong nobody knows where its password stands.
-    if (has_entries(row)) return std::string(text.substr(0, text.find('='))) + "=***";
+    if (has_entries(row)) {
+        const auto name = text.substr(0, text.find('='));
+        return name.size() < text.size() && is_slug(name) ? std::string(name) + "=***" : "***";
+    }
     return row.secret ? mask_password(text) : std::string(text);
 }
 

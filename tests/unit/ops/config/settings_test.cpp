@@ -91,7 +91,7 @@ TEST_CASE("every row has a name and a member of its own", "[unit][settings]")
         // Changing this row's value must change what this row shows, and no other row.
         settings before = good({}).values;
         settings after = before;
-        for (const auto* candidate : {"true", "5", "77", "5000", "2000000", "2.5", "77.5", "127.0.0.9:9", "none", "json", "debug", "PERMANENT", "other"}) {
+        for (const auto* candidate : {"true", "5", "77", "5000", "2000000", "2.5", "77.5", "127.0.0.9:9", "none", "json", "debug", "PERMANENT", "shop=postgresql:///shop", "other"}) {
             settings tried = before;
             if (!assign(tried, row, candidate) && shown_value(tried, row) != shown_value(before, row)) after = tried;
         }
@@ -358,6 +358,50 @@ TEST_CASE("errors about a database URL do not give its password away", "[unit][s
     const auto e = bad({.environment = {{"ROWLOCK_DATABASE", std::string("postgresql://u:secret@h/d\0", 26)}}});
     CHECK_THAT(e.detail, !Catch::Contains("secret"));
     CHECK_THAT(e.fields[0].value, !Catch::Contains("secret"));
+}
+
+TEST_CASE("connections for jobs come from every source, by name, and the later source wins for each", "[unit][settings][sql]")
+{
+    flag_values flags;
+    CHECK(parse_flags({"--sql-connection", "flagged=postgresql://f@h/d", "--sql-connection", "both=host=h dbname=d password='f=g'"}, flags).empty());
+    const auto loaded = good({.file = "sql_connections:\n  shop: postgresql://u:secret@h/d\n  both: postgresql://file@h/d\n  a-b.c: postgresql:///d\n",
+                              .environment = {{"ROWLOCK_SQL_CONNECTION_DATA_MART", "postgresql://e:secret@h/d"}, {"ROWLOCK_SQL_CONNECTION_BOTH", "postgresql://env@h/d"},
+                                              {"ROWLOCK_SQL_CONNECTION_EMPTY", ""}},
+                              .flags = flags});
+    const named_urls expected{{"shop", "postgresql://u:secret@h/d"}, {"both", "host=h dbname=d password='f=g'"}, {"a-b.c", "postgresql:///d"},
+                              {"data_mart", "postgresql://e:secret@h/d"}, {"flagged", "postgresql://f@h/d"}};
+    CHECK(loaded.values.sql_connections == expected);
+    CHECK(source_of(loaded, "SQL_CONNECTIONS") == "flag");
+    CHECK(loaded.warnings.empty());
+    for (const auto format : {output_format::json, output_format::yaml, output_format::human}) {
+        const auto shown = render_config(loaded, format);
+        CHECK_THAT(shown, Catch::Contains("data_mart") && Catch::Contains("postgresql://u:***@h/d") && !Catch::Contains("secret") && !Catch::Contains("f=g"));
+    }
+}
+
+TEST_CASE("what is wrong with a connection for jobs is said without its password", "[unit][settings][sql]")
+{
+    struct row { const char* why; given g; };
+    const auto r = GENERATE(values<row>({
+        {"no URL", {.environment = {{"ROWLOCK_SQL_CONNECTION_SHOP", "u:secret@h/d"}}}},
+        {"a port that is none", {.environment = {{"ROWLOCK_SQL_CONNECTION_SHOP", "postgresql://u:secret@h/d?no_such=secret"}}}},
+        {"a name that is none", {.environment = {{"ROWLOCK_SQL_CONNECTION_A B", "postgresql://u:secret@h/d"}}}},
+        {"no name", {.flags = {.entries = {{"SQL_CONNECTIONS", {"postgresql://u:secret@h/d"}}}}}},
+        {"a file with a list", {.file = "sql_connections: [\"postgresql://u:secret@h/d\"]\n"}},
+        {"a file with something else", {.file = "sql_connections: {shop: {url: \"postgresql://u:secret@h/d\"}}\n"}},
+    }));
+    INFO(r.why);
+    const auto e = bad(r.g);
+    CHECK_THAT(e.detail, Catch::Contains("SQL_CONNECTIONS") && !Catch::Contains("secret"));
+    for (const auto& f : e.fields) CHECK_THAT(f.value, !Catch::Contains("secret"));
+}
+
+TEST_CASE("jobs do not get Rowlock's own user of Rowlock's own database", "[unit][settings][sql]")
+{
+    const auto e = bad({.environment = {{"ROWLOCK_DATABASE", "postgresql://rowlock:secret@h/d"}, {"ROWLOCK_SQL_CONNECTION_SHOP", "host=h dbname=d user=rowlock password=secret"}}});
+    CHECK(e.fields[0].field == "SQL_CONNECTIONS");
+    CHECK_THAT(e.detail, Catch::Contains("Rowlock's own database") && !Catch::Contains("secret"));
+    good({.environment = {{"ROWLOCK_DATABASE", "postgresql://rowlock@h/d"}, {"ROWLOCK_SQL_CONNECTION_SHOP", "postgresql://clerk@h/d"}}});
 }
 
 TEST_CASE("a file that cannot be read is an error that names it", "[unit][settings]")
