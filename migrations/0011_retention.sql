@@ -1,7 +1,8 @@
 -- Retention: history that has been kept for long enough goes, in bounded steps, and each deletion is recorded.
 --
 --   What is kept together   A run goes whole: all of its attempts, and all that hangs on them. Its time counts from the end of its last attempt.
---   What pins a run         An attempt that has not ended, an idempotency key that names one of its attempts, a dead letter that is open.
+--   What pins a run         An attempt that has not ended, an idempotency key that names one of its attempts, a dead letter that is open, a plan that has
+--                           not ended and may still ask for its outputs.
 --   Days                    Where everything in a day's partitions has outlived its time, they are dropped: no row is touched. Runs that reach over
 --                           the border of the day go first, one by one. Where something in the day is kept longer (another job, or a run that is
 --                           pinned), the others are deleted run by run.
@@ -103,7 +104,8 @@ begin
     if ids is null then return 0; end if;
     -- No index leads from an execution to its key: this reads all keys. They are few where history outlives them.
     named := array(select u.id from idempotency_keys k cross join lateral (select k.execution_id as id union all select unnest(k.execution_ids)) u where u.id = any (ids)
-                   union all select l.dead_letter_id from dead_letters l where l.dead_letter_id = any (ids) and l.status = 'OPEN' and l.expires_at > clock());
+                   union all select l.dead_letter_id from dead_letters l where l.dead_letter_id = any (ids) and l.status = 'OPEN' and l.expires_at > clock()
+                   union all select u.id from unnest(ids) u (id) join executions e on e.execution_id = u.id join plan_progress g on g.plan_run_id = e.plan_run_id where g.status = 3);
     select array_agg(distinct x.run_id), array_agg(u.id) into runs, ids
     from runs_ended(p_runs) x join jobs j using (job_key) cross join unnest(x.attempts) u (id)
     where x.ended_at + kept_for(j.history_retention, p_default) <= clock() and not x.attempts && named;
@@ -283,6 +285,8 @@ begin
                 why := 'an idempotency key';
             elsif exists (select from dead_letters l where l.dead_letter_id >= d.from_id and l.dead_letter_id < d.to_id and l.status = 'OPEN' and l.expires_at > clock()) then
                 why := 'an open dead letter';
+            elsif exists (select from plan_progress g where g.status = 3 and g.plan_run_id < d.to_id) then
+                why := 'a plan that has not ended';
             else
                 row_count := clear_day(d, p_rows);
                 if row_count > 0 then
