@@ -47,6 +47,12 @@ const pin pins[] = {
          p.db().rows(fmt::format("insert into manual_retries (execution_id, next_execution_id, actor) values ('{}', '{}', 'test')", id.str(), next.str()));
      },
      [](past&, const execution_id&) {}},
+    {"a plan that has not ended", "a plan that has not ended",
+     [](past& p, const execution_id& id) {
+         p.db().rows(fmt::format("set session_replication_role = replica; update executions set plan_run_id = execution_id where execution_id = '{0}'; "
+                                 "set session_replication_role = origin; insert into plan_progress (plan_run_id, nodes, unended) values ('{0}', 1, 1)", id.str()));
+     },
+     [](past& p, const execution_id&) { p.db().rows("update plan_progress set status = 5, unended = 0, ended_at = clock()"); }},
 };
 
 }
