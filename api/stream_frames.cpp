@@ -90,13 +90,11 @@ void read_subscribe(const json::object& frame, field_errors& errors, stream_fram
     read_targets(frame, "runs", "must be the id of a run, as text", errors, out.targets.runs, &execution_id::parse);
     read_targets(frame, "logs", "must be the id of an execution, as text", errors, out.targets.logs, &execution_id::parse);
     read_targets(frame, "jobs", "must be the id of a job, as text", errors, out.targets.jobs, slug);
-    if (const auto* plan_runs = frame.if_contains("plan_runs"); plan_runs && !plan_runs->is_null()) {
-        errors.add("plan_runs", plan_runs, "cannot be followed: this version has no plan runs");
-    }
+    read_targets(frame, "plan_runs", "must be the id of a run of a plan, as text", errors, out.targets.plan_runs, &uuid::parse);
     if (out.id == "null" && errors.empty()) errors.add_missing("id");
     if (!clean || !errors.empty()) return;
     if (out.targets.size() == 0 || out.targets.size() > most_targets) {
-        errors.add("executions", nullptr, fmt::format("a subscription names 1 to {} executions, runs, jobs or logs in all, not {}", most_targets, out.targets.size()));
+        errors.add("executions", nullptr, fmt::format("a subscription names 1 to {} executions, runs, plan_runs, jobs or logs in all, not {}", most_targets, out.targets.size()));
     }
 }
 
@@ -164,6 +162,8 @@ void append_event(std::string& out, std::string_view id, const runtime::change& 
     append_head(out, "event", id);
     if (what.execution) {
         out.append("\"execution\":").append(*what.execution);
+    } else if (what.plan_run) {
+        out.append("\"plan_run\":").append(*what.plan_run);
     } else {
         out.append("\"log\":{\"execution_id\":\"").append(what.log_of.str()).append("\",\"text\":");
         append_string(out, what.log);

@@ -61,8 +61,9 @@ outcome_of<int> store_plan(context& c, const plan_in_file& plan, const std::stri
     auto reply = c.api().put(target("/v1/plans").segment(plan.plan_id), body);
     if (!reply) {
         // As those of a plan within a request, which is how fail_at takes them.
-        for (auto& field : reply.error().fields) field.field.insert(0, "plan.");
-        return reply.error();
+        refusal why = reply.error();
+        for (auto& field : why.fields) field.field.insert(0, "plan.");
+        return why;
     }
     return static_cast<int>(number_at(reply->body, "version").value_or(0));
 }

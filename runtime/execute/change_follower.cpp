@@ -21,7 +21,7 @@ bool change_follower::put(change one)
 {
     const std::lock_guard lock(mutex_);
     if (cut_off_.load()) return false;
-    mail_bytes_ += sizeof one + one.log.size() + (one.execution ? one.execution->size() : 0);
+    mail_bytes_ += sizeof one + one.log.size() + (one.execution ? one.execution->size() : 0) + (one.plan_run ? one.plan_run->size() : 0);
     if (mail_bytes_ > most_mail) {
         cut_off_.store(true);
         std::vector<change>().swap(mail_);

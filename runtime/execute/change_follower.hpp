@@ -19,14 +19,16 @@ struct follow_targets {
     std::vector<execution_id> runs{};                // their attempts, one after the other
     std::vector<std::string> jobs{};                 // every execution that is submitted from now on
     std::vector<execution_id> logs{};                // what these executions write, from the beginning
+    std::vector<uuid> plan_runs{};
 
-    std::size_t size() const { return executions.size() + runs.size() + jobs.size() + logs.size(); }
+    std::size_t size() const { return executions.size() + runs.size() + jobs.size() + logs.size() + plan_runs.size(); }
 };
 
 // One thing to tell.
 struct change {
     std::uint64_t token = 0;                         // under which it is followed
-    std::shared_ptr<const std::string> execution{};  // JSON of the whole execution; shared by all who are told. Null: of a log
+    std::shared_ptr<const std::string> execution{};  // JSON of the whole execution; shared by all who are told
+    std::shared_ptr<const std::string> plan_run{};   // the same of a run of a plan, without its nodes. Both null: of a log
     execution_id log_of{};
     std::string log{};                               // UTF-8
     bool log_ended = false;                          // nothing comes after it

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
+#include <map>
 
 namespace rowlock::runtime {
 
@@ -25,12 +26,21 @@ constexpr int rest_after_poll = 4;
 constexpr std::size_t in_a_statement = 1'000;
 constexpr std::int64_t log_part_bytes = 64 * 1024;
 
-template <class Read>
-void in_chunks(const std::vector<execution_id>& ids, Read read)
+execution_id as_execution_id(execution_id id)
+{
+    return id;
+}
+execution_id as_execution_id(const uuid& id)
+{
+    return {id};
+}
+
+template <class Id, class Read>
+void in_chunks(const std::vector<Id>& ids, Read read)
 {
     for (std::size_t first = 0; first < ids.size(); first += in_a_statement) {
         array some(array::element::uuid);
-        for (std::size_t i = first; i < std::min(ids.size(), first + in_a_statement); ++i) some.add(ids[i]);
+        for (std::size_t i = first; i < std::min(ids.size(), first + in_a_statement); ++i) some.add(as_execution_id(ids[i]));
         read(some);
     }
 }
@@ -100,6 +110,15 @@ awaitable<result<void>> change_watch::follow(std::shared_ptr<change_follower> wh
             }
         });
         note_missing(missing, "runs", targets.runs, runs, "a run", as_text);
+        std::vector<uuid> plan_runs;
+        in_chunks(targets.plan_runs, [&](array& some) {
+            for (auto& one : storage::read_shown_plan_runs(s, some)) {
+                if (one.tenant != tenant) continue;
+                plan_runs.push_back(one.id);
+                first.plan_runs.push_back(std::move(one));
+            }
+        });
+        note_missing(missing, "plan_runs", targets.plan_runs, plan_runs, "a run of a plan", [](const uuid& id) { return id.str(); });
         const bool only_jobs_missing = missing.empty();
         if (!targets.jobs.empty()) {
             array names(array::element::text);
@@ -208,6 +227,21 @@ awaitable<void> change_watch::look()
             seen.now = storage::database_clock(s);
             seen.fresh = storage::executions_since(s, jobs, since, asked.most_new);
         }
+        std::map<uuid, storage::plan_run_state> known_runs;
+        std::vector<uuid> run_ids;
+        for (const auto& one : asked.plan_runs) {
+            known_runs.emplace(one.id, one.state);
+            run_ids.push_back(one.id);
+        }
+        std::vector<uuid> changed_runs;
+        in_chunks(run_ids, [&](array& some) {
+            for (const auto& one : storage::read_plan_run_states(s, some)) {
+                if (known_runs.at(one.id) != one.state) changed_runs.push_back(one.id);
+            }
+        });
+        in_chunks(changed_runs, [&](array& some) {
+            for (auto& one : storage::read_shown_plan_runs(s, some)) seen.plan_runs.push_back(std::move(one));
+        });
         for (const auto& log : asked.logs) {
             if (auto part = storage::read_log(s, log.tenant, log.id, log.after, log_part_bytes)) seen.logs.emplace_back(log.number, std::move(*part));
         }

@@ -92,6 +92,16 @@ result<void> change_watch::followed_things::begin(std::shared_ptr<change_followe
         at->second.watchers.push_back({by, found.now});
     }
     for (const auto& id : targets.logs) logs_.push_back({by, id, 0, next_number_++});
+    for (auto& each : found.plan_runs) {
+        change first;
+        first.plan_run = std::make_shared<const std::string>(std::move(each.json));
+        put(by, std::move(first));
+        if (each.state.ended) continue;
+        auto [at, is_new] = plan_runs_.try_emplace(each.id);
+        // Where somebody has been told of an older state, the next look tells everybody of this one.
+        if (is_new) at->second.known = each.state;
+        at->second.watchers.push_back(by);
+    }
     return {};
 }
 
@@ -139,6 +149,15 @@ change_watch::followed_things::question change_watch::followed_things::ask()
         ++at;
     }
     asked.most_new = static_cast<int>(seen) + most_new_in_a_look;
+    for (auto at = plan_runs_.begin(); at != plan_runs_.end();) {
+        std::erase_if(at->second.watchers, [](const interest_ptr& by) { return by->is_gone(); });
+        if (at->second.watchers.empty()) {
+            at = plan_runs_.erase(at);
+        } else {
+            asked.plan_runs.push_back({at->first, at->second.known});
+            ++at;
+        }
+    }
     std::erase_if(logs_, [](const log& each) { return each.by->is_gone(); });
     for (const auto& each : logs_) {
         if (each.by->who->backlog_.load(std::memory_order_relaxed) <= much_backlog) asked.logs.push_back({each.number, each.by->tenant, each.id, each.after});
@@ -146,8 +165,25 @@ change_watch::followed_things::question change_watch::followed_things::ask()
     return asked;
 }
 
+void change_watch::followed_things::tell(const std::vector<storage::shown_plan_run>& changed)
+{
+    for (const auto& each : changed) {
+        const auto at = plan_runs_.find(each.id);
+        if (at == plan_runs_.end() || at->second.known == each.state) continue;
+        at->second.known = each.state;
+        const auto text = std::make_shared<const std::string>(each.json);
+        for (const auto& to : at->second.watchers) {
+            change one;
+            one.plan_run = text;
+            put(to, std::move(one));
+        }
+        if (each.state.ended) plan_runs_.erase(at);
+    }
+}
+
 std::vector<execution_id> change_watch::followed_things::hear(findings found)
 {
+    tell(found.plan_runs);
     for (const auto& each : found.fresh) {
         const auto at = jobs_.find(each.job);
         if (at == jobs_.end() || !at->second.seen.insert(each.id).second) continue;

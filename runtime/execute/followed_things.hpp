@@ -4,8 +4,10 @@
 #include "runtime/execute/change_watch.hpp"
 #include "storage/change_store.hpp"
 #include "storage/execution_store.hpp"
+#include "storage/plan_watch_store.hpp"
 
 #include <deque>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -23,13 +25,14 @@ public:
     struct beginning {
         std::vector<storage::shown_execution> executions{};
         std::vector<storage::shown_execution> attempts{};      // the last ones of the runs
+        std::vector<storage::shown_plan_run> plan_runs{};
         std::vector<job_key> jobs{};
         timestamp now{};                                       // by the database's clock; executions that are newer are told
     };
     // Error: overloaded.
     result<void> begin(std::shared_ptr<change_follower> who, std::uint64_t token, tenant_key tenant, const follow_targets& targets, beginning found);
     void end(const change_follower& who, std::uint64_t token);
-    bool empty() const { return executions_.empty() && jobs_.empty() && logs_.empty(); }
+    bool empty() const { return executions_.empty() && jobs_.empty() && logs_.empty() && plan_runs_.empty(); }
 
     // What has to be known for everybody. Forgets those who are gone.
     struct question {
@@ -44,6 +47,7 @@ public:
             std::int64_t after;
         };
         std::vector<log> logs{};
+        std::vector<storage::state_of_plan_run> plan_runs{};
     };
     question ask();
 
@@ -52,8 +56,9 @@ public:
         std::vector<storage::new_execution> fresh{};           // some may be known already
         timestamp now{};
         std::vector<std::pair<std::size_t, storage::log_part>> logs{};   // by number
+        std::vector<storage::shown_plan_run> plan_runs{};      // those that have changed
     };
-    // The executions that have to be shown: those that have changed, and those that nobody has been told of. Tells of logs.
+    // The executions that have to be shown: those that have changed, and those that nobody has been told of. Tells of logs and of runs of plans.
     std::vector<execution_id> hear(findings found);
     // Tells of executions. True: there is more to be seen at once.
     bool show(std::vector<storage::shown_execution> now);
@@ -77,6 +82,10 @@ private:
         storage::execution_state known{};
         std::vector<link> links{};
     };
+    struct plan_run {
+        storage::plan_run_state known{};
+        std::vector<interest_ptr> watchers{};
+    };
     struct job {
         struct watcher {
             interest_ptr by;
@@ -95,6 +104,7 @@ private:
     };
 
     void put(const interest_ptr& to, change one);
+    void tell(const std::vector<storage::shown_plan_run>& changed);
     void add(const interest_ptr& by, execution_id id, const storage::execution_state& known, bool follows_run);
     // To be woken by the next wake().
     void wake_later(const std::shared_ptr<change_follower>& who);
@@ -104,6 +114,7 @@ private:
     std::unordered_map<execution_id, execution> executions_{};
     std::unordered_map<job_key, job> jobs_{};
     std::vector<log> logs_{};
+    std::map<uuid, plan_run> plan_runs_{};
     std::vector<std::weak_ptr<interest>> interests_{};
     // Executions that have to be shown because they are new, until they are.
     std::unordered_map<execution_id, std::pair<job_key, timestamp>> fresh_{};
