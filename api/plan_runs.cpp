@@ -66,6 +66,15 @@ runtime::awaitable<response> answer_taken(request_context& rq, storage::plan_run
     co_return answer;
 }
 
+runtime::awaitable<std::optional<uuid>> replay_of(request_context& rq, std::string key, std::string key_request)
+{
+    const auto tenant = rq.caller.tenant;
+    const auto found = co_await rq.app.instance.db().read([tenant, key, key_request](storage::session& s) -> result<std::optional<uuid>> {
+        return storage::find_plan_replay(s, tenant, key, key_request);
+    });
+    co_return found ? *found : std::nullopt;
+}
+
 // The body of an action on a run. `read` asks for its members.
 template <class Read>
 result<void> read_action(request_context& rq, bool optional, std::string_view subject, Read read)
@@ -127,7 +136,14 @@ runtime::awaitable<response> start_plan_run(request_context& rq)
         co_return show_graph(rq, *graph);
     }
     const auto until = runtime::steady_clock::now() + wait.value_or(0ms);
-    const auto made = co_await rq.app.instance.plans().start(rq.caller, std::move(given->request));
+    const std::string key = given->request.idempotency_key;
+    const std::string key_request = given->request.key_request;
+    auto made = co_await rq.app.instance.plans().start(rq.caller, std::move(given->request));
+    if (!made && !key.empty()) {
+        // What was answered before a job was disabled, or deleted, is answered again.
+        const auto before = co_await replay_of(rq, key, key_request);
+        if (before) made = storage::plan_run_made{*before, true};
+    }
     if (!made) co_return rq.refuse(made.error());
     if (!wait) co_return co_await answer_taken(rq, *made, std::move(plan_id));
     // What was committed stays committed: where waiting is refused, the answer tells of the run as it is.

@@ -68,6 +68,17 @@ result<plan_run_made> create_plan_run(session& s, const new_plan_run& run, std::
     }
 }
 
+constexpr statement find_plan_replay_statement{"find_plan_replay", R"sql(
+    select k.plan_run_id from plan_run_keys k
+    where k.tenant_key = $1 and k.key = $2 and k.expires_at > clock() and k.hash = jsonb_hash_extended($3::jsonb, 0) and k.hash2 = jsonb_hash_extended($3::jsonb, 1))sql"};
+
+std::optional<uuid> find_plan_replay(session& s, tenant_key tenant, const std::string& key, const std::string& key_request)
+{
+    const auto rows = s.exec(find_plan_replay_statement, tenant.value, key, key_request);
+    if (rows.empty()) return std::nullopt;
+    return id_of(rows[0][0]).value;
+}
+
 constexpr statement plan_step_statement{"plan_step", "select plan_step_1()"};
 
 bool plan_step(session& s)

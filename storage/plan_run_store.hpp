@@ -48,6 +48,9 @@ struct plan_run_made {
 result<plan_run_made> create_plan_run(session& s, const new_plan_run& run, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl,
                                       plan_node_columns& nodes);
 
+// The run that this key gave to the same request before; none: it is not in use, or was used with another request.
+std::optional<uuid> find_plan_replay(session& s, tenant_key tenant, const std::string& key, const std::string& key_request);
+
 // Goes on with what was left to do for plans. false: there is nothing, or others are at it.
 bool plan_step(session& s);
 
