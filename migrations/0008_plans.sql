@@ -228,8 +228,8 @@ exception when others then
 end $$;
 
 -- Puts into parameters what `refs` says: [{"at": [path], "parts": [text | {"node", "path"} | {"item": path}]}]. One part that is no text is put there
--- as it is; more make a text. missing: what was not found.
-create function resolve_refs(p_run uuid, p_parameters jsonb, p_refs jsonb, p_item jsonb, out value jsonb, out missing text) language plpgsql stable as $$
+-- as it is; more make a text. missing: what was not found. Without refs it is not called (strict).
+create function resolve_refs(p_run uuid, p_parameters jsonb, p_refs jsonb, p_item jsonb, out value jsonb, out missing text) language plpgsql stable strict as $$
 declare
     ref jsonb; part jsonb; found_ jsonb; words text; docs jsonb := '{}'; n int;
 begin
@@ -273,8 +273,9 @@ begin
         select u.item_no, u.item, n.node_no, n.node_id, n.lane_id, n.job_key, n.job_version, n.priority, n.wait_ms, n.needs, n.tags,
                case when n.refs is null then n.parameters else x.value::json end as parameters, x.missing
         from unnest(p_no, p_item_no, p_item) u (no, item_no, item)
-        cross join lateral (select * from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no) n
-        left join lateral resolve_refs(r.plan_run_id, n.parameters::jsonb, n.refs, u.item) x on n.refs is not null),
+        -- The limit keeps the planner with the primary key: otherwise it reads the whole plan for a hash.
+        cross join lateral (select * from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no limit 1) n
+        left join lateral resolve_refs(r.plan_run_id, coalesce(n.parameters::jsonb, '{}'), n.refs, coalesce(u.item, 'null')) x on true),
     numbered as materialized (
         select s.*, (row_number() over (order by s.missing is not null, s.lane_id, s.priority, s.wait_ms, s.node_no, s.item_no))::int - 1 as k from resolved s),
     made as (
@@ -329,7 +330,7 @@ declare
     x record; items jsonb; outcome_ smallint; bad uuid; b record;
 begin
     if r.has_maps then
-        for x in select n.* from unnest(p_no) u (no) cross join lateral (select * from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no) n
+        for x in select n.* from unnest(p_no) u (no) cross join lateral (select * from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no limit 1) n
                  where n.for_each is not null loop
             p_no := array_remove(p_no, x.node_no);
             items := case when x.for_each ? 'list' then x.for_each -> 'list'

@@ -44,7 +44,7 @@ begin
         if r.has_fallbacks then
             for x in select u.k, u.no, u.outcome, u.is_end, n.fallback_no, n.fallback_of
                      from unnest(f_no, f_outcome, f_end) with ordinality u (no, outcome, is_end, k)
-                     cross join lateral (select * from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no) n
+                     cross join lateral (select * from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no limit 1) n
                      where n.fallback_no is not null or n.fallback_of is not null
             loop
                 if x.fallback_no is not null and x.is_end and not g.stopping then
@@ -77,7 +77,7 @@ begin
                                              then case when o.condition is null and o.kind & 7 <> 3 then true else need_holds(r.plan_run_id, n.node_no, o.kind, o.condition) end
                                              else false end as holds
                         from unnest(f_no, f_outcome, f_tell) u (no, outcome, tells)
-                        cross join lateral (select * from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no) n
+                        cross join lateral (select * from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no limit 1) n
                         cross join lateral (select * from unnest(n.out_to, n.out_kind, n.out_condition) o (to_no, kind, condition)
                                             union all
                                             select a.to_no, a.kind, a.condition from plan_added_edges a
@@ -153,8 +153,8 @@ begin
         select e.plan_run_id, array_agg(e.node_no) as nos, array_agg(z.status) as outcomes, array_agg(e.item_no) as items, bool_or(e.item_no is not null) as mapped,
                array_agg(distinct e.node_no) as named
         from unnest(p_id) u (id)
-        cross join lateral (select e.plan_run_id, e.node_no, e.item_no from executions e where e.execution_id = u.id and e.plan_run_id is not null) e
-        left join lateral (select y.status, y.next_execution_id from results y where y.execution_id = u.id) z on true
+        cross join lateral (select e.plan_run_id, e.node_no, e.item_no from executions e where e.execution_id = u.id and e.plan_run_id is not null limit 1) e
+        left join lateral (select y.status, y.next_execution_id from results y where y.execution_id = u.id limit 1) z on true
         where z.next_execution_id is null
         group by e.plan_run_id order by e.plan_run_id
     loop
