@@ -71,6 +71,9 @@ struct placed_path {
 
 void add_paths(std::vector<placed_path>& all, const job_definition& definition, const std::string& place)
 {
+    if (const auto* composite = std::get_if<composite_handler>(&definition.handler)) {
+        for (const auto& each : composite->paths) all.push_back({fmt::format("{}.{}", path_of(path_of(place, "handler"), "plan"), each.field), each.path});
+    }
     const auto* calls = std::get_if<http_handler>(&definition.handler);
     if (!calls) return;
     const std::pair<const char*, const std::string*> members[] = {{"success", &calls->success}, {"failure", &calls->failure}, {"progress", &calls->progress}};

@@ -10,6 +10,7 @@
 #include "runtime/execute/retention.hpp"
 #include "runtime/execute/settler.hpp"
 #include "runtime/execute/submitter.hpp"
+#include "runtime/plan/job_plans.hpp"
 #include "runtime/plan/plan_steps.hpp"
 #include "storage/breaker_store.hpp"
 #include "storage/execution_store.hpp"
@@ -70,8 +71,11 @@ struct instance::parts {
         auto http = options.http;
         http.callbacks = callbacks.functions();
         http.evaluate = evaluation_by(general);
-        work.emplace(cores, *ends, notes, owned, free, counts, options.process, http, options.sql);
         plans.emplace(plan_runs::options{options.priority_age, options.key_ttl}, general, jobs, self, plan_runs::listeners{[this] { after_plans(true); }});
+        plans_of_jobs.emplace(*plans, jobs, general, plan_run_ends);
+        notes.add_nodes_by([this](assignment node, boost::json::array added) { return plans_of_jobs->add_nodes(std::move(node), std::move(added)); });
+        work.emplace(cores, *ends, notes, owned, free, counts,
+                     executor::options{options.process, http, options.sql, {options.process.grace, plans_of_jobs->functions()}});
         claims.emplace(queue("claim"), self, free, owned, floors, jobs, *work, counts);
         free.when_freed([this] { claims->slots_freed(); });
         submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, floors, *work, counts,
@@ -149,6 +153,7 @@ struct instance::parts {
     retention keeping;
     plan_steps steps;
     std::optional<plan_runs> plans;
+    std::optional<job_plans> plans_of_jobs;
     task_group background;
     std::optional<settler> ends;
     std::optional<executor> work;
@@ -226,6 +231,7 @@ void instance::hand_over(const std::atomic<bool>& hurry)
     wind_down();
     parts& p = *parts_;
     if (!p.started.load() || std::exchange(p.handed_over, true)) return;
+    p.work->hand_back_what_waits();
     // Running work gets the grace; what is left then is stopped, and goes on elsewhere.
     std::mutex mutex;
     std::condition_variable never;

@@ -46,7 +46,7 @@ constexpr setting table[] = {
      "by how much each wait is longer than the one before, where the job says nothing"},
     {"TRANSIENT_ERROR_CODES", &s::transient_error_codes, "TIMEOUT,HEARTBEAT_LOST,CONNECTION_FAILED,RATE_LIMITED,RESOURCE_EXHAUSTED", same, any,
      "error codes that pass by themselves, where the job has no list of retryable ones; comma between"},
-    {"PERMANENT_ERROR_CODES", &s::permanent_error_codes, "INVALID_CONFIG,PERMISSION_DENIED", same, any,
+    {"PERMANENT_ERROR_CODES", &s::permanent_error_codes, "INVALID_CONFIG,PERMISSION_DENIED,PLAN_CANCELLED", same, any,
      "error codes that are not retried, where the job has no list of retryable ones; comma between; a code in both lists is permanent"},
     {"DEFAULT_ERROR_CATEGORY", &s::other_error_codes, "TRANSIENT", same, any, "what an error code is that is in neither list"},
     {"EXECUTOR_HEARTBEAT_INTERVAL_SECONDS", in_seconds(&s::heartbeat_interval), "30", same, from(5, 300),

@@ -74,7 +74,7 @@ void claimer::work(storage::session_options options)
             owes_look_ = last == found::nothing_near;
             const auto ready = [&] { return stopping_ || in_doubt_ || (told_ && free_.available() > 0); };
             while (!ready()) {
-                if (!owes_look_ || free_.available() == 0) changed_.wait(lock);
+                if (!owes_look_ || free_.available() <= 0) changed_.wait(lock);
                 else if (changed_.wait_until(lock, next_look_) == std::cv_status::timeout) told_ = true;
             }
             if (stopping_) return;

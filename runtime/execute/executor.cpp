@@ -63,16 +63,14 @@ double random01()
 // What runs on one core. Everything but the constructor and the inbox is used there only.
 class executor::worker {
 public:
-    worker(executor& owner, core& home, const process_options& process, const http_options& http)
-        : owner_(owner), home_(home), process_(process), http_(http), tasks_(home.executor())
-    {
-    }
+    worker(executor& owner, core& home) : owner_(owner), home_(home), tasks_(home.executor()) {}
 
     core& home() { return home_; }
 
     void start(std::vector<assignment> work)
     {
-        if (!handlers_) handlers_ = std::make_unique<handlers>(home_.executor(), process_, http_, *owner_.databases_);
+        const auto& how = owner_.options_;
+        if (!handlers_) handlers_ = std::make_unique<handlers>(home_.executor(), how.process, how.http, how.composite, *owner_.databases_);
         for (auto& each : work) tasks_.spawn(run(std::move(each)));
     }
 
@@ -85,11 +83,13 @@ public:
         at->second->subject().request_stop(stop_reason::cancelled);
     }
 
-    void stop_all(stop_reason why)
+    void stop_all(stop_reason why, bool only_what_waits)
     {
         // An attempt may end, and leave the map, while it is told.
         std::vector<std::shared_ptr<live>> all;
-        for (auto& [id, each] : running_) all.push_back(each);
+        for (auto& [id, each] : running_) {
+            if (!only_what_waits || only_waits(each->subject().work())) all.push_back(each);
+        }
         for (auto& each : all) each->subject().request_stop(why);
     }
 
@@ -118,6 +118,8 @@ private:
         running_.emplace(a.work().id, me);
         if (event::on(spdlog::level::info)) event_of("execution_start", a.work()).write(spdlog::level::info);
         me->begin();
+        const bool waits = only_waits(a.work());
+        if (waits) owner_.free_.give(1);
 
         crash_point("run.started");
         outcome result;
@@ -136,6 +138,7 @@ private:
         owner_.counts_.run_us.fetch_add(static_cast<std::uint64_t>(ran.count()), std::memory_order_relaxed);
         crash_point("run.returned");
         co_await me->end(a.stopped() == stop_reason::none && result.status == execution_status::completed);
+        if (waits) owner_.free_.borrow();
         hand_over(*me, std::move(result), *noted, returned, ran);
     }
 
@@ -185,8 +188,6 @@ private:
 
     executor& owner_;
     core& home_;
-    process_options process_;
-    http_options http_;
     std::unique_ptr<handlers> handlers_;
     task_group tasks_;
     std::unordered_map<execution_id, std::shared_ptr<live>> running_;
@@ -214,11 +215,10 @@ void call_on(core& where, F f)
 
 }
 
-executor::executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, const process_options& process, const http_options& http,
-                   const sql_options& sql)
-    : ends_(ends), notes_(notes), owned_(owned), free_(free), counts_(counts), databases_(std::make_unique<sql_pool>(sql))
+executor::executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, options o)
+    : options_(std::move(o)), ends_(ends), notes_(notes), owned_(owned), free_(free), counts_(counts), databases_(std::make_unique<sql_pool>(options_.sql))
 {
-    for (std::size_t i = 0; i < cores.size(); ++i) workers_.push_back(std::make_unique<worker>(*this, cores[i], process, http));
+    for (std::size_t i = 0; i < cores.size(); ++i) workers_.push_back(std::make_unique<worker>(*this, cores[i]));
 }
 
 executor::~executor() = default;
@@ -257,7 +257,12 @@ void executor::cancel(const std::vector<storage::cancel_request>& requests)
 
 void executor::stop_all(stop_reason why)
 {
-    for (auto& w : workers_) call_on(w->home(), [w = w.get(), why] { w->stop_all(why); });
+    for (auto& w : workers_) call_on(w->home(), [w = w.get(), why] { w->stop_all(why, false); });
+}
+
+void executor::hand_back_what_waits()
+{
+    for (auto& w : workers_) call_on(w->home(), [w = w.get()] { w->stop_all(stop_reason::handed_back, true); });
 }
 
 void executor::dropped(const assignment& work)

@@ -17,8 +17,15 @@ namespace rowlock::runtime {
 // comes of it goes to the settler.
 class executor {
 public:
-    executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, const process_options& process, const http_options& http,
-             const sql_options& sql);
+    // How each kind of work is done.
+    struct options {
+        process_options process;
+        http_options http;
+        sql_options sql;
+        composite_options composite;
+    };
+
+    executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, options o);
     ~executor();
 
     // Takes over executions that this instance owns; their slots are taken. Any thread.
@@ -27,6 +34,8 @@ public:
     // Asks what runs to stop: these executions (cancelled), or everything. Any thread.
     void cancel(const std::vector<storage::cancel_request>& requests);
     void stop_all(stop_reason why);
+    // What only waits for other executions can do so elsewhere. Any thread.
+    void hand_back_what_waits();
 
     // Executions that have been started and have not returned.
     int running() const { return running_.load(std::memory_order_acquire); }
@@ -38,6 +47,7 @@ private:
     class worker;
     void dropped(const assignment& work);
 
+    options options_;
     settler& ends_;
     records& notes_;
     ledger& owned_;

@@ -46,6 +46,8 @@ life_records records::for_attempt(const assignment& work, std::shared_ptr<bool> 
     sinks.plain.log = [this, of](log_stream stream, std::string text) { return log(of, stream, std::move(text)); };
     sinks.plain.last_checkpoint = [this, of] { return last_checkpoint(of); };
     sinks.plain.record_artifact = [this, of](artifact made) { return artifact_made(of, std::move(made)); };
+    // Only a node has to be known whole.
+    sinks.plain.add_nodes = [this, node = work.in_plan ? std::make_shared<const assignment>(work) : nullptr](boost::json::array nodes) { return add_nodes(node, std::move(nodes)); };
     sinks.plain.heartbeat = [this, id = of.id, noted] {
         *noted = true;
         note(id, std::nullopt);
@@ -136,6 +138,17 @@ awaitable<result<void>> records::artifact_made(subject of, artifact made)
         crash_point("artifact.after_commit");
         return recorded;
     });
+}
+
+awaitable<result<void>> records::add_nodes(std::shared_ptr<const assignment> node, boost::json::array nodes)
+{
+    if (!node) co_return error{errc::invalid_request, "the execution is no node of a plan run"};
+    for (int tries = 1;; ++tries) {
+        auto added = co_await add_nodes_(*node, nodes);
+        const bool passes = !added && (added.error().code == errc::database_unavailable || added.error().code == errc::overloaded);
+        if (!passes || tries >= most_tries) co_return added;
+        co_await sleep_until(steady_clock::now() + next_try);
+    }
 }
 
 awaitable<void> records::error_row(subject of, error_category category, std::string code, std::string message, std::string details)

@@ -30,9 +30,13 @@ public:
         if (freed_) freed_();
     }
 
+    // Takes one whether there is one or not: for what ends without having used its own, which is then given back as every other.
+    void borrow() { free_.fetch_sub(1, std::memory_order_acq_rel); }
+
     // Called, by whoever gives some back, when there are free slots again. Set before anybody takes one.
     void when_freed(std::function<void()> freed) { freed_ = std::move(freed); }
 
+    // Below zero where some are borrowed.
     int available() const { return free_.load(std::memory_order_relaxed); }
     int in_use() const { return total_ - available(); }
 

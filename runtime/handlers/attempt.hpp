@@ -4,6 +4,7 @@
 #include "storage/model/error.hpp"
 #include "storage/model/execution.hpp"
 
+#include <boost/json/array.hpp>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -35,6 +36,8 @@ struct attempt_records {
     std::function<awaitable<result<int>>(checkpoint_data)> checkpoint;
     std::function<awaitable<result<std::optional<checkpoint_data>>>()> last_checkpoint;   // the run's last good one
     std::function<awaitable<result<void>>(artifact)> record_artifact;           // error already_ended: it was recorded before, with other contents
+    // For the plan run that the attempt is a node of; what is there already of the same job is left as it is. Errors: see job_plans::add_nodes.
+    std::function<awaitable<result<void>>(boost::json::array)> add_nodes;
     std::function<void()> heartbeat;                                            // kept sparingly
     std::function<void(double)> progress;                                       // 0..1, kept sparingly
 };

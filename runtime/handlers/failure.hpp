@@ -1,5 +1,6 @@
 #pragma once
 
+#include "storage/model/error.hpp"
 #include "storage/model/execution.hpp"
 
 #include <boost/assert/source_location.hpp>
@@ -29,6 +30,9 @@ outcome failed(failure why);
 failure invalid_config(std::string message);
 // What the operator does not allow: PERMISSION_DENIED.
 failure permission_denied(std::string message);
+
+// An error for those who read one text: with the first of the fields that it names.
+std::string with_fields(const error& e);
 
 // What attempted<T>::value() throws when there is none: a defect in the program, not in its input.
 [[noreturn]] void throw_exception_from_error(const failure& why, const boost::source_location& where);

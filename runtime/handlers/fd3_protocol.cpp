@@ -113,6 +113,10 @@ void fd3_protocol::take_object(const json::object& object, std::vector<fd3_event
             const auto* text = value.if_string();
             if (text == nullptr || text->empty()) wrong(name, "the path of a file below ROWLOCK_RUN_DIR", value);
             else events.emplace_back(fd3_artifact{std::string(view(*text))});
+        } else if (name == "add_nodes") {
+            const auto* nodes = value.if_array();
+            if (nodes == nullptr) wrong(name, "an array of nodes", value);
+            else events.emplace_back(fd3_nodes{*nodes});
         } else {
             complain(fmt::format("`{}` is not known here", readable(name, shown_bytes)), events);
         }

@@ -2,6 +2,7 @@
 
 #include "runtime/handlers/attempt.hpp"
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <optional>
@@ -21,10 +22,13 @@ struct fd3_progress {
 struct fd3_artifact {
     std::string name;                                // as the job gave it: not checked
 };
+struct fd3_nodes {
+    boost::json::array nodes;                        // for the plan run that the job is a node of: not checked
+};
 struct fd3_complaint {
     std::string text;                                // about a line that was ignored, for the log
 };
-using fd3_event = std::variant<fd3_heartbeat, fd3_report_line, fd3_progress, checkpoint_data, fd3_artifact, fd3_complaint>;
+using fd3_event = std::variant<fd3_heartbeat, fd3_report_line, fd3_progress, checkpoint_data, fd3_artifact, fd3_nodes, fd3_complaint>;
 
 // What a job says about its result. Later lines add to earlier ones; the last word on a figure counts.
 struct fd3_report {

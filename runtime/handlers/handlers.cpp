@@ -1,5 +1,6 @@
 #include "runtime/handlers/handlers.hpp"
 
+#include "runtime/handlers/composite.hpp"
 #include "runtime/handlers/failure.hpp"
 #include "runtime/handlers/http.hpp"
 #include "runtime/handlers/http_stop.hpp"
@@ -44,6 +45,7 @@ struct instant {
     std::optional<outcome> operator()(const process_handler&) const { return std::nullopt; }
     std::optional<outcome> operator()(const http_handler&) const { return std::nullopt; }
     std::optional<outcome> operator()(const sql_handler&) const { return std::nullopt; }
+    std::optional<outcome> operator()(const composite_handler&) const { return std::nullopt; }
 };
 
 std::optional<outcome> instant_outcome(const assignment& work)
@@ -57,6 +59,7 @@ struct performer {
     process_runner& process;
     http_caller& http;
     sql_runner& sql;
+    const composite_options& composite;
 
     awaitable<outcome> operator()(const noop_handler&) const { return at_once(); }
     awaitable<outcome> operator()(const fail_handler&) const { return at_once(); }
@@ -64,6 +67,7 @@ struct performer {
     awaitable<outcome> operator()(const process_handler& h) const { return process.run(a, h); }
     awaitable<outcome> operator()(const http_handler& h) const { return http.call(a, h); }
     awaitable<outcome> operator()(const sql_handler& h) const { return sql.run(a, h); }
+    awaitable<outcome> operator()(const composite_handler&) const { return run_plan(a, composite); }
 
 private:
     awaitable<outcome> at_once() const { return ready(*instant_outcome(a.work())); }
@@ -72,9 +76,9 @@ private:
 
 }
 
-handlers::handlers(io_executor executor, const process_options& process, const http_options& http, sql_pool& sql)
+handlers::handlers(io_executor executor, const process_options& process, const http_options& http, const composite_options& composite, sql_pool& sql)
     : process_(std::make_unique<process_runner>(executor, process)), http_(std::make_unique<http_caller>(executor, http)),
-      sql_(std::make_unique<sql_runner>(executor, sql)), executor_(executor)
+      sql_(std::make_unique<sql_runner>(executor, sql)), composite_(composite), executor_(executor)
 {
 }
 
@@ -103,7 +107,12 @@ awaitable<outcome> handlers::perform_between_hooks(attempt& a)
 
 awaitable<outcome> handlers::work(attempt& a)
 {
-    return std::visit(performer{a, *process_, *http_, *sql_}, a.work().job->definition.handler);
+    return std::visit(performer{a, *process_, *http_, *sql_, composite_}, a.work().job->definition.handler);
+}
+
+bool only_waits(const assignment& work)
+{
+    return std::holds_alternative<composite_handler>(work.job->definition.handler);
 }
 
 std::optional<outcome> outcome_at_once(const assignment& work)

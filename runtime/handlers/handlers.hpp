@@ -2,6 +2,7 @@
 
 #include "runtime/handlers/attempt.hpp"
 #include "runtime/handlers/callbacks.hpp"
+#include "runtime/handlers/child_plans.hpp"
 #include "runtime/handlers/http_status.hpp"
 
 #include <filesystem>
@@ -44,11 +45,19 @@ struct sql_options {
     milliseconds grace{10'000};                      // for a statement to end, once its attempt is to stop
 };
 
+struct composite_options {
+    milliseconds grace{10'000};                      // for a plan run to end, once its attempt is to stop
+    child_plan_functions plans{};
+};
+
+// Does its work only wait for other executions? Such an attempt takes no slot while it runs: they need it.
+bool only_waits(const assignment& work);
+
 // What runs the work of one core. Made, used and destroyed on that core.
 class handlers {
 public:
     // `sql` outlives it.
-    handlers(io_executor executor, const process_options& process, const http_options& http, sql_pool& sql);
+    handlers(io_executor executor, const process_options& process, const http_options& http, const composite_options& composite, sql_pool& sql);
     ~handlers();
 
     // Does the work of one attempt, between its hooks, and says what came of it. Never throws for what the work does: that is an outcome. A stop
@@ -62,6 +71,7 @@ private:
     std::unique_ptr<process_runner> process_;
     std::unique_ptr<http_caller> http_;
     std::unique_ptr<sql_runner> sql_;
+    composite_options composite_;
     io_executor executor_;
 };
 

@@ -184,6 +184,9 @@ awaitable<void> process_attempt::act(fd3_event event)
     } else if (auto* file = std::get_if<fd3_artifact>(&event)) {
         attempt_.alive();
         co_await keep_artifact(std::move(file->name));
+    } else if (auto* more = std::get_if<fd3_nodes>(&event)) {
+        attempt_.alive();
+        co_await add_nodes(std::move(more->nodes));
     } else {
         co_await note(std::move(std::get<fd3_complaint>(event).text));
     }
@@ -201,6 +204,25 @@ awaitable<void> process_attempt::keep_artifact(std::string name)
     auto why = fmt::format("the artifact {} was not recorded: {}", readable(name, quoted_bytes), recorded.error().detail);
     // The record of an earlier attempt no longer tells what lies in the file: that must not pass as success.
     if (recorded.error().code == errc::already_ended) conflict_ = why;
+    co_await note(std::move(why));
+}
+
+awaitable<void> process_attempt::add_nodes(boost::json::array nodes)
+{
+    const auto n = nodes.size();
+    const auto added = co_await attempt_.records().add_nodes(std::move(nodes));
+    if (added) co_return;
+    const auto& e = added.error();
+    auto why = fmt::format("{} nodes were not added to the plan: {}", n, with_fields(e));
+    switch (e.code) {
+    case errc::already_ended: break;                 // the plan is being stopped: the job has done its part
+    case errc::database_unavailable:
+    case errc::overloaded:
+    case errc::stopping:
+    case errc::internal: unadded_ = {"HANDLER_FAILED", why}; break;
+    // A plan that lacks what its job asked for must not pass as one that succeeded.
+    default: unadded_ = invalid_config(why);
+    }
     co_await note(std::move(why));
 }
 
@@ -280,6 +302,7 @@ failure process_attempt::why_failed(exit_status how) const
     if (how.code != 0) return {fmt::format("EXIT_{}", how.code), fmt::format("the program exited with code {}{}", how.code, quoted)};
     if (!report.error_code.empty()) return {report.error_code, "the program named an error on file descriptor 3 and exited with code 0"};
     if (report.over_limit) return {"OUTPUT_LIMIT", "the program's outputs and metrics together are too large; write large results to files in ROWLOCK_RUN_DIR"};
+    if (!unadded_.code.empty()) return unadded_;
     if (!conflict_.empty()) return {"STATE_CORRUPTION", conflict_};
     return {};
 }

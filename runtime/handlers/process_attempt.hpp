@@ -2,6 +2,7 @@
 
 #include "runtime/async/task_group.hpp"
 #include "runtime/handlers/attempt.hpp"
+#include "runtime/handlers/failure.hpp"
 #include "runtime/handlers/fd3_protocol.hpp"
 #include "runtime/handlers/readable.hpp"
 #include "runtime/handlers/spawn.hpp"
@@ -43,6 +44,7 @@ private:
     awaitable<void> follow_protocol();
     awaitable<void> act(fd3_event event);
     awaitable<void> keep_artifact(std::string name);
+    awaitable<void> add_nodes(boost::json::array nodes);
     awaitable<void> note(std::string text);
     awaitable<void> enforce_grace();
     awaitable<bool> next_piece(descriptor& from, std::string& buffer, std::size_t& after_exit);
@@ -69,6 +71,7 @@ private:
     fd3_protocol protocol_;
     std::string last_words_;                         // the end of stderr, for the error message
     std::string conflict_;                           // about an artifact that was recorded before with other contents
+    failure unadded_;                                // why nodes could not be added to the plan
     std::exception_ptr broken_;                      // why the records could not be kept
     bool output_cut_ = false;
     bool forced_ = false;

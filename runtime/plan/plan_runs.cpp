@@ -278,7 +278,7 @@ awaitable<result<storage::plan_run_made>> plan_runs::start(principal who, plan_r
     co_return co_await store(std::move(who), std::move(*p), std::move(request), {});
 }
 
-awaitable<result<storage::plan_run_made>> plan_runs::rerun(principal who, uuid id, std::string from)
+awaitable<result<storage::plan_run_made>> plan_runs::rerun(principal who, uuid id, std::string from, std::optional<plan_run_parent> parent)
 {
     struct run_and_nodes {
         storage::plan_run_row run;
@@ -300,6 +300,10 @@ awaitable<result<storage::plan_run_made>> plan_runs::rerun(principal who, uuid i
     request.tags = object_of(before.tags);
     request.contract_ref = before.contract_ref;
     request.approval_ref = before.approval_ref;
+    if (parent) {
+        request.parent = parent->run;
+        request.trace_parent = std::move(parent->trace_parent);
+    }
     auto p = co_await prepare(who, request);
     if (!p) co_return p.error();
     p->plan_key = before.plan;

@@ -34,6 +34,12 @@ struct plan_run_request {
     std::optional<execution_id> parent{};            // the run of the composite job whose work it is
 };
 
+// The run of a composite job, and its trace, for a plan run that is its work.
+struct plan_run_parent {
+    execution_id run;
+    std::string trace_parent{};
+};
+
 // Plans as they are stored and run. Each function resumes the caller on its core. Where a plan is refused, the errors' fields are those of the plan, below
 // `plan.` where it came inline.
 class plan_runs {
@@ -57,8 +63,8 @@ public:
     // Committed when it returns a value. Errors: invalid_request, dependency_cycle, not_found (no such plan), job_disabled, idempotency_key_reused.
     awaitable<result<storage::plan_run_made>> start(principal who, plan_run_request request);
     // A new run of the same plan with the same parameters: what has completed is kept, unless it is `from` or below it. from empty: from what failed.
-    // Errors: not_found, invalid_request (no such node), not_retryable (it has not ended).
-    awaitable<result<storage::plan_run_made>> rerun(principal who, uuid id, std::string from);
+    // `parent`: the composite job that runs it again. Errors: not_found, invalid_request (no such node), not_retryable (it has not ended).
+    awaitable<result<storage::plan_run_made>> rerun(principal who, uuid id, std::string from, std::optional<plan_run_parent> parent = {});
     // Errors: not_found, already_ended.
     awaitable<result<void>> cancel(principal who, uuid id, std::string reason);
     // Nodes for a run that is under way: an array as in a plan; they may need nodes that are there. Errors: not_found, invalid_request, already_ended.

@@ -10,7 +10,7 @@
 namespace rowlock::runtime {
 
 // Goes on with what one transaction could not do for a plan: the next items of a list, the next nodes to start, skip or cancel. All instances offer
-// to; the database gives each step to one. A coroutine on one core.
+// to; the database gives each step to one. Now and then it cancels the plans of composite jobs that ended without them. A coroutine on one core.
 class plan_steps {
 public:
     // `advanced`: nodes may have been queued. On the home core. All references outlive it.
@@ -22,11 +22,14 @@ public:
     void poke();
 
 private:
+    awaitable<void> cancel_orphans();
+
     database& db_;
     core& home_;
     counters& counts_;
     std::function<void()> advanced_;
     bell there_is_work_;
+    deadline next_orphans_{};
 };
 
 }

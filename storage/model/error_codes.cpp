@@ -21,6 +21,8 @@ constexpr error_code_entry table[] = {
     {"PERMISSION_DENIED", "PERMANENT", 0, "the program may not be run, or the address may not be asked", "See PROCESS_ALLOWED_PROGRAMS and HTTP_ALLOW_PRIVATE_ADDRESSES."},
     {"OUTPUT_LIMIT", "PERMANENT", 0, "it wrote more than output_limit_bytes or response_limit_bytes", "Write large results to files (artifacts), or raise the limit."},
     {"HOOK_FAILED", "TRANSIENT", 0, "the hook before the job could not be called, or refused", "See the error message, and hooks.before of the definition."},
+    {"PLAN_FAILED", "TRANSIENT", 0, "the plan of a composite job failed", "The error message names the nodes. The next attempt keeps what has completed."},
+    {"PLAN_CANCELLED", "PERMANENT", 0, "somebody cancelled the plan of a composite job", "GET /v1/plan-runs/ID says who and why. To retry the job by hand keeps what has completed."},
     {"RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED", 0, "the machine had no memory, disk, processes or open files left for it", "Free what is short, or lower EXECUTOR_PARALLELISM. See the runbook disk-full.md."},
     {"STATE_CORRUPTION", "STATE_CORRUPTION", 0, "a checkpoint or an artifact is not what was recorded", "An older good checkpoint was used, if there was one. Look for damaged storage."},
     {"CHECKPOINT_TOO_LARGE", "PERMANENT", 0, "a checkpoint exceeds checkpoint.max_bytes and was not kept; the job goes on", "Save less, or raise checkpoint.max_bytes."},

@@ -11,6 +11,7 @@ std::string_view type_of(const handler_spec& handler)
         std::string_view operator()(const process_handler&) const { return "process"; }
         std::string_view operator()(const http_handler&) const { return "http"; }
         std::string_view operator()(const sql_handler&) const { return "sql"; }
+        std::string_view operator()(const composite_handler&) const { return "composite"; }
     };
     return std::visit(name{}, handler);
 }

@@ -4,6 +4,7 @@
 #include "storage/model/ids.hpp"
 #include "storage/model/time.hpp"
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
 #include <cstdint>
@@ -17,6 +18,12 @@
 namespace rowlock {
 
 using milliseconds = std::chrono::milliseconds;
+
+// A text that has to be a SQL/JSON path, which only the database can say (storage/json_paths.hpp).
+struct path_to_check {
+    std::string field;
+    std::string path;
+};
 
 // ---- handlers: what a job runs (spec §6)
 
@@ -77,7 +84,14 @@ struct sql_handler {
     std::int64_t outputs_limit_bytes = 1 << 20;     // of the rows as JSON; those that find no room are left out
 };
 
-using handler_spec = std::variant<noop_handler, sleep_handler, fail_handler, process_handler, http_handler, sql_handler>;
+// A plan, run as the work of one job (spec W5): it ends as the plan does. One of the two is given.
+struct composite_handler {
+    std::string plan_id{};                          // of the job's tenant; the version that is current when the run begins
+    std::optional<boost::json::object> plan{};      // normalised; parse_plan takes it
+    std::vector<path_to_check> paths{};             // in `plan`, by its fields
+};
+
+using handler_spec = std::variant<noop_handler, sleep_handler, fail_handler, process_handler, http_handler, sql_handler, composite_handler>;
 
 // "noop", "sleep", ...: the `type` of the JSON form, and the label of metrics.
 std::string_view type_of(const handler_spec& handler);
@@ -102,7 +116,7 @@ enum class error_category : std::uint8_t { transient = 1, permanent = 2, timeout
 // DEFAULT_ERROR_CATEGORY). A code that is in both is permanent.
 struct error_classes {
     std::vector<std::string> transient{};
-    std::vector<std::string> permanent{"INVALID_CONFIG", "PERMISSION_DENIED"};
+    std::vector<std::string> permanent{"INVALID_CONFIG", "PERMISSION_DENIED", "PLAN_CANCELLED"};
     error_category others = error_category::transient;
 };
 

@@ -108,7 +108,7 @@ job_definition read_definition(const json::object& body, std::string_view path_i
     json_fields fields(body, "", errors, made.document);
     made.job_id = document::read_id(fields, "job_id", path_id, true);
     read_description(fields, made);
-    auto handler = definition::read_handler(fields);
+    auto handler = definition::read_handler(fields, defaults);
     if (handler) made.handler = std::move(*handler);
     if (auto parameters = fields.free_object("parameters")) made.parameters = std::move(*parameters);
     made.inputs = read_data_sets(fields, "inputs");

@@ -10,7 +10,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 6> handler_types{"noop", "sleep", "fail", "process", "http", "sql"};
+constexpr std::array<std::string_view, 7> handler_types{"noop", "sleep", "fail", "process", "http", "sql", "composite"};
 
 bool is_letter(char c)
 {
@@ -77,7 +77,7 @@ process_handler read_process(json_fields& fields)
 
 }
 
-std::optional<handler_spec> read_handler(json_fields& definition)
+std::optional<handler_spec> read_handler(json_fields& definition, const definition_defaults& defaults)
 {
     if (!definition.has("handler")) {
         definition.require("handler");
@@ -101,6 +101,7 @@ std::optional<handler_spec> read_handler(json_fields& definition)
     if (*type == "process") handler = read_process(fields);
     if (*type == "http") handler = read_http(fields);
     if (*type == "sql") handler = read_sql(fields);
+    if (*type == "composite") handler = read_composite(fields, defaults);
     fields.refuse_rest();
     definition.accept("handler", std::move(accepted));
     return handler;

@@ -18,9 +18,11 @@ inline constexpr milliseconds longest_statement = std::chrono::hours{24 * 24};
 inline constexpr std::int64_t most_output_bytes = std::int64_t{1} << 30;
 
 // None where it is missing or refused.
-std::optional<handler_spec> read_handler(json_fields& definition);
+std::optional<handler_spec> read_handler(json_fields& definition, const definition_defaults& defaults);
 http_handler read_http(json_fields& handler);
 sql_handler read_sql(json_fields& handler);
+// `defaults` are for the jobs of nodes that have handlers.
+composite_handler read_composite(json_fields& handler, const definition_defaults& defaults);
 // Hooks before and after the work (spec S5).
 void read_hooks(json_fields& definition, job_definition& made);
 

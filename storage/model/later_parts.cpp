@@ -46,7 +46,6 @@ constexpr later_part later_parts[] = {
     {"definition", "on_lease_doubt", "\"continue\""},
     {"definition", "priority_boost_on_age", "true"},
     {"handler.type", "worker"},
-    {"handler.type", "composite"},
     {"handler.type", "native"},
 };
 

@@ -74,12 +74,6 @@ struct plan_node {
     bool gate = false;
 };
 
-// A text that has to be a SQL/JSON path, which only the database can say (storage/json_paths.hpp). Many of a plan's are often equal.
-struct path_to_check {
-    std::string field;
-    std::string path;
-};
-
 // A plan as it was given, checked (spec J10): nothing in it names what is not there, and it has no cycle.
 struct plan_definition {
     std::string plan_id{};                           // empty: it came with a run, and has none
@@ -92,7 +86,7 @@ struct plan_definition {
     std::map<std::string, std::string> tags{};       // of all executions
     std::string contract_ref{};                      // empty: none (spec S3)
     std::string approval_ref{};
-    std::vector<path_to_check> paths{};
+    std::vector<path_to_check> paths{};              // many are often equal
     boost::json::object document{};                  // the whole plan, normalised, as it is stored and shown
 
     const std::string& job_id_of(const plan_node& node) const { return node.inline_job ? inline_jobs[*node.inline_job]->job_id : node.job_id; }
