@@ -19,6 +19,7 @@ std::string told(const std::vector<fd3_event>& events)
         if (const auto* p = std::get_if<fd3_progress>(&event)) out += "progress:" + std::to_string(static_cast<int>(p->fraction * 100));
         if (const auto* c = std::get_if<checkpoint_data>(&event)) out += "checkpoint:" + c->bytes + ":" + c->stage;
         if (const auto* a = std::get_if<fd3_artifact>(&event)) out += "artifact:" + a->name;
+        if (const auto* n = std::get_if<fd3_nodes>(&event)) out += "nodes:" + boost::json::serialize(n->nodes);
         if (std::holds_alternative<fd3_complaint>(event)) out += "complaint";
     }
     return out;
@@ -54,6 +55,8 @@ TEST_CASE("each line of the protocol asks for what it says", "[unit][process]")
         {"a stage alone", R"({"stage": "one"})", "complaint"},
         {"an artifact", R"({"artifact": "a/b.csv"})", "artifact:a/b.csv"},
         {"an artifact without a name", R"({"artifact": ""})", "complaint"},
+        {"nodes, which others check", R"({"add_nodes": [{"node_id":"a"},5]})", R"(nodes:[{"node_id":"a"},5])"},
+        {"nodes that are no array", R"({"add_nodes": {"node_id":"a"}})", "complaint"},
         {"several members on a line", R"({"heartbeat": true, "progress": 0.5})", "heartbeat progress:50"},
         {"an unknown member beside a known one", R"({"heartbeat": true, "mood": "good"})", "heartbeat complaint"},
         {"no JSON", "hello", "complaint"},

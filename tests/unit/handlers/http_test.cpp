@@ -176,7 +176,7 @@ TEST_CASE("a connection is kept and used again", "[unit][http]")
 {
     scripted_server server([](const std::string&) { return reply_with(200, "", "{}"); });
     recorded_attempt a{.handler = http_handler{.url = server.url()}};
-    handlers with(a.core.executor(), a.process, a.http, a.databases);
+    handlers with(a.core.executor(), a.process, a.http, a.composite, a.databases);
     for (int i = 0; i < 5; ++i) CHECK(a.perform(with).status == execution_status::completed);
     CHECK(server.connections() == 1);
     CHECK(server.requests().size() == 5);
@@ -187,7 +187,7 @@ TEST_CASE("no more connections are kept than allowed", "[unit][http]")
     scripted_server server([](const std::string&) { return reply_with(200, "", "{}"); });
     recorded_attempt a{.handler = http_handler{.url = server.url()}};
     a.http.max_idle_connections = 0;
-    handlers with(a.core.executor(), a.process, a.http, a.databases);
+    handlers with(a.core.executor(), a.process, a.http, a.composite, a.databases);
     for (int i = 0; i < 3; ++i) CHECK(a.perform(with).status == execution_status::completed);
     CHECK(server.connections() == 3);
 }
@@ -200,7 +200,7 @@ TEST_CASE("a connection that the server closes is not kept", "[unit][http]")
         return reply;
     });
     recorded_attempt a{.handler = http_handler{.url = server.url()}};
-    handlers with(a.core.executor(), a.process, a.http, a.databases);
+    handlers with(a.core.executor(), a.process, a.http, a.composite, a.databases);
     for (int i = 0; i < 3; ++i) CHECK(a.perform(with).status == execution_status::completed);
     CHECK(server.connections() == 3);
 }
@@ -211,7 +211,7 @@ TEST_CASE("a kept connection that closes before it answers is exchanged for a fr
     std::atomic<int> seen{0};
     scripted_server server([&seen](const std::string&) { return ++seen == 2 ? scripted_reply{"", true} : reply_with(200, "", "{}"); });
     recorded_attempt a{.handler = http_handler{.url = server.url()}};
-    handlers with(a.core.executor(), a.process, a.http, a.databases);
+    handlers with(a.core.executor(), a.process, a.http, a.composite, a.databases);
     CHECK(a.perform(with).status == execution_status::completed);
     CHECK(a.perform(with).status == execution_status::completed);
     CHECK(server.connections() == 2);
@@ -358,7 +358,7 @@ TEST_CASE("a stop ends a call that waits for its reply at once", "[unit][http]")
     job->definition.handler = http_handler{.url = server.url()};
     attempt waiting({.id = a.id, .run_id = a.run_id, .job = job}, steady_clock::now() + std::chrono::minutes{5}, {});
     running = &waiting;
-    handlers with(a.core.executor(), a.process, a.http, a.databases);
+    handlers with(a.core.executor(), a.process, a.http, a.composite, a.databases);
     const auto before = steady_clock::now();
     const auto o = run_on_core(a.core, with.perform(waiting));
     CHECK(o.status == execution_status::timeout);
@@ -395,7 +395,7 @@ TEST_CASE("TLS is verified: the authority and the name", "[unit][http]")
     for (const auto& r : rows) {
         INFO(name << ": " << r.why);
         recorded_attempt a{.handler = r.handler};
-        handlers with(a.core.executor(), a.process, a.http, a.databases);
+        handlers with(a.core.executor(), a.process, a.http, a.composite, a.databases);
         const auto o = a.perform(with);
         CHECK(o.error_code == (r.succeeds ? "" : "CONNECTION_FAILED"));
         if (!r.succeeds) CHECK_THAT(o.error_message, Catch::Contains("TLS"));

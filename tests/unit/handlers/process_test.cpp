@@ -349,10 +349,35 @@ TEST_CASE("an attempt that is stopped before its program has started ends all th
     a.on_heartbeat = {};
     auto job = std::make_shared<job_version>();
     job->definition.handler = a.handler;
-    handlers with(a.core.executor(), a.process, a.http, a.databases);
+    handlers with(a.core.executor(), a.process, a.http, a.composite, a.databases);
     attempt early({.id = a.id, .run_id = a.run_id, .job = job}, no_deadline, {});
     early.request_stop(stop_reason::handed_back);
     const auto o = run_on_core(a.core, with.perform(early));
     CHECK(o.status == execution_status::cancelled);
     CHECK(o.termination == "GRACEFUL");
+}
+
+TEST_CASE("a program adds nodes to its plan; what is refused fails it, and what comes too late does not", "[unit][process]")
+{
+    struct row {
+        const char* why;
+        std::optional<error> refused;
+        const char* code;                                // "" = it completes
+    };
+    const auto r = GENERATE(values<row>({
+        {"they are added", std::nullopt, ""},
+        {"they are refused", error{errc::invalid_request, "The plan is refused.", {{"nodes[0].job_id", "\"x\"", "names no job"}}}, "INVALID_CONFIG"},
+        {"the plan is being stopped", error{errc::already_ended, "It has ended."}, ""},
+        {"the database is away", error{errc::database_unavailable, "The database cannot be reached."}, "HANDLER_FAILED"},
+    }));
+    INFO(r.why);
+    recorded_attempt it;
+    it.handler = shell(R"(echo '{"add_nodes": [{"node_id": "a"}, {"node_id": "b"}]}' >&3)");
+    it.nodes_error = r.refused;
+    const auto end = it.perform();
+    CHECK(it.nodes == std::vector<std::size_t>{2});
+    CHECK(end.error_code == r.code);
+    CHECK((end.status == execution_status::completed) == (*r.code == '\0'));
+    CHECK(it.system.empty() == !r.refused.has_value());
+    if (r.refused && !r.refused->fields.empty()) CHECK_THAT(it.system, Catch::Contains("nodes[0].job_id names no job (given: \"x\")"));
 }

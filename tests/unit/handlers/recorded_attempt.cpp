@@ -35,6 +35,13 @@ rt::awaitable<result<void>> keep_artifact(recorded_attempt& in, rt::artifact mad
     co_return result<void>();
 }
 
+rt::awaitable<result<void>> keep_nodes(recorded_attempt& in, boost::json::array added)
+{
+    in.nodes.push_back(added.size());
+    if (in.nodes_error) co_return *in.nodes_error;
+    co_return result<void>();
+}
+
 }
 
 rt::attempt_records recorded_attempt::records()
@@ -43,6 +50,7 @@ rt::attempt_records recorded_attempt::records()
             .checkpoint = [this](rt::checkpoint_data made) { return keep_checkpoint(*this, std::move(made)); },
             .last_checkpoint = [this] { return give_checkpoint(*this); },
             .record_artifact = [this](rt::artifact made) { return keep_artifact(*this, std::move(made)); },
+            .add_nodes = [this](boost::json::array added) { return keep_nodes(*this, std::move(added)); },
             .heartbeat =
                 [this] {
                     ++heartbeats;
@@ -53,7 +61,7 @@ rt::attempt_records recorded_attempt::records()
 
 outcome recorded_attempt::perform()
 {
-    rt::handlers with(core.executor(), process, http, databases);
+    rt::handlers with(core.executor(), process, http, composite, databases);
     return perform(with);
 }
 

@@ -18,6 +18,7 @@ struct recorded_attempt {
     scratch_folder folder;
     runtime::process_options process{.enabled = true, .allowed_programs = {"*"}, .run_root = folder.path() / "runs"};
     runtime::http_options http{.allow_private_addresses = true};
+    runtime::composite_options composite{};
     runtime::sql_pool databases{{}};
 
     handler_spec handler;
@@ -29,6 +30,7 @@ struct recorded_attempt {
     runtime::deadline until = runtime::no_deadline;
     std::optional<runtime::checkpoint_data> last_checkpoint{};
     std::optional<error> artifact_error{};
+    std::optional<error> nodes_error{};
     bool log_breaks = false;
     std::function<void(runtime::attempt&)> on_heartbeat{};
     std::function<void(const runtime::checkpoint_data&, runtime::attempt&)> on_checkpoint{};
@@ -44,6 +46,7 @@ struct recorded_attempt {
     std::vector<double> progress;
     std::vector<runtime::checkpoint_data> checkpoints;
     std::vector<runtime::artifact> artifacts;
+    std::vector<std::size_t> nodes;                  // how many were added at a time
 
     // Performs it with handlers of its own.
     outcome perform();

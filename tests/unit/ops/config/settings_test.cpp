@@ -140,7 +140,7 @@ TEST_CASE("what the settings say about failures becomes what definitions fall ba
 {
     const auto plain = defaults_of(good({}).values);
     CHECK(plain.retry.classes.transient == std::vector<std::string>{"TIMEOUT", "HEARTBEAT_LOST", "CONNECTION_FAILED", "RATE_LIMITED", "RESOURCE_EXHAUSTED"});
-    CHECK(plain.retry.classes.permanent == std::vector<std::string>{"INVALID_CONFIG", "PERMISSION_DENIED"});
+    CHECK(plain.retry.classes.permanent == std::vector<std::string>{"INVALID_CONFIG", "PERMISSION_DENIED", "PLAN_CANCELLED"});
     CHECK(plain.retry.classes.others == error_category::transient);
     CHECK(plain.heartbeat.interval == 30s);
     CHECK(plain.heartbeat.missed_limit == 3);

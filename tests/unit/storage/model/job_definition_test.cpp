@@ -264,7 +264,7 @@ TEST_CASE("what this version cannot do is refused, never ignored", "[unit][defin
 
 TEST_CASE("handlers this version cannot run are refused", "[unit][definition][handler]")
 {
-    const auto type = GENERATE(as<std::string>(), "worker", "composite", "native");
+    const auto type = GENERATE(as<std::string>(), "worker", "native");
     const auto all = errors_of(with_handler(R"({"type":")" + type + R"(","statement":"select 1"})"));
     REQUIRE(all.size() == 1);
     CHECK(all[0].field == "handler.type");
