@@ -161,7 +161,7 @@ TEST_CASE("a cancelled plan starts nothing, cancels what waits, and asks what ru
     plan_bench bench;
     const auto run = bench.start(R"({"nodes":[{"node_id":"a","job_id":"j"},{"node_id":"b","job_id":"j"},{"node_id":"c","job_id":"j","needs":["a"]}]})");
     const auto running = bench.take(1);
-    REQUIRE(storage::cancel_plan_run(bench.db.service(), default_tenant, run, "me", "enough"));
+    REQUIRE(storage::cancel_plan_run(bench.db.service(), default_tenant, run, "me", "enough").has_value());
     bench.step();
     CHECK(bench.db.value("select string_agg(status, ' ' order by status) from v_plan_nodes") == "CANCELLED CANCELLED RUNNING");
     CHECK(bench.db.value("select count(*) from cancel_requests") == "1");
