@@ -57,7 +57,8 @@ awaitable<std::optional<child_plan_end>> await_end(attempt& a, interruption by, 
         co_await end_if_cancelled();
         if (ended) a.alive();
         if (ended && !*ended) continue;
-        const auto end = ended ? co_await plans.look(plan_run) : result<child_plan_end>(ended.error());
+        // Too many may wait for plans to be told of this one: whoever looks for himself learns it, too.
+        const auto end = co_await plans.look(plan_run);
         if (end && end->status != "RUNNING") co_return *end;
         co_await wait_until(by, std::min(until, steady_clock::now() + database_pause));
     }
