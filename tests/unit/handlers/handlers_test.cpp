@@ -66,7 +66,7 @@ TEST_CASE("a sleeping job stops at once, also where the request came first", "[u
     if (before) a.request_stop(stop_reason::cancelled);
     else boost::asio::post(core.executor(), [&a] { a.request_stop(stop_reason::cancelled); });
     sql_pool databases{{}};
-    handlers with(core.executor(), {}, {}, databases);
+    handlers with(core.executor(), {}, {}, {}, databases);
     const auto o = run_on_core(core, with.perform(a));
     CHECK(o.status == execution_status::cancelled);
     CHECK(o.termination == "GRACEFUL");
