@@ -1,3 +1,4 @@
+#include "tests/support/plans.hpp"
 #include "tests/support/stream_client.hpp"
 
 #include <catch2/catch.hpp>
@@ -240,7 +241,8 @@ TEST_CASE("what cannot be followed is refused with everything that is wrong", "[
         {{{"jobs", json::array{"followed-noop", "followed-nobody"}}}, "jobs[1]"},
         {{{"jobs", json::array{"No Slug"}}}, "jobs[0]"},
         {{{"logs", json::array{json::value(nobody)}}}, "logs[0]"},
-        {{{"plan_runs", json::array{json::value(nobody)}}}, "plan_runs"},
+        {{{"plan_runs", json::array{json::value(nobody)}}}, "plan_runs[0]"},
+        {{{"plan_runs", json::array{json::value(id)}}}, "plan_runs[0]"},
         {{{"colour", 1}}, "colour"},
     };
     for (const auto& r : rows) {
@@ -277,4 +279,36 @@ TEST_CASE("a stream may have a thousand subscriptions, and no more", "[e2e][stre
     stream.socket.send(json::object{{"op", "unsubscribe"}, {"id", 0}});
     stream.subscribe(1000, "executions", {json::value(id)});
     CHECK(stream.socket.receive().at("op") == "event");
+}
+
+TEST_CASE("a run of a plan is followed to its end: how many of its nodes have ended, without them", "[e2e][stream][plans]")
+{
+    auto& server = server_with_jobs();
+    const scratch_folder folder;
+    const auto flag = (folder.path() / "go").string();
+    const auto run = start_plan(server, plan_of({node("a"), script("b", "while ! test -e '" + flag + "'; do sleep 0.02; done", {"a"}), node("c", {"b"})}));
+    await_node(server, run, "b", "RUNNING");
+    stream_client stream(server);
+    stream.subscribe("p", "plan_runs", {json::value(run)});
+    const auto first = stream.next_event("p");
+    INFO(first);
+    CHECK(text_at(first, "/plan_run/plan_run_id") == run);
+    CHECK(text_at(first, "/plan_run/status") == "RUNNING");
+    CHECK(first.at_pointer("/plan_run/node_count") == 3);
+    CHECK(first.at_pointer("/plan_run/nodes_ended") == 1);
+    CHECK_FALSE(first.at("plan_run").as_object().contains("nodes"));
+    write_file(flag, "");
+    std::int64_t ended = 1;
+    for (;;) {
+        const auto event = stream.next_event("p");
+        CHECK(event.at_pointer("/plan_run/nodes_ended").to_number<std::int64_t>() > ended);
+        ended = event.at_pointer("/plan_run/nodes_ended").to_number<std::int64_t>();
+        if (text_at(event, "/plan_run/status") == "RUNNING") continue;
+        CHECK(text_at(event, "/plan_run/status") == "COMPLETED");
+        break;
+    }
+    CHECK(ended == 3);
+    // One that has ended is told once.
+    stream.subscribe("q", "plan_runs", {json::value(run)});
+    CHECK(text_at(stream.next_event("q"), "/plan_run/status") == "COMPLETED");
 }

@@ -1,5 +1,6 @@
 #include "ops/cli/definition_file.hpp"
 #include "storage/model/job.hpp"
+#include "storage/model/plan.hpp"
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -7,7 +8,7 @@
 using namespace rowlock;
 namespace fs = std::filesystem;
 
-TEST_CASE("every example and the demo's job is a definition that is accepted", "[unit][ops]")
+TEST_CASE("every example and the demo's job is a definition or a plan that is accepted", "[unit][ops]")
 {
     const fs::path root = fs::path(__FILE__).parent_path() / "../../..";
     std::vector<std::string> files;
@@ -17,12 +18,21 @@ TEST_CASE("every example and the demo's job is a definition that is accepted", "
         }
     }
     CHECK(files.size() >= 6);
-    const auto set = ops::load_definitions(files);
+    const auto set = ops::load_definitions(files, ops::default_runner_options(), ops::wanted_documents::both);
     CHECK(set.complaints.empty());
-    CHECK(set.definitions.size() == files.size());
+    CHECK(set.definitions.size() + set.plans.size() == files.size());
+    CHECK_FALSE(set.plans.empty());
     for (const auto& one : set.definitions) {
         INFO(one.file);
         const auto parsed = parse_job_definition(one.body, one.job_id, {});
+        if (!parsed) {
+            for (const auto& field : parsed.error().fields) UNSCOPED_INFO(one.complaint(field));
+        }
+        CHECK(parsed.has_value());
+    }
+    for (const auto& one : set.plans) {
+        INFO(one.file);
+        const auto parsed = parse_plan(one.body, one.plan_id, {});
         if (!parsed) {
             for (const auto& field : parsed.error().fields) UNSCOPED_INFO(one.complaint(field));
         }
