@@ -1,8 +1,10 @@
 #include "storage/plan_run_store.hpp"
 
+#include "storage/model/json_text.hpp"
 #include "storage/plan_run_members.hpp"
 #include "storage/rows.hpp"
 
+#include <boost/json/array.hpp>
 #include <fmt/format.h>
 #include <map>
 
@@ -13,6 +15,15 @@ namespace {
 uuid uuid_of(const pqxx::field& f)
 {
     return id_of(f).value;
+}
+
+// A JSON array of texts; null is "".
+std::vector<std::string> texts_of(std::string_view array)
+{
+    const auto parsed = parse_json(array);
+    std::vector<std::string> out;
+    for (const auto& each : parsed.value().as_array()) out.emplace_back(each.is_null() ? std::string() : std::string(each.as_string()));
+    return out;
 }
 
 // "{1,2}": what PostgreSQL writes for an array of integers.
@@ -128,9 +139,10 @@ std::optional<plan_run_row> find_plan_run(session& s, tenant_key tenant, const u
 }
 
 constexpr statement plan_run_nodes_statement{"plan_run_nodes", R"sql(
-    select v.node_id, v.status, n.layer, n.out_to, n.kept_run, n.kept_no, n.job_key, v.job_id, n.is_gate, n.for_each is not null, n.fallback_no, n.fallback_of, n.out_kind
+    select v.node_id, v.status, n.layer, n.out_to, n.kept_run, n.kept_no, n.job_key, v.job_id, n.is_gate, n.for_each is not null, n.fallback_no, n.fallback_of, n.out_kind,
+           to_json(n.out_condition)
     from plan_nodes n join v_plan_nodes v using (plan_run_id, node_no) where n.plan_run_id = $1 order by n.node_no)sql"};
-constexpr statement added_edges_statement{"plan_added_edges", "select from_no, to_no, kind from plan_added_edges where plan_run_id = $1 order by from_no, to_no"};
+constexpr statement added_edges_statement{"plan_added_edges", "select from_no, to_no, kind, coalesce(condition, '') from plan_added_edges where plan_run_id = $1 order by from_no, to_no"};
 
 std::vector<plan_run_node> plan_run_nodes(session& s, const uuid& id)
 {
@@ -150,12 +162,14 @@ std::vector<plan_run_node> plan_run_nodes(session& s, const uuid& id)
         if (!row[10].is_null()) n.fallback = row[10].as<int>();
         if (!row[11].is_null()) n.fallback_of = row[11].as<int>();
         n.kinds = integers_of(row[12].c_str());
+        n.conditions = row[13].is_null() ? std::vector<std::string>(n.to.size()) : texts_of(row[13].c_str());
         nodes.push_back(std::move(n));
     }
     for (const auto& row : s.exec(added_edges_statement, id.str())) {
         auto& from = nodes.at(row[0].as<std::size_t>());
         from.to.push_back(row[1].as<int>());
         from.kinds.push_back(row[2].as<int>());
+        from.conditions.emplace_back(row[3].c_str());
     }
     return nodes;
 }

@@ -78,6 +78,7 @@ struct plan_run_node {
     std::optional<int> fallback_of{};
     std::vector<int> to;                 // the numbers of those that need it, added ones included
     std::vector<int> kinds;              // of these edges, as the database has them
+    std::vector<std::string> conditions; // of these edges; "": none
     std::optional<uuid> kept_run{};
     std::optional<int> kept_no{};
 };

@@ -359,7 +359,7 @@ graph graph_of_nodes(const std::vector<storage::plan_run_node>& nodes)
         for (std::size_t e = 0; e < nodes[k].to.size(); ++e) {
             const auto to = static_cast<std::uint32_t>(nodes[k].to[e]);
             const int kind = nodes[k].kinds.at(e);
-            g.edges.push_back({from, to, static_cast<edge_type>((kind & 7) - 1), {}, kind >= 8});
+            g.edges.push_back({from, to, static_cast<edge_type>((kind & 7) - 1), nodes[k].conditions.at(e), kind >= 8});
             if (nodes[k].fallback) g.waits.push_back({static_cast<std::uint32_t>(*nodes[k].fallback), to});
         }
         if (nodes[k].fallback) g.edges.push_back({from, static_cast<std::uint32_t>(*nodes[k].fallback), edge_type::fallback, {}, false});

@@ -276,13 +276,16 @@ TEST_CASE("nodes are added to a run while it runs, below nodes that are there, e
 TEST_CASE("a run's graph is drawn with its states", "[e2e][plans]")
 {
     auto& server = open_server();
-    const auto run = run_plan(server, plan_of({failing("a"), node("b", {"a"}), node("c", {json::object{{"node", "a"}, {"type", "COMPLETION"}}})}));
+    const auto run = run_plan(server, plan_of({failing("a"), node("b", {"a"}), node("c", {json::object{{"node", "a"}, {"type", "COMPLETION"}, {"condition", "$.error_code == \"BROKEN\""}}})}));
     const auto at = "/v1/plan-runs/" + text_at(run, "/plan_run_id") + "/graph";
     const auto graph = started(server.get(at), 200);
     INFO(graph);
     CHECK(graph.at("execution_order") == json::array{json::array{"a"}, json::array{"b", "c"}});
     CHECK(graph.at("critical_path") == run.at("critical_path"));
     CHECK(graph.at_pointer("/nodes/0/status") == "FAILED");
+    CHECK(graph.at_pointer("/edges/0/condition").is_null());
+    CHECK(graph.at_pointer("/edges/1/condition") == "$.error_code == \"BROKEN\"");
+    CHECK(run.at("edges") == graph.at("edges"));
     const auto dot = server.get(at + "?format=dot");
     CHECK(dot.body.find("\"a\" -> \"b\"") != std::string::npos);
     CHECK(dot.body.find("SKIPPED") != std::string::npos);
