@@ -49,8 +49,7 @@ private:
             failed += layers[i].failed;
             if (layers[i].ended < layers[i].nodes) at = std::min(at, i);
         }
-        std::string label = fmt::format("layer {} of {}", std::min(at + 1, layers.size()), layers.size());
-        if (at < layers.size()) label += fmt::format(" ({}/{})", layers[at].ended, layers[at].nodes);
+        std::string label = at < layers.size() ? fmt::format("layer {} ({}/{})", at, layers[at].ended, layers[at].nodes) : counted(layers.size(), "layer");
         if (failed > 0) label += fmt::format(", {} failed", failed);
         bar_.restate(std::move(label), nodes);
         bar_.advance_to(ended);
