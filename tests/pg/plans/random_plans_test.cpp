@@ -35,7 +35,10 @@ plan_model random_plan(std::mt19937& dice, int most)
         auto& next = nodes[static_cast<std::size_t>(k) + 1];
         if (primary.gate || up_to(5) != 0) continue;
         primary.fallback = next.id;
-        std::erase_if(next.needs, [&](const auto& need) { return need.node == primary.id; });
+        // It needs none of those that it stands in for, by itself or by the one before it.
+        for (int up = k; up >= 0 && nodes[static_cast<std::size_t>(up)].fallback == nodes[static_cast<std::size_t>(up) + 1].id; --up) {
+            std::erase_if(next.needs, [&](const auto& need) { return need.node == nodes[static_cast<std::size_t>(up)].id; });
+        }
     }
     plan_model model;
     for (auto& node : nodes) model.add(std::move(node));

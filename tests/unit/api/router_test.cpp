@@ -46,7 +46,7 @@ TEST_CASE("a known path names the methods that it takes", "[unit][api]")
 {
     path_values values;
     CHECK(find_route(all_routes(), method::delete_, "/v1/executions", values).allow == "POST, GET, HEAD, OPTIONS");
-    CHECK(find_route(all_routes(), method::other, "/v1/jobs/a", values).allow == "PUT, GET, HEAD, OPTIONS");
+    CHECK(find_route(all_routes(), method::other, "/v1/jobs/a", values).allow == "PUT, GET, HEAD, DELETE, OPTIONS");
     CHECK(find_route(all_routes(), method::options, "/v1/tokens/a", values).allow == "DELETE, OPTIONS");
 }
 

@@ -85,11 +85,12 @@ TEST_CASE("everything wrong with a set of definition files is said at once, with
     const definition_set set = load_definitions({good, bad, broken, empty, "/nowhere.yaml"});
     CHECK(set.definitions.size() == 3);
     REQUIRE(set.complaints.size() == 7);
-    CHECK(set.complaints[0] == bad + ":2: job_id: is missing");
-    CHECK(set.complaints[1].starts_with(bad + ":4: job_id: must be "));
-    CHECK(set.complaints[2] == bad + ":6: a definition must be a map");
-    CHECK(set.complaints[3].starts_with(broken + ":2:1: "));
-    CHECK(set.complaints[4] == empty + ":1: there is no definition in it");
-    CHECK(set.complaints[5].starts_with("cannot open /nowhere.yaml"));
+    // First what cannot be read, then what was read and is wrong.
+    CHECK(set.complaints[0].starts_with(broken + ":2:1: "));
+    CHECK(set.complaints[1] == empty + ":1: there is no definition in it");
+    CHECK(set.complaints[2].starts_with("cannot open /nowhere.yaml"));
+    CHECK(set.complaints[3] == bad + ":2: job_id: is missing");
+    CHECK(set.complaints[4].starts_with(bad + ":4: job_id: must be "));
+    CHECK(set.complaints[5] == bad + ":6: a definition must be a map");
     CHECK(set.complaints[6] == bad + ":8: job_id: is defined at " + good + ":4 already (\"b\")");
 }

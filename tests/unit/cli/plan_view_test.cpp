@@ -36,10 +36,10 @@ TEST_CASE("a small run is drawn node by node, below its layers, in ASCII where n
           "+ layer 0\n"
           "| + a     COMPLETED  1.00s\n"
           "+ layer 1\n"
-          "| x b     FAILED                <- a if $.outputs.rows > 0  BROKEN: no disk\n"
-          "| * each  RUNNING               <- a (COMPLETION)  3 of 7 items\n"
+          "| x b     FAILED              <- a if $.outputs.rows > 0  BROKEN: no disk\n"
+          "| * each  RUNNING             <- a (COMPLETION)  3 of 7 items\n"
           "+ layer 2\n"
-          "| > d     SKIPPED               <- instead of b\n");
+          "| > d     SKIPPED             <- instead of b\n");
 }
 
 TEST_CASE("no line is wider than the terminal, and a terminal of UTF-8 gets signs", "[unit][cli]")

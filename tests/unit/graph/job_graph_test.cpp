@@ -16,7 +16,8 @@ namespace {
 std::vector<json::object> jobs(const char* text)
 {
     std::vector<json::object> all;
-    for (auto& one : parse_json(std::string("[") + text + "]").value().get_array()) all.push_back(one.get_object());
+    const auto list = parse_json(std::string("[") + text + "]").value();
+    for (const auto& one : list.get_array()) all.push_back(one.get_object());
     return all;
 }
 
