@@ -27,7 +27,7 @@ public:
         bool sole_instance = false;
         std::chrono::milliseconds dead_letters_kept = storage::dead_letters_kept;    // where the job does not say
         std::function<void(const std::vector<execution_id>& runs)> runs_ended{};     // by no instance: they waited too long. On the home core
-        std::function<void()> plans_left{};          // something is left to do for plans. On the home core
+        std::function<void()> plans_left{};          // something is left to do for plans, or may be. On the home core
     };
 
     membership(options o, core& home, database& control, identity& self, ledger& owned, catalog& jobs, executor& runs, claimer& claims, counters& counts);
@@ -87,6 +87,7 @@ private:
     std::int64_t seen_changes_ = -1;
     std::optional<deadline> contact_since_;          // unbroken since
     std::atomic<steady_clock::rep> last_contact_{0};
+    deadline next_plans_look_{};                     // on the home core
 };
 
 }
