@@ -84,6 +84,7 @@ outcome run_plan_of(server& at, const load_options& options, std::string_view na
     made.add("ended/s", jobs / seconds);
     made.add("ms a job", 1000 * seconds / jobs);
     add_usage(made, before, after, jobs);
+    made.add("server MB", at.rss_mb());
     return made;
 }
 

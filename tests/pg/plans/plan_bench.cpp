@@ -19,7 +19,8 @@ uuid plan_bench::start(std::string_view text, const storage::new_plan_run& like,
     std::vector<job_version_ptr> jobs;
     for (auto& node : plan.nodes) {
         const auto at = jobs_.try_emplace(node.job_id).first;
-        if (at->second.version == 1 && at->second.key.value == 0) at->second = db.job(node.job_id);
+        // More attempts than instances die.
+        if (at->second.version == 1 && at->second.key.value == 0) at->second = db.job(node.job_id, {.max_attempts = 100});
         auto version = std::make_shared<job_version>();
         version->tenant = at->second.tenant;
         version->job = at->second.key;
