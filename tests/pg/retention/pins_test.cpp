@@ -50,9 +50,10 @@ const pin pins[] = {
     {"a plan that has not ended", "a plan that has not ended",
      [](past& p, const execution_id& id) {
          p.db().rows(fmt::format("set session_replication_role = replica; update executions set plan_run_id = execution_id where execution_id = '{0}'; "
-                                 "set session_replication_role = origin; insert into plan_progress (plan_run_id, nodes, unended) values ('{0}', 1, 1)", id.str()));
+                                 "set session_replication_role = origin; insert into plan_progress (plan_run_id, nodes, unended) values ('{0}', 1, 1); "
+                                 "insert into plan_blocks values ('{0}', 0, '{{0}}', '{{1}}'); insert into plan_work (plan_run_id, kind) values ('{0}', 4)", id.str()));
      },
-     [](past& p, const execution_id&) { p.db().rows("update plan_progress set status = 5, unended = 0, ended_at = clock()"); }},
+     [](past& p, const execution_id&) { p.db().rows("update plan_blocks set states = '{5}'; delete from plan_work; update plan_progress set status = 5, unended = 0, ended_at = clock()"); }},
 };
 
 }
