@@ -5,7 +5,7 @@ create function error_category_name(p_category smallint) returns text language s
     select (array['TRANSIENT', 'PERMANENT', 'TIMEOUT'])[p_category] $$;
 
 -- The error queues: 1 scheduling_errors, 2 dependency_errors, 3 execution_errors. A failed attempt has one row, under its own id and without
--- words: those are in its result. What else goes wrong says itself what it is. Swept by age and by number (0011).
+-- words: those are in its result. What else goes wrong says itself what it is. Swept by age and by number (0012).
 create table errors (
     error_id      uuid primary key,
     queue         smallint not null check (queue between 1 and 3),
@@ -112,7 +112,7 @@ returns table (execution_id uuid, next uuid, refusal text) language plpgsql as $
 declare
     ids uuid[]; lasts uuid[]; refusals text[]; taken uuid[]; fingerprints text[]; retried uuid[]; nexts uuid[];
 begin
-    perform pg_advisory_xact_lock_shared(1919906155, 4);   -- retention (0011) takes no run meanwhile
+    perform pg_advisory_xact_lock_shared(1919906155, 4);   -- retention (0012) takes no run meanwhile
     -- The limits keep the planner with the primary keys.
     select array_agg(x.id order by x.id), array_agg(x.last order by x.id), array_agg(x.refusal order by x.id), array_agg(x.fingerprint order by x.id)
     into ids, lasts, refusals, fingerprints
