@@ -36,10 +36,7 @@ runtime::awaitable<response> list_breakers(request_context& rq)
     const auto found = co_await rq.app.instance.db().read([tenant, limit, cursor](storage::session& s) -> result<storage::page> {
         return storage::list_breakers_json(s, tenant, limit, cursor);
     });
-    if (!found) co_return rq.refuse(found.error());
-    auto answer = rq.reply(200);
-    append_page(answer.body, found->items, found->next);
-    co_return answer;
+    co_return show(rq, found);
 }
 
 // GET /v1/breakers/{key}: 200, 404, 422.

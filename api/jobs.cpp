@@ -1,4 +1,5 @@
 #include "api/job_body.hpp"
+#include "api/read_answers.hpp"
 #include "api/routes.hpp"
 #include "storage/job_store.hpp"
 
@@ -51,10 +52,7 @@ runtime::awaitable<response> list_jobs(request_context& rq)
     const auto found = co_await rq.app.instance.db().read([tenant, limit, cursor](storage::session& s) -> result<storage::page> {
         return storage::list_jobs_json(s, tenant, limit, cursor);
     });
-    if (!found) co_return rq.refuse(found.error());
-    auto answer = rq.reply(200);
-    append_page(answer.body, found->items, found->next);
-    co_return answer;
+    co_return show(rq, found);
 }
 
 // GET /v1/jobs/{job_id}: 200 with ETag, 304, 404.
@@ -76,9 +74,7 @@ runtime::awaitable<response> list_job_versions(request_context& rq)
 {
     query_reader query(rq.rq.query());
     const int limit = query.limit();
-    const std::string cursor = query.cursor();
-    const bool is_version = cursor.size() <= 9 && cursor.find_first_not_of("0123456789") == std::string::npos;
-    if (!is_version) query.refuse("cursor", cursor, "is not a cursor of this list");
+    const std::string cursor = query.version_cursor();
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const auto job_id = rq.slug_of("job_id");
     if (!job_id) co_return rq.refuse(job_id.error());
@@ -86,12 +82,7 @@ runtime::awaitable<response> list_job_versions(request_context& rq)
     const auto found = co_await rq.app.instance.db().read([tenant, job_id = *job_id, limit, cursor](storage::session& s) -> result<storage::page> {
         return storage::list_job_versions_json(s, tenant, job_id, limit, cursor);
     });
-    if (!found) co_return rq.refuse(found.error());
-    // Every job has a version, so a first page without one is that of no job.
-    if (found->items.empty() && cursor.empty()) co_return rq.refuse(no_job(*job_id));
-    auto answer = rq.reply(200);
-    append_page(answer.body, found->items, found->next);
-    co_return answer;
+    co_return show_versions(rq, found, cursor, no_job(*job_id));
 }
 
 // GET /v1/jobs/{job_id}/versions/{version}: 200 with ETag, 304, 404. A version never changes.

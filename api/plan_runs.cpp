@@ -164,10 +164,7 @@ runtime::awaitable<response> list_plan_runs(request_context& rq)
     const auto found = co_await rq.app.instance.db().read([tenant, filter, limit, cursor](storage::session& s) -> result<storage::page> {
         return storage::list_plan_runs_json(s, tenant, filter, limit, cursor);
     });
-    if (!found) co_return rq.refuse(found.error());
-    auto answer = rq.reply(200);
-    append_page(answer.body, found->items, found->next);
-    co_return answer;
+    co_return show(rq, found);
 }
 
 // GET /v1/plan-runs/{id}: 200, 404, 422.

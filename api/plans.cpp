@@ -112,10 +112,7 @@ runtime::awaitable<response> list_plans(request_context& rq)
     const auto found = co_await rq.app.instance.db().read([tenant, limit, cursor](storage::session& s) -> result<storage::page> {
         return storage::list_plans_json(s, tenant, limit, cursor);
     });
-    if (!found) co_return rq.refuse(found.error());
-    auto answer = rq.reply(200);
-    append_page(answer.body, found->items, found->next);
-    co_return answer;
+    co_return show(rq, found);
 }
 
 // GET /v1/plans/{plan_id}: 200 with ETag, 304, 404.
@@ -135,9 +132,7 @@ runtime::awaitable<response> list_plan_versions(request_context& rq)
 {
     query_reader query(rq.rq.query());
     const int limit = query.limit();
-    const std::string cursor = query.cursor();
-    const bool is_version = cursor.size() <= 9 && cursor.find_first_not_of("0123456789") == std::string::npos;
-    if (!is_version) query.refuse("cursor", cursor, "is not a cursor of this list");
+    const std::string cursor = query.version_cursor();
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const auto plan_id = rq.slug_of("plan_id");
     if (!plan_id) co_return rq.refuse(plan_id.error());
@@ -145,12 +140,7 @@ runtime::awaitable<response> list_plan_versions(request_context& rq)
     const auto found = co_await rq.app.instance.db().read([tenant, plan_id = *plan_id, limit, cursor](storage::session& s) -> result<storage::page> {
         return storage::list_plan_versions_json(s, tenant, plan_id, limit, cursor);
     });
-    if (!found) co_return rq.refuse(found.error());
-    // Every plan has a version, so a first page without one is that of no plan.
-    if (found->items.empty() && cursor.empty()) co_return rq.refuse(no_plan(*plan_id));
-    auto answer = rq.reply(200);
-    append_page(answer.body, found->items, found->next);
-    co_return answer;
+    co_return show_versions(rq, found, cursor, no_plan(*plan_id));
 }
 
 // GET /v1/plans/{plan_id}/versions/{version}: 200 with ETag, 304, 404. A version never changes.

@@ -177,6 +177,14 @@ std::string query_reader::name_cursor()
     return given;
 }
 
+std::string query_reader::version_cursor()
+{
+    std::string given = cursor();
+    const bool is_version = given.size() <= 9 && given.find_first_not_of("0123456789") == std::string::npos;
+    if (!is_version) refuse("cursor", given, "is not a cursor of this list");
+    return given;
+}
+
 page_window query_reader::window()
 {
     const auto most = static_cast<std::size_t>(limit());

@@ -39,6 +39,8 @@ public:
     std::string cursor() { return text("cursor").value_or(""); }
     // The cursor of a list by name is the last name of the page before.
     std::string name_cursor();
+    // The same of a list of versions.
+    std::string version_cursor();
     // limit and cursor of a list that is read whole: its cursor is the number of items that went before.
     page_window window();
 

@@ -23,9 +23,21 @@ response show(request_context& rq, query_reader& query, const std::string& curso
         query.refuse("cursor", cursor, "is not a cursor of this list");
         return rq.refuse(query.finish().error());
     }
+    return show(rq, result<storage::page>(**found));
+}
+
+response show(request_context& rq, const result<storage::page>& found)
+{
+    if (!found) return rq.refuse(found.error());
     auto answer = rq.reply(200);
-    append_page(answer.body, (*found)->items, (*found)->next);
+    append_page(answer.body, found->items, found->next);
     return answer;
+}
+
+response show_versions(request_context& rq, const result<storage::page>& found, const std::string& cursor, const error& missing)
+{
+    if (found && found->items.empty() && cursor.empty()) return rq.refuse(missing);
+    return show(rq, found);
 }
 
 runtime::awaitable<response> purge(request_context& rq, int limit, purge_step step, count_rest count)

@@ -18,6 +18,11 @@ response show(request_context& rq, const found_text& found, const error& missing
 // 200 with the page, or 422 for a cursor that no page of this list has given.
 response show(request_context& rq, query_reader& query, const std::string& cursor, const found_page& found);
 
+// 200 with the page of a list whose cursor was checked before.
+response show(request_context& rq, const result<storage::page>& found);
+// The same of the versions of one thing: it has one at least, so a first page without any is that of what is missing.
+response show_versions(request_context& rq, const result<storage::page>& found, const std::string& cursor, const error& missing);
+
 // Purges at most `limit` rows in transactions of their own, and answers 200 {"purged", "remaining"}. The functions run on a database thread, `step` with
 // the most that it may take.
 using purge_step = std::function<int(storage::session&, int most)>;

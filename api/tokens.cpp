@@ -1,3 +1,4 @@
+#include "api/read_answers.hpp"
 #include "api/routes.hpp"
 #include "api/submission_body.hpp"
 #include "storage/model/json_fields.hpp"
@@ -50,10 +51,7 @@ runtime::awaitable<response> list_tenants(request_context& rq)
     const auto found = co_await rq.app.instance.db().read([limit, cursor, only](storage::session& s) -> result<storage::page> {
         return storage::list_tenants_json(s, only, limit, cursor);
     });
-    if (!found) co_return rq.refuse(found.error());
-    auto answer = rq.reply(200);
-    append_page(answer.body, found->items, found->next);
-    co_return answer;
+    co_return show(rq, found);
 }
 
 // GET /v1/tokens: 200, 422. Without secrets: nobody has them.

@@ -272,23 +272,23 @@ awaitable<result<storage::plan_run_made>> plan_runs::store(principal who, prepar
 
 awaitable<result<storage::plan_run_made>> plan_runs::start(principal who, plan_run_request request)
 {
-    // The parent's plan is under way: whoever took over from an attempt that was lost waits for it.
     auto p = co_await prepare(who, request);
     if (!p) co_return p.error();
     co_return co_await store(std::move(who), std::move(*p), std::move(request), {});
 }
 
-awaitable<result<storage::plan_run_made>> plan_runs::rerun(principal who, uuid id, std::string from, std::optional<plan_run_parent> parent)
+awaitable<result<plan_runs::run_and_nodes>> plan_runs::read_run(tenant_key tenant, uuid id)
 {
-    struct run_and_nodes {
-        storage::plan_run_row run;
-        std::vector<storage::plan_run_node> nodes;
-    };
-    auto read = co_await db_.read([tenant = who.tenant, id](storage::session& s) -> result<run_and_nodes> {
+    co_return co_await db_.read([tenant, id](storage::session& s) -> result<run_and_nodes> {
         auto run = storage::find_plan_run(s, tenant, id);
         if (!run) return no_run(id);
         return run_and_nodes{std::move(*run), storage::plan_run_nodes(s, id)};
     });
+}
+
+awaitable<result<storage::plan_run_made>> plan_runs::rerun(principal who, uuid id, std::string from, std::optional<plan_run_parent> parent)
+{
+    auto read = co_await read_run(who.tenant, id);
     if (!read) co_return read.error();
     auto& [before, nodes] = *read;
     if (before.status == "RUNNING") co_return error{errc::not_retryable, fmt::format("The plan run {} has not ended; cancel it, or wait for its end.", id.str())};
@@ -371,12 +371,9 @@ graph graph_of_nodes(const std::vector<storage::plan_run_node>& nodes)
 
 awaitable<result<graph>> plan_runs::drawing(principal who, uuid id)
 {
-    const auto nodes = co_await db_.read([tenant = who.tenant, id](storage::session& s) -> result<std::vector<storage::plan_run_node>> {
-        if (!storage::find_plan_run(s, tenant, id)) return no_run(id);
-        return storage::plan_run_nodes(s, id);
-    });
-    if (!nodes) co_return nodes.error();
-    co_return graph_of_nodes(*nodes);
+    const auto read = co_await read_run(who.tenant, id);
+    if (!read) co_return read.error();
+    co_return graph_of_nodes(read->nodes);
 }
 
 awaitable<result<json::object>> plan_runs::show(principal who, uuid id)
@@ -413,15 +410,7 @@ awaitable<result<std::vector<std::string>>> plan_runs::add_nodes(principal who, 
 
 awaitable<result<std::optional<std::vector<std::string>>>> plan_runs::try_add_nodes(principal who, uuid id, json::array added)
 {
-    struct run_and_nodes {
-        storage::plan_run_row run;
-        std::vector<storage::plan_run_node> nodes;
-    };
-    auto read = co_await db_.read([tenant = who.tenant, id](storage::session& s) -> result<run_and_nodes> {
-        auto run = storage::find_plan_run(s, tenant, id);
-        if (!run) return no_run(id);
-        return run_and_nodes{std::move(*run), storage::plan_run_nodes(s, id)};
-    });
+    auto read = co_await read_run(who.tenant, id);
     if (!read) co_return read.error();
     const auto& nodes = read->nodes;
     const auto base = static_cast<std::uint32_t>(nodes.size());

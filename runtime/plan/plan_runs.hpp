@@ -85,6 +85,13 @@ private:
         std::vector<std::optional<std::pair<uuid, int>>> of{};
     };
 
+    struct run_and_nodes {
+        storage::plan_run_row run;
+        std::vector<storage::plan_run_node> nodes;
+    };
+
+    // Errors: not_found.
+    awaitable<result<run_and_nodes>> read_run(tenant_key tenant, uuid id);
     awaitable<result<prepared>> prepare(principal who, plan_run_request request);
     // The jobs of the nodes from this one on, in the order of the plan.
     awaitable<result<void>> find_jobs(principal who, prepared& p, std::size_t first);
