@@ -20,10 +20,11 @@ struct rehearsal {
 
 }
 
-// `version` of a plan, as the API shows it: what it says, and what is known of it.
-#define ROWLOCK_PLAN_JSON \
-    "v.definition::jsonb || jsonb_build_object('plan_id', p.plan_id, 'tenant_id', t.tenant_id, 'version', v.version, 'author', v.author, 'reason', v.reason," \
-    " 'created_time', rfc3339(p.created_at), 'changed_time', rfc3339(v.created_at))"
+// A plan as the API shows it: what it says, and what is known of it.
+#define ROWLOCK_PLAN_MEMBERS "v.definition::jsonb || jsonb_build_object('plan_id', p.plan_id, 'tenant_id', t.tenant_id, 'version', v.version, 'author', v.author, 'reason', v.reason,"
+#define ROWLOCK_PLAN_JSON ROWLOCK_PLAN_MEMBERS " 'created_time', rfc3339(p.created_at), 'changed_time', rfc3339(v.created_at))"
+// One version of it, which never changes.
+#define ROWLOCK_PLAN_VERSION_JSON ROWLOCK_PLAN_MEMBERS " 'created_time', rfc3339(v.created_at))"
 #define ROWLOCK_CURRENT_PLANS " from plans p join tenants t using (tenant_key) join plan_versions v on v.plan_key = p.plan_key and v.version = p.current_version"
 
 constexpr statement put_plan_statement{"put_plan", "select version, created, changed from put_plan_1($1, $2, $3, $4, $5, $6::int)"};
@@ -76,7 +77,7 @@ std::optional<plan_document> find_plan_json(session& s, tenant_key tenant, const
     return plan_document{rows[0][0].c_str(), etag_of(rows[0][1].as<int>())};
 }
 
-constexpr statement find_plan_version_statement{"find_plan_version", "select " ROWLOCK_PLAN_JSON
+constexpr statement find_plan_version_statement{"find_plan_version", "select " ROWLOCK_PLAN_VERSION_JSON
     " from plans p join tenants t using (tenant_key) join plan_versions v using (plan_key) where p.tenant_key = $1 and p.plan_id = $2 and v.version = $3"};
 
 std::optional<std::string> find_plan_version_json(session& s, tenant_key tenant, const std::string& plan_id, int version)
@@ -94,7 +95,7 @@ page list_plans_json(session& s, tenant_key tenant, int limit, const std::string
     return page_of(s.exec(list_plans_statement, tenant.value, cursor, limit + 1), limit);
 }
 
-constexpr statement list_plan_versions_statement{"list_plan_versions", "select " ROWLOCK_PLAN_JSON ", v.version"
+constexpr statement list_plan_versions_statement{"list_plan_versions", "select " ROWLOCK_PLAN_VERSION_JSON ", v.version"
     " from plans p join tenants t using (tenant_key) join plan_versions v using (plan_key)"
     " where p.tenant_key = $1 and p.plan_id = $2 and v.version < coalesce(nullif($3, '')::int, 2147483647) order by v.version desc limit $4"};
 

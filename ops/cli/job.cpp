@@ -1,6 +1,7 @@
 #include "ops/cli/human_text.hpp"
 #include "ops/cli/json_read.hpp"
 #include "ops/cli/verbs.hpp"
+#include "ops/cli/version_list.hpp"
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
@@ -62,22 +63,6 @@ exit_code show_job(context& c, const job_options& options)
     for (const auto& member : *members) {
         const std::string value = text_at(member.value(), "");
         shown.add(std::string{member.key()}, std::string_view{member.key()}.ends_with("_time") ? human_time(value) : value);
-    }
-    c.screen.show(shown);
-    return exit_code::success;
-}
-
-exit_code list_versions(context& c, const job_options& options)
-{
-    const auto versions = c.api().list(target("/v1/jobs").segment(options.job_id).segment("versions"), options.limit);
-    if (!versions) return c.fail(versions.error());
-    if (!c.screen.human()) {
-        c.screen.document(*versions);
-        return exit_code::success;
-    }
-    table shown({{"VERSION", true}, {"CREATED (UTC)"}, {"AUTHOR", false, true}, {"REASON", false, true}});
-    for (const json::value& version : *array_at(*versions, "items")) {
-        shown.add({{text_at(version, "version")}, {human_time(text_at(version, "created_time"))}, {text_at(version, "author")}, {text_at(version, "reason")}});
     }
     c.screen.show(shown);
     return exit_code::success;
@@ -159,7 +144,7 @@ void add_job(CLI::App& app, context& c)
     versions->add_option("JOB", options->job_id, "Its job_id")->required();
     versions->add_option("--limit", options->limit, "At most so many")->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}))->capture_default_str();
     versions->footer("Example:\n  rowlock job versions ingest");
-    versions->callback([&c, options] { c.chosen = [&c, options] { return list_versions(c, *options); }; });
+    versions->callback([&c, options] { c.chosen = [&c, options] { return show_versions(c, "/v1/jobs", options->job_id, options->limit); }; });
 
     CLI::App* back = add_action(*job, "rollback", "Make a new version with the contents of an earlier one", options);
     back->add_option("VERSION,--version", options->version, "The earlier version")->check(CLI::PositiveNumber);

@@ -4,6 +4,7 @@
 #include "ops/cli/plan_request.hpp"
 #include "ops/cli/plan_view.hpp"
 #include "ops/cli/verbs.hpp"
+#include "ops/cli/version_list.hpp"
 #include "storage/model/ids.hpp"
 #include "storage/model/json_text.hpp"
 
@@ -48,22 +49,6 @@ exit_code list_plans(context& c, const plan_options& options)
         const json::array* nodes = array_at(plan, "nodes");
         shown.add({{text_at(plan, "plan_id")}, {text_at(plan, "version")}, {std::to_string(nodes ? nodes->size() : 0)}, {text_at(plan, "description")},
                    {human_time(text_at(plan, "changed_time"))}});
-    }
-    c.screen.show(shown);
-    return exit_code::success;
-}
-
-exit_code list_versions(context& c, const plan_options& options)
-{
-    const auto versions = c.api().list(target("/v1/plans").segment(options.id).segment("versions"), options.limit);
-    if (!versions) return c.fail(versions.error());
-    if (!c.screen.human()) {
-        c.screen.document(*versions);
-        return exit_code::success;
-    }
-    table shown({{"VERSION", true}, {"CREATED (UTC)"}, {"AUTHOR", false, true}, {"REASON", false, true}});
-    for (const json::value& version : *array_at(*versions, "items")) {
-        shown.add({{text_at(version, "version")}, {human_time(text_at(version, "changed_time"))}, {text_at(version, "author")}, {text_at(version, "reason")}});
     }
     c.screen.show(shown);
     return exit_code::success;
@@ -209,7 +194,7 @@ void add_plan(CLI::App& app, context& c)
     versions->add_option("PLAN", options->id, "Its plan_id")->required();
     versions->add_option("--limit", options->limit, "At most so many")->check(most)->capture_default_str();
     versions->footer("Example:\n  rowlock plan versions nightly");
-    versions->callback([&c, options] { c.chosen = [&c, options] { return list_versions(c, *options); }; });
+    versions->callback([&c, options] { c.chosen = [&c, options] { return show_versions(c, "/v1/plans", options->id, options->limit); }; });
 
     CLI::App* runs = plan->add_subcommand("runs", "Runs of plans, newest first");
     runs->add_option("--plan", options->plan_id, "Of this plan");

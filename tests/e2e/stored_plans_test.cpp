@@ -35,6 +35,11 @@ TEST_CASE("a stored plan has versions with author, reason and time, and only a c
     CHECK(versions[0].at("version") == 2);
     CHECK(versions[0].at("reason") == "one more");
     CHECK(versions[1].at("reason") == "begun");
+    // A version was made when it was made, whenever the plan was.
+    CHECK(versions[1].at("created_time") == now.json().at("created_time"));
+    CHECK(versions[0].at("created_time") == now.json().at("changed_time"));
+    CHECK(text_at(versions[0], "/created_time") > text_at(versions[1], "/created_time"));
+    CHECK(server.get("/v1/plans/stored/versions/2").json().at("created_time") == now.json().at("changed_time"));
     const auto page = server.get("/v1/plans/stored/versions?limit=1").json();
     CHECK(server.get("/v1/plans/stored/versions?limit=1&cursor=" + text_at(page, "/next_cursor")).json().at_pointer("/items/0/version") == 1);
     // What GET gave can be put back as it is.
