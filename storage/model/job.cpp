@@ -1,5 +1,7 @@
 #include "storage/model/job.hpp"
 
+#include <algorithm>
+
 namespace rowlock {
 
 std::string_view type_of(const handler_spec& handler)
@@ -14,6 +16,14 @@ std::string_view type_of(const handler_spec& handler)
         std::string_view operator()(const composite_handler&) const { return "composite"; }
     };
     return std::visit(name{}, handler);
+}
+
+static_assert(static_cast<int>(cancel_cascade::none) == 0 && static_cast<int>(cancel_cascade::immediate_dependents) == 1
+              && static_cast<int>(cancel_cascade::all_downstream) == 2);
+
+cancel_cascade cancel_cascade_of(std::string_view name)
+{
+    return static_cast<cancel_cascade>(std::find(cancel_cascade_names.begin(), cancel_cascade_names.end(), name) - cancel_cascade_names.begin());
 }
 
 }

@@ -2,8 +2,10 @@
 
 #include "storage/model/error.hpp"
 #include "storage/model/ids.hpp"
+#include "storage/model/need_type.hpp"
 #include "storage/model/time.hpp"
 
+#include <array>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
@@ -12,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -181,6 +184,27 @@ struct dead_letter_policy {
     std::optional<milliseconds> retention{};        // none: DEAD_LETTER_RETENTION_DAYS
 };
 
+// ---- dependencies on other jobs (spec D1, J4)
+
+// That executions of a job start after, and because of, the ends of another's.
+struct job_dependency {
+    std::string dependency_id;                      // "<job_id>-<upstream_job_id>" where none was given, which may be longer than a slug
+    std::string upstream_job_id;                    // of the same tenant; whether there is such a job is not asked here
+    need_type type = need_type::success;
+    std::string condition{};                        // SQL/JSON path predicate on the result document of the upstream's end; empty: none
+    // How old the newest end that holds may be; such an end is not used up by what it starts. None: each end counts once, however old.
+    std::optional<milliseconds> window{};
+    bool skip_on_upstream_skip = false;             // an upstream that was skipped does not count as one that has ended
+    std::optional<milliseconds> timeout{};          // of the wait for it; none: DEPENDENCY_RESOLUTION_TIMEOUT_SECONDS
+};
+
+// What is cancelled with an execution: nothing else, what depends on it, or all that does so directly or by way of others. The codes are those
+// of cancel_1.
+enum class cancel_cascade : std::uint8_t { none = 0, immediate_dependents = 1, all_downstream = 2 };
+inline constexpr std::array<std::string_view, 3> cancel_cascade_names{"NONE", "IMMEDIATE_DEPENDENTS", "ALL_DOWNSTREAM"};
+// `name` is one of cancel_cascade_names.
+cancel_cascade cancel_cascade_of(std::string_view name);
+
 // ---- definitions (spec J1)
 
 // What the runtime needs of one version of a definition. Whatever is only kept and shown is in `document`.
@@ -192,6 +216,14 @@ struct job_definition {
     // The names of data sets that it reads and makes, each once, in the order given: data dependencies come from them (spec D1).
     std::vector<std::string> inputs{};
     std::vector<std::string> outputs{};
+    std::vector<job_dependency> dependencies{};     // no two on the same upstream, none on the job itself
+    bool require_all = true;                        // false: one dependency that holds is enough
+    // The names on the way down into the parameters to the value by which executions are kept in order (spec S5): those with the same value there
+    // run one at a time, in the order of their submission. Empty: none are.
+    std::vector<std::string> ordering_path{};
+    std::string ordering_key{};                     // the same as text: "customer.id"
+    cancel_cascade on_cancel = cancel_cascade::none;    // where who cancels an execution does not say
+    std::vector<path_to_check> paths{};             // in `dependencies`, by field
     std::optional<milliseconds> timeout{};
     std::optional<int> priority{};                  // resources.priority
     retry_policy retry{};
@@ -208,6 +240,9 @@ struct job_definition {
     bool idempotent = false;
     bool dedupe = false;                            // at most one unfinished run for equal parameters of a version (spec I2)
     boost::json::object document{};                 // the whole definition, normalised, as it is stored and shown
+
+    // Whether an execution of it may have to wait for other jobs. Data dependencies can come at any time, with a job that makes an input.
+    bool waits() const { return !dependencies.empty() || !inputs.empty(); }
 };
 
 // Defaults of the settings that a definition falls back on (spec §9).

@@ -113,6 +113,9 @@ job_definition read_definition(const json::object& body, std::string_view path_i
     if (auto parameters = fields.free_object("parameters")) made.parameters = std::move(*parameters);
     made.inputs = read_data_sets(fields, "inputs");
     made.outputs = read_data_sets(fields, "outputs");
+    definition::read_dependencies(fields, made);
+    definition::read_ordering(fields, made);
+    definition::read_cancelling(fields, made);
     made.priority = read_resources(fields);
     definition::read_failure_handling(fields, made, defaults);
     if (handler) definition::refuse_for_handler(fields, made);

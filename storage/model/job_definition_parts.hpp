@@ -32,6 +32,12 @@ void read_failure_handling(json_fields& definition, job_definition& made, const 
 void refuse_for_handler(json_fields& definition, const job_definition& made);
 void read_retention(json_fields& definition, job_definition& made);
 
+// The jobs that it depends on; made.job_id is read already.
+void read_dependencies(json_fields& definition, job_definition& made);
+// In what order its executions run, and what is cancelled with one of them (rule 16).
+void read_ordering(json_fields& definition, job_definition& made);
+void read_cancelling(json_fields& definition, job_definition& made);
+
 // The policy in force: what the definition leaves out comes from `defaults`.
 retry_policy read_retry_policy(json_fields& definition, const retry_policy& defaults);
 

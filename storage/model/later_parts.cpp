@@ -27,8 +27,6 @@ struct later_part {
 constexpr later_part later_parts[] = {
     {"definition", "schedule"},
     {"definition", "triggers"},
-    {"definition", "dependencies"},
-    {"definition", "require_all", "true"},
     {"definition", "execution_windows"},
     {"definition", "skip_outside_window"},
     {"definition", "skip_if_running"},
@@ -40,9 +38,6 @@ constexpr later_part later_parts[] = {
     {"definition", "global_max_concurrent"},
     {"definition", "enforcement_mode"},
     {"definition", "rate_limit"},
-    {"definition", "ordering_key"},
-    {"definition", "cascade_cancel"},
-    {"definition", "cancel_scope", "\"NONE\""},
     {"definition", "on_lease_doubt", "\"continue\""},
     {"definition", "priority_boost_on_age", "true"},
     {"handler.type", "worker"},

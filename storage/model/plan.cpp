@@ -38,16 +38,6 @@ void read_description(json_fields& fields, plan_definition& made)
 
 }
 
-std::string_view name_of(need_type type)
-{
-    switch (type) {
-    case need_type::success: return "SUCCESS";
-    case need_type::completion: return "COMPLETION";
-    case need_type::data_ready: return "DATA_READY";
-    }
-    return "";
-}
-
 result<plan_definition> parse_plan(const json::object& body, std::string_view path_id, const definition_defaults& defaults)
 {
     field_errors errors;

@@ -4,6 +4,7 @@
 #include "storage/model/graph_order.hpp"
 #include "storage/model/job.hpp"
 #include "storage/model/json_fields.hpp"
+#include "storage/model/need_type.hpp"
 #include "storage/model/plan_template.hpp"
 
 #include <boost/json/array.hpp>
@@ -21,15 +22,6 @@ namespace rowlock {
 
 inline constexpr std::size_t most_plan_nodes = 1'000'000;
 inline constexpr std::size_t most_for_each_items = 1'000'000;
-
-// When a need holds (spec D1). The codes are those of compiled edges, and so of the database.
-enum class need_type : std::uint8_t {
-    success = 1,                                     // the upstream succeeded
-    completion = 2,                                  // it ended, however
-    data_ready = 3,                                  // it succeeded and has outputs
-};
-// "SUCCESS", "COMPLETION", "DATA_READY".
-std::string_view name_of(need_type type);
 
 struct plan_need {
     std::uint32_t node = 0;                          // the upstream's index in plan_definition::nodes

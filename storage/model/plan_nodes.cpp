@@ -13,11 +13,8 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 3> need_types{"SUCCESS", "COMPLETION", "DATA_READY"};
 constexpr std::array<std::string_view, 4> node_types{"tool", "validator", "test", "job"};
 constexpr text_bounds path_bounds{1, 4096};          // of a SQL/JSON path
-
-static_assert(static_cast<int>(need_type::success) == 1 && static_cast<int>(need_type::completion) == 2 && static_cast<int>(need_type::data_ready) == 3);
 
 std::string_view view(const json::string& s)
 {
@@ -62,9 +59,7 @@ std::string refusal_of_need(reading& r, std::uint32_t to, std::string_view id, s
 
 void read_need_type(reading& r, json_fields& fields, plan_need& need)
 {
-    if (const auto type = fields.choice("type", need_types)) {
-        need.type = static_cast<need_type>(1 + (std::find(need_types.begin(), need_types.end(), *type) - need_types.begin()));
-    }
+    if (const auto type = fields.choice("type", need_type_names)) need.type = need_type_of(*type);
     if (auto condition = fields.text("condition", path_bounds)) {
         r.made.paths.push_back({fields.path_of_member("condition"), *condition});
         need.condition = std::move(*condition);

@@ -245,14 +245,9 @@ TEST_CASE("what this version cannot do is refused, never ignored", "[unit][defin
     const auto r = GENERATE(values<row>({
         {R"("schedule":{"schedule_type":"CRON","cron_expression":"* * * * *"})", "schedule"},
         {R"("triggers":[{"trigger_type":"API_CALL"}])", "triggers"},
-        {R"("dependencies":[{"upstream_job_id":"a"}])", "dependencies"},
-        {R"("require_all":false)", "require_all"},
         {R"("execution_windows":[{"start":"06:00","end":"22:00"}])", "execution_windows"},
         {R"("concurrency":{"max_running":5})", "concurrency"},
         {R"("rate_limit":{"starts":5,"per_seconds":1})", "rate_limit"},
-        {R"("ordering_key":"k")", "ordering_key"},
-        {R"("cascade_cancel":true)", "cascade_cancel"},
-        {R"("cancel_scope":"ALL_DOWNSTREAM")", "cancel_scope"},
         {R"("on_lease_doubt":"stop")", "on_lease_doubt"},
         {R"("priority_boost_on_age":false)", "priority_boost_on_age"},
     }));
@@ -273,7 +268,7 @@ TEST_CASE("handlers this version cannot run are refused", "[unit][definition][ha
 
 TEST_CASE("asking for nothing of what this version cannot do is taken and dropped", "[unit][definition]")
 {
-    const auto d = good(noop_with(R"("schedule":null,"triggers":[],"dependencies":[],"cascade_cancel":false,"cancel_scope":"NONE","require_all":true,
+    const auto d = good(noop_with(R"("schedule":null,"triggers":[],"skip_if_running":false,"max_catchup_runs":0,
         "heartbeat":null,"priority_boost_on_age":true,"timeout_action":"TERMINATE")"));
     CHECK(to_text(d.document) == R"({"job_id":"j","handler":{"type":"noop"},"timeout_action":"TERMINATE"})");
 }
