@@ -27,21 +27,23 @@ create table plan_versions (
 create trigger plan_versions_append_only before update or delete on plan_versions for each row execute function refuse_change();
 create trigger plan_versions_no_truncate before truncate on plan_versions execute function refuse_change();
 
--- Makes the plan if it is new, and a version if the definition differs from the current one. p_if_match: as put_job_1 has it. dry run: the caller rolls back.
-create function put_plan_1(p_tenant int, p_plan_id text, p_definition json, p_author text, p_reason text, p_if_match int, out version int, out created boolean, out changed boolean)
+-- Makes the plan if it is new, and a version if the definition differs from the current one. p_if_match: the header as it came, or null; where it does
+-- not hold, RL412. dry run: the caller rolls back. `before` is null for a plan that is new.
+create function put_plan_1(p_tenant int, p_plan_id text, p_definition json, p_author text, p_reason text, p_if_match text,
+                           out version int, out created boolean, out changed boolean, out before json)
 language plpgsql as $$
 #variable_conflict use_column
 declare
-    p plans; was json;
+    p plans;
 begin
     insert into plans (tenant_key, plan_id) select p_tenant, p_plan_id where p_if_match is null on conflict (tenant_key, plan_id) do nothing;
-    created := found;
     select * into p from plans x where x.tenant_key = p_tenant and x.plan_id = p_plan_id for no key update;
-    if p.plan_key is null or (p_if_match > 0 and p_if_match <> p.current_version) then
+    created := coalesce(p.current_version, 0) = 0;
+    if p_if_match is not null and (created or not etag_holds_1(p_if_match, p.current_version, true)) then
         raise exception 'the version is %', coalesce(p.current_version, 0) using errcode = 'RL412';
     end if;
-    select v.definition into was from plan_versions v where v.plan_key = p.plan_key and v.version = p.current_version;
-    changed := was is null or was::jsonb <> p_definition::jsonb;
+    select v.definition into before from plan_versions v where v.plan_key = p.plan_key and v.version = p.current_version;
+    changed := before is null or before::jsonb <> p_definition::jsonb;
     version := p.current_version + case when changed then 1 else 0 end;
     if changed then
         insert into plan_versions (plan_key, version, definition, author, reason) values (p.plan_key, version, p_definition, p_author, p_reason);
@@ -112,6 +114,7 @@ create table plan_added_edges (
     condition   text,
     primary key (plan_run_id, from_no, to_no));
 create trigger plan_added_edges_append_only before update or delete on plan_added_edges for each row execute function refuse_change('retention');
+create trigger plan_added_edges_no_truncate before truncate on plan_added_edges execute function refuse_change();
 
 create table plan_progress (
     plan_run_id  uuid primary key,

@@ -27,21 +27,15 @@ struct rehearsal {
 #define ROWLOCK_PLAN_VERSION_JSON ROWLOCK_PLAN_MEMBERS " 'created_time', rfc3339(v.created_at))"
 #define ROWLOCK_CURRENT_PLANS " from plans p join tenants t using (tenant_key) join plan_versions v on v.plan_key = p.plan_key and v.version = p.current_version"
 
-constexpr statement put_plan_statement{"put_plan", "select version, created, changed from put_plan_1($1, $2, $3, $4, $5, $6::int)"};
+constexpr statement put_plan_statement{"put_plan", "select version, created, changed from put_plan_1($1, $2, $3, $4, $5, $6)"};
 constexpr statement find_plan_json_statement{"find_plan_json", "select " ROWLOCK_PLAN_JSON ", v.version" ROWLOCK_CURRENT_PLANS " where p.tenant_key = $1 and p.plan_id = $2"};
 
 result<put_plan_answer> put_plan(session& s, const principal& who, const std::string& plan_id, const std::string& definition, const std::string& reason,
                                  const std::string& if_match, bool dry_run)
 {
-    // "*": it must be there, which version 0 asks for.
-    std::string version = if_match == "*" ? "0" : if_match;
-    std::erase(version, '"');
-    if (version.find_first_not_of("0123456789") != std::string::npos || version.size() > 9) {
-        return error{errc::version_conflict, fmt::format("{} is no ETag of the plan {}.", if_match, plan_id)};
-    }
     try {
         return s.in_transaction([&](session::transaction& tx) {
-            const auto row = tx.exec(put_plan_statement, who.tenant.value, plan_id, definition, who.name, reason, version.empty() ? nullptr : version.c_str())[0];
+            const auto row = tx.exec(put_plan_statement, who.tenant.value, plan_id, definition, who.name, reason, if_match.empty() ? nullptr : if_match.c_str())[0];
             put_plan_answer stored;
             stored.version = row[0].as<int>();
             stored.created = row[1].as<bool>();
