@@ -1,10 +1,8 @@
 #include "storage/child_plan_store.hpp"
 
-#include "storage/queue_store.hpp"
 #include "storage/rows.hpp"
 
 #include <algorithm>
-#include <unordered_set>
 
 namespace rowlock::storage {
 
@@ -50,23 +48,14 @@ std::optional<plan_run_end> find_plan_run_end(session& s, const uuid& id)
     return end;
 }
 
-constexpr statement child_plans_statement{"child_plans", R"sql(
-    select r.plan_run_id, r.tenant_key, r.parent_run_id from plan_progress g join plan_runs r using (plan_run_id)
-    where g.status = 3 and g.cancelled_at is null and r.parent_run_id is not null)sql"};
+constexpr statement orphaned_plan_runs_statement{"orphaned_plan_runs", R"sql(
+    select r.plan_run_id, r.tenant_key from plan_progress g join plan_runs r using (plan_run_id)
+    where g.status = 3 and g.cancelled_at is null and r.parent_run_id is not null and run_is_over(r.parent_run_id) limit $1)sql"};
 
-std::vector<orphaned_plan_run> orphaned_plan_runs(session& s)
+std::vector<orphaned_plan_run> orphaned_plan_runs(session& s, int most)
 {
-    const auto rows = s.exec(child_plans_statement);
-    std::vector<execution_id> parents;
-    for (const auto& row : rows) parents.push_back(id_of(row[2]));
     std::vector<orphaned_plan_run> orphans;
-    if (parents.empty()) return orphans;
-    const auto found = ended_of(s, parents);
-    const std::unordered_set<execution_id> ended(found.begin(), found.end());
-    for (std::size_t i = 0; i < parents.size(); ++i) {
-        const auto& row = rows[static_cast<pqxx::result::size_type>(i)];
-        if (ended.contains(parents[i])) orphans.push_back({id_of(row[0]).value, {row[1].as<int>()}});
-    }
+    for (const auto& row : s.exec(orphaned_plan_runs_statement, most)) orphans.push_back({id_of(row[0]).value, {row[1].as<int>()}});
     return orphans;
 }
 

@@ -26,11 +26,12 @@ struct plan_run_end {
 };
 std::optional<plan_run_end> find_plan_run_end(session& s, const uuid& id);
 
-// Plan runs that are under way although the run of the composite job whose work they are has ended: nobody waits for them any more.
+// Plan runs that are under way although the run of the composite job whose work they are has ended: nobody waits for them any more. At most so
+// many: those that are left are found once these are cancelled.
 struct orphaned_plan_run {
     uuid id;
     tenant_key tenant;
 };
-std::vector<orphaned_plan_run> orphaned_plan_runs(session& s);
+std::vector<orphaned_plan_run> orphaned_plan_runs(session& s, int most);
 
 }

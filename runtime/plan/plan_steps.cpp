@@ -14,6 +14,7 @@ namespace {
 constexpr auto pause_after_failure = std::chrono::milliseconds{500};
 // Whoever runs a composite job cancels its plan: only what ended otherwise leaves one behind, in the queue between two attempts, say.
 constexpr auto between_orphans = std::chrono::seconds{5};
+constexpr int most_orphans = 100;
 
 }
 
@@ -32,7 +33,7 @@ awaitable<void> plan_steps::cancel_orphans()
     next_orphans_ = steady_clock::now() + between_orphans;
     co_await db_.write([](storage::session& s) -> result<void> {
         // Another instance may be faster.
-        for (const auto& orphan : storage::orphaned_plan_runs(s)) storage::cancel_plan_run(s, orphan.tenant, orphan.id, "system", "the composite job that ran it has ended");
+        for (const auto& orphan : storage::orphaned_plan_runs(s, most_orphans)) storage::cancel_plan_run(s, orphan.tenant, orphan.id, "system", "the composite job that ran it has ended");
         return {};
     });
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
