@@ -11,6 +11,11 @@ namespace json = boost::json;
 
 namespace {
 
+std::string subject_of(const plan_definition& plan)
+{
+    return plan.plan_id.empty() ? std::string("The plan") : fmt::format("The plan {}", plan.plan_id);
+}
+
 void refuse_fallbacks_of_gates(const plan_definition& plan, field_errors& errors)
 {
     for (std::uint32_t i = 0; i < plan.nodes.size(); ++i) {
@@ -84,17 +89,24 @@ void put_parameters_in(const plan_definition& plan, const json::object& paramete
 
 }
 
+result<void> check_gates(const plan_definition& plan)
+{
+    field_errors errors;
+    refuse_fallbacks_of_gates(plan, errors);
+    if (errors.empty()) return {};
+    return std::move(errors).take(subject_of(plan));
+}
+
 result<compiled_plan> compile(const plan_definition& plan, const json::object& parameters)
 {
-    const auto subject = plan.plan_id.empty() ? std::string("The plan") : fmt::format("The plan {}", plan.plan_id);
     field_errors errors;
     refuse_fallbacks_of_gates(plan, errors);
     const auto order = order_of(plan.nodes.size(), waits_of(plan));
     refuse_cycles(plan, order, errors);
-    if (!order.cycles.empty()) return std::move(errors).take(subject);
+    if (!order.cycles.empty()) return std::move(errors).take(subject_of(plan));
     auto made = in_order(plan, order);
     put_parameters_in(plan, parameters, made, errors);
-    if (!errors.empty()) return std::move(errors).take(subject);
+    if (!errors.empty()) return std::move(errors).take(subject_of(plan));
     return made;
 }
 

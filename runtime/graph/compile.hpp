@@ -44,6 +44,10 @@ struct compiled_plan {
     std::uint32_t layers = 0;
 };
 
+// What is wrong with a plan whatever parameters a run of it has, and what parse_plan, which does not know the jobs of the catalogue, could not tell: a
+// gate has a fallback. Errors: invalid_request with the fields nodes[3].fallback. compile() finds these too. Pure.
+result<void> check_gates(const plan_definition& plan);
+
 // `parameters`: the plan's defaults with those of the run over them. Errors, all at once: invalid_request with the fields
 // nodes[3].parameters.a where a template names a parameter that there is not, nodes[3].for_each where one is no array, and nodes[3].fallback
 // where a gate has one; dependency_cycle, which parse_plan finds too. Takes time in proportion to the plan. Pure.

@@ -191,12 +191,8 @@ awaitable<result<storage::put_plan_answer>> plan_runs::put(principal who, std::s
         const auto good = co_await db_.read([paths = p.plan.paths](storage::session& s) { return check_paths(s, paths); });
         if (!good) co_return good.error();
     }
-    // What a run says may stand in for a parameter that has no default: only what no parameter can mend is refused here.
-    if (const auto compiled = compile(p.plan, p.plan.parameters); !compiled) {
-        for (const auto& field : compiled.error().fields) {
-            if (field.field.ends_with(".fallback") || !field.cycle_path.empty()) co_return compiled.error();
-        }
-    }
+    // It is not compiled: what a run says may stand in for a parameter that has no default.
+    if (const auto good = check_gates(p.plan); !good) co_return good.error();
     co_return co_await db_.write([who, id = p.plan.plan_id, definition = json::serialize(p.plan.document), reason = std::move(reason), if_match = std::move(if_match),
                                   dry_run](storage::session& s) { return storage::put_plan(s, who, id, definition, reason, if_match, dry_run); });
 }

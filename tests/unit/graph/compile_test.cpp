@@ -110,6 +110,19 @@ TEST_CASE("a job that turns out to be a gate has no fallback either", "[unit][gr
     CHECK(e.fields[0].field == "nodes[0].fallback");
 }
 
+TEST_CASE("gates are checked without parameters, and nothing else is", "[unit][graph]")
+{
+    auto plan = good_plan(plan_of({R"(a: "fallback":"b","parameters":{"day":"{{ parameters.day }}"})", R"(b: "for_each":"{{ parameters.fallback }}")"}));
+    CHECK(check_gates(plan).has_value());
+    CHECK(refused(plan).fields.size() == 2);
+    plan.nodes[0].gate = true;
+    const auto checked = check_gates(plan);
+    REQUIRE(checked.has_error());
+    CHECK(checked.error().code == errc::invalid_request);
+    REQUIRE(checked.error().fields.size() == 1);
+    CHECK(checked.error().fields[0].field == "nodes[0].fallback");
+}
+
 TEST_CASE("a cycle is refused with its path", "[unit][graph]")
 {
     auto plan = good_plan(plan_of({"a", R"(b: "needs":["a"])"}));
