@@ -77,33 +77,37 @@ void field_errors::add(std::string path, const json::value* given, std::string m
 void field_errors::add_all(const error& part, std::string_view place)
 {
     for (const auto& each : part.fields) {
-        if (full()) {
+        // For a cycle another error makes room. What is left out anyway is not looked for.
+        if (full() && (each.cycle_path.empty() || cycles_ == most)) {
             more_ = true;
-            return;
+            continue;
         }
         const bool below = !place.empty() && !each.field.empty() && !each.field.starts_with('[');
         field_error here = each;
         here.field = fmt::format("{}{}{}", place, below ? "." : "", each.field);
-        if (std::find(errors_.begin(), errors_.end(), here) == errors_.end()) errors_.push_back(std::move(here));
+        if (std::find(errors_.begin(), errors_.end(), here) != errors_.end()) continue;
+        if (here.cycle_path.empty()) errors_.push_back(std::move(here));
+        else insert_cycle(std::move(here));
     }
 }
 
 void field_errors::add_cycle(std::string path, std::vector<std::string> cycle)
 {
-    if (cycles_ == most) {
-        more_ = true;
-        return;
-    }
     // A long cycle is whole in cycle_path; a sentence is for reading.
     constexpr std::size_t shown_ids = 20;
     std::string told = fmt::format("{}", fmt::join(cycle.begin(), cycle.begin() + static_cast<std::ptrdiff_t>(std::min(cycle.size(), shown_ids)), " -> "));
     if (cycle.size() > shown_ids) told += fmt::format(" -> ... ({} in all) -> {}", cycle.size() - 1, cycle.back());
+    insert_cycle({std::move(path), "", fmt::format("closes a cycle: {}; remove one of its edges", told), std::move(cycle)});
+}
+
+void field_errors::insert_cycle(field_error cycle)
+{
     if (full()) {
-        errors_.pop_back();
         more_ = true;
+        if (cycles_ == most) return;
+        errors_.pop_back();
     }
-    auto message = fmt::format("closes a cycle: {}; remove one of its edges", told);
-    errors_.insert(errors_.begin() + static_cast<std::ptrdiff_t>(cycles_), field_error{std::move(path), "", std::move(message), std::move(cycle)});
+    errors_.insert(errors_.begin() + static_cast<std::ptrdiff_t>(cycles_), std::move(cycle));
     ++cycles_;
 }
 

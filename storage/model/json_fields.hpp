@@ -28,7 +28,8 @@ public:
     // `given` is null where the member is missing. Long values are cut.
     void add(std::string path, const boost::json::value* given, std::string message);
     void add_missing(std::string path) { add(std::move(path), nullptr, "is required"); }
-    // What was refused in a part of the body that was read by itself, and stands at `place`. What was said already is not said twice.
+    // What was refused in a part of the body that was read by itself, and stands at `place`: its cycles are cycles of the whole. What was said
+    // already is not said twice.
     void add_all(const error& part, std::string_view place);
     // Dependencies that form a cycle: these come first, and make the whole a dependency_cycle. `cycle` as field_error has it.
     void add_cycle(std::string path, std::vector<std::string> cycle);
@@ -42,6 +43,8 @@ public:
     error take(std::string_view subject) &&;
 
 private:
+    void insert_cycle(field_error cycle);
+
     std::vector<field_error> errors_;
     std::vector<std::pair<std::string, std::string>> names_;
     std::size_t cycles_ = 0;         // so many of them come first
