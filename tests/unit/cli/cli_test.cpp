@@ -1,44 +1,17 @@
-#include "ops/cli/cli.hpp"
 #include "ops/cli/json_read.hpp"
 #include "storage/model/json_text.hpp"
-#include "tests/support/scratch_folder.hpp"
-#include "tests/support/stub_http.hpp"
+#include "tests/unit/cli/cli_run.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <catch2/catch.hpp>
-#include <fstream>
-#include <sstream>
 
 using namespace rowlock::ops;
-using rowlock::test::scratch_folder;
-using rowlock::test::stub_http;
-using rowlock::test::stub_reply;
-using rowlock::test::stub_request;
+using namespace rowlock::test;
 
 namespace {
-
-struct ended {
-    int code = 0;
-    std::string out;
-    std::string err;
-};
-
-ended run_line(const std::vector<std::string>& arguments, const server_verbs& server = {}, const surroundings& around = {})
-{
-    std::ostringstream out;
-    std::ostringstream err;
-    const int code = run_cli(arguments, server, out, err, around);
-    return {code, out.str(), err.str()};
-}
-
-ended run_against(const stub_http& stub, std::vector<std::string> arguments)
-{
-    arguments.insert(arguments.end(), {"--url", stub.url()});
-    return run_line(arguments);
-}
 
 constexpr const char* id = "0190b5a4-2f3c-7d1e-8a77-b16f3a3f9f10";
 constexpr const char* second_id = "0190b5a4-2f3c-7d1e-8a77-b16f3a3f9f11";
@@ -62,21 +35,6 @@ stub_reply problem(int status, const std::string& code, const std::string& error
 bool contains(const std::string& text, std::string_view part)
 {
     return text.find(part) != std::string::npos;
-}
-
-std::string write_file(const scratch_folder& folder, const char* name, std::string_view text)
-{
-    const auto path = folder.path() / name;
-    std::ofstream(path) << text;
-    return path.string();
-}
-
-boost::json::value json_of(const std::string& text)
-{
-    const auto value = rowlock::parse_json(text);
-    INFO(text);
-    REQUIRE(value.has_value());
-    return *value;
 }
 
 // How many executions a batch has. For the stub's thread, where Catch must not be used.

@@ -1,55 +1,17 @@
-#include "ops/cli/cli.hpp"
 #include "ops/cli/json_read.hpp"
 #include "storage/model/json_text.hpp"
-#include "tests/support/scratch_folder.hpp"
-#include "tests/support/stub_http.hpp"
+#include "tests/unit/cli/cli_run.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <catch2/catch.hpp>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 using namespace rowlock::ops;
-using rowlock::test::scratch_folder;
-using rowlock::test::stub_http;
-using rowlock::test::stub_reply;
-using rowlock::test::stub_request;
+using namespace rowlock::test;
 namespace json = boost::json;
 
 namespace {
-
-struct ended {
-    int code = 0;
-    std::string out;
-    std::string err;
-};
-
-ended run_against(const stub_http& stub, std::vector<std::string> arguments)
-{
-    arguments.insert(arguments.end(), {"--url", stub.url()});
-    std::ostringstream out;
-    std::ostringstream err;
-    const int code = run_cli(arguments, {}, out, err, {});
-    return {code, out.str(), err.str()};
-}
-
-std::string write_file(const scratch_folder& folder, const std::string& name, std::string_view text)
-{
-    const auto path = folder.path() / name;
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path) << text;
-    return path.string();
-}
-
-json::value json_of(const std::string& text)
-{
-    const auto value = rowlock::parse_json(text);
-    INFO(text);
-    REQUIRE(value.has_value());
-    return *value;
-}
 
 stub_reply refused(const std::string& errors)
 {

@@ -2,12 +2,12 @@
 #include "ops/cli/definition_file.hpp"
 #include "ops/cli/parameters.hpp"
 #include "storage/model/json_text.hpp"
-#include "tests/support/scratch_folder.hpp"
+#include "tests/unit/cli/cli_run.hpp"
 
 #include <catch2/catch.hpp>
-#include <fstream>
 
 using namespace rowlock::ops;
+using namespace rowlock::test;
 
 namespace {
 
@@ -15,13 +15,6 @@ std::string parameters_of(const std::string& whole, const std::vector<std::strin
 {
     const auto read = read_parameters(whole, pairs);
     return read ? rowlock::to_text(boost::json::value(*read)) : "refused: " + read.error().title;
-}
-
-std::string write_file(const rowlock::test::scratch_folder& folder, const char* name, std::string_view text)
-{
-    const auto path = folder.path() / name;
-    std::ofstream(path) << text;
-    return path.string();
 }
 
 }
@@ -36,7 +29,7 @@ TEST_CASE("-p takes JSON where it is JSON and text where it is not", "[unit][cli
 
 TEST_CASE("parameters come from a file too, and bad ones are refused", "[unit][cli]")
 {
-    const rowlock::test::scratch_folder folder;
+    const scratch_folder folder;
     CHECK(parameters_of("@" + write_file(folder, "p.json", R"({"a": [1]})"), {}) == R"({"a":[1]})");
     CHECK(parameters_of("@/nowhere/p.json", {}).find("cannot open /nowhere/p.json") != std::string::npos);
     CHECK(parameters_of("[1]", {}).find("must be a JSON object") != std::string::npos);
@@ -77,7 +70,7 @@ TEST_CASE("segments and values of a target cannot change its shape", "[unit][cli
 
 TEST_CASE("everything wrong with a set of definition files is said at once, with file and line", "[unit][cli]")
 {
-    const rowlock::test::scratch_folder folder;
+    const scratch_folder folder;
     const std::string good = write_file(folder, "good.yaml", "job_id: a\nhandler: {type: noop}\n---\njob_id: b\nhandler: {type: noop}\n");
     const std::string bad = write_file(folder, "bad.yaml", "\nhandler: {type: noop}\n---\njob_id: Not A Slug\n---\n[1]\n---\njob_id: b\n");
     const std::string broken = write_file(folder, "broken.yaml", "a: [\n");
