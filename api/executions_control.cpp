@@ -17,12 +17,18 @@ error no_execution(execution_id id)
     return not_found(fmt::format("There is no execution {}.", id.str()));
 }
 
-constexpr std::array<std::string_view, 3> cascades{"NONE", "IMMEDIATE_DEPENDENTS", "ALL_DOWNSTREAM"};
-
-storage::cancel_cascade cascade_of(std::string_view name)
+// How far a cancel goes that does not say so itself: as the definition that the execution runs by has it.
+runtime::awaitable<result<cancel_cascade>> default_cascade(request_context& rq, execution_id id)
 {
-    if (name == "ALL_DOWNSTREAM") return storage::cancel_cascade::all_downstream;
-    return name == "IMMEDIATE_DEPENDENTS" ? storage::cancel_cascade::immediate_dependents : storage::cancel_cascade::none;
+    const auto tenant = rq.caller.tenant;
+    const auto job = co_await rq.app.instance.db().read([tenant, id](storage::session& s) -> result<std::optional<storage::job_of_execution>> {
+        return storage::find_job_of(s, tenant, id);
+    });
+    if (!job) co_return job.error();
+    if (!*job) co_return cancel_cascade::none;       // there is nothing to cancel either, as the cancel says
+    const auto version = co_await rq.app.instance.jobs().load((*job)->job, (*job)->version);
+    if (!version) co_return version.error();
+    co_return (*version)->definition.on_cancel;
 }
 
 // The original's parameters with those that were given over them, at the top level. Error invalid_request: the original's cannot be read, which
@@ -67,13 +73,16 @@ runtime::awaitable<response> cancel_execution(request_context& rq)
     field_errors errors;
     boost::json::object accepted;
     json_fields fields(**body, "", errors, accepted);
-    const auto cascade = fields.choice("cascade", cascades);
+    const auto cascade = fields.choice("cascade", cancel_cascade_names);
     std::string reason = fields.text("reason", {0, 1000}).value_or("");
     fields.refuse_rest();
     refuse_nul(**body, rq.rq.body(), errors);
     if (!errors.empty()) co_return rq.refuse(std::move(errors).take("The cancellation"));
 
-    const auto outcome = co_await rq.app.instance.cancel(rq.caller, *id, std::move(reason), cascade_of(cascade.value_or("NONE")));
+    result<cancel_cascade> reach = cancel_cascade_of(cascade.value_or("NONE"));
+    if (!cascade) reach = co_await default_cascade(rq, *id);
+    if (!reach) co_return rq.refuse(reach.error());
+    const auto outcome = co_await rq.app.instance.cancel(rq.caller, *id, std::move(reason), static_cast<storage::cancel_cascade>(*reach));
     if (!outcome) co_return rq.refuse(outcome.error());
     co_return co_await answer_execution(rq, 202, *id);
 }

@@ -71,6 +71,7 @@ struct placed_path {
 
 void add_paths(std::vector<placed_path>& all, const job_definition& definition, const std::string& place)
 {
+    for (const auto& each : definition.paths) all.push_back({place.empty() ? each.field : fmt::format("{}.{}", place, each.field), each.path});
     if (const auto* composite = std::get_if<composite_handler>(&definition.handler)) {
         for (const auto& each : composite->paths) all.push_back({fmt::format("{}.{}", path_of(path_of(place, "handler"), "plan"), each.field), each.path});
     }
@@ -133,9 +134,12 @@ runtime::awaitable<result<void>> check_paths(request_context& rq, const std::vec
     co_return error{errc::invalid_request, fmt::format("What is to be stored is refused: {} {}.", refused->front().field, refused->front().message), *refused};
 }
 
-std::vector<std::string> warnings_of(const job_definition& definition, const server_options& here)
+std::vector<std::string> warnings_of(const job_definition& definition, const storage::put_job& made, const server_options& here)
 {
     std::vector<std::string> warnings;
+    for (const auto& upstream : made.missing) {
+        warnings.push_back(fmt::format("There is no job {}: the dependency on it holds for nothing until there is (DEP_001_MISSING_UPSTREAM).", upstream));
+    }
     const auto& process = here.process;
     if (const auto* calls = std::get_if<http_handler>(&definition.handler); calls && calls->completion == http_completion::webhook) warn_of_webhook(definition, *calls, warnings);
     if (const auto* asks = std::get_if<sql_handler>(&definition.handler)) warn_of_connection(*asks, here.sql_connections, warnings);

@@ -37,7 +37,7 @@ response rehearsed(request_context& rq, const job_definition& definition, const 
     fmt::format_to(std::back_inserter(answer.body), R"({{"dry_run":true,"created":{},"changed":{},"version":{},"diff":)", would.created, would.changed, would.version);
     append_diff(answer.body, would, definition);
     answer.body.append(",\"job\":");
-    append_with_warnings(answer.body, would.job_json, warnings_of(definition, rq.app.options));
+    append_with_warnings(answer.body, would.job_json, warnings_of(definition, would, rq.app.options));
     answer.body.push_back('}');
     return answer;
 }
@@ -103,7 +103,7 @@ void append_applied(std::string& out, const job_definition& definition, const st
     out.append(",\"diff\":");
     append_diff(out, made, definition);
     out.append(",\"warnings\":");
-    append_texts(out, warnings_of(definition, here));
+    append_texts(out, warnings_of(definition, made, here));
     out.push_back('}');
 }
 
@@ -172,7 +172,7 @@ runtime::awaitable<response> put_job(request_context& rq)
     auto answer = rq.reply(stored->created ? 201 : 200);
     answer.add_header("ETag", stored->etag);
     if (stored->created) answer.add_header("Location", "/v1/jobs/" + *job_id);
-    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, rq.app.options));
+    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, *stored, rq.app.options));
     co_return answer;
 }
 
@@ -230,7 +230,7 @@ runtime::awaitable<response> rollback_job(request_context& rq)
     if (!stored) co_return rq.refuse(stored.error());
     auto answer = rq.reply(200);
     answer.add_header("ETag", stored->etag);
-    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, rq.app.options));
+    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, *stored, rq.app.options));
     co_return answer;
 }
 

@@ -59,7 +59,8 @@ public:
 private:
     bool is_known() const
     {
-        constexpr std::string_view names[] = {"job_id", "parameters", "priority", "scheduled_time", "idempotency_key", "correlation_id", "job_version", "tags"};
+        constexpr std::string_view names[] = {"job_id", "parameters", "priority", "scheduled_time", "idempotency_key", "correlation_id", "job_version", "tags",
+                                                "ignore_dependencies"};
         return std::find(std::begin(names), std::end(names), name_) != std::end(names);
     }
 
@@ -113,6 +114,9 @@ private:
             }
         } else if (name_ == "tags") {
             read_tags();
+        } else if (name_ == "ignore_dependencies") {
+            if (const auto* flag = value_->if_bool()) out_.ignore_dependencies = *flag;
+            else refuse("must be true or false");
         } else {
             refuse("is not a known field; check its spelling or leave it out");
         }
@@ -246,6 +250,10 @@ void append_key_request(std::string& out, const submission_body& given)
     if (given.tags && !given.tags->empty()) {
         append_member(out, "tags");
         append_text(out, *given.tags);
+    }
+    if (given.ignore_dependencies) {
+        append_member(out, "ignore_dependencies");
+        out.append("true");
     }
     out.push_back('}');
 }

@@ -21,6 +21,7 @@ struct submission_body {
     std::string_view correlation_id{};                   // "": none
     int job_version = 0;                                 // 0: the current one
     const boost::json::object* tags = nullptr;           // null: none
+    bool ignore_dependencies = false;                    // it does not wait for the jobs that its job depends on
 };
 
 inline constexpr std::size_t most_in_a_batch = 10'000;

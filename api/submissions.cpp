@@ -169,6 +169,7 @@ void fill(runtime::submission& into, const submission_body& given, job_version_p
     into.correlation_id = given.correlation_id;
     if (given.tags && !given.tags->empty()) append_text(into.tags, *given.tags);
     into.trace_parent = trace_parent;
+    into.ignore_dependencies = given.ignore_dependencies;
     into.idempotency_key = key;
     if (!key.empty()) append_key_request(into.key_request, given);
     into.job = std::move(job);

@@ -77,6 +77,7 @@ runtime::instance_options instance_options_of(const settings& s, const std::stri
     o.sql.max_connections = s.sql_max_connections;
     o.sql.grace = s.force_kill_after;
     o.defaults = defaults_of(s);
+    o.dependency_check = s.dependency_check_interval;
     o.retention.error_queue_capacity = s.error_queue_capacity;
     o.retention.error_retention = s.error_retention;
     o.retention.dead_letter_retention = s.dead_letter_retention;

@@ -31,6 +31,7 @@ struct instance_options {
     std::chrono::milliseconds poll{1000};
     std::chrono::milliseconds grace{30'000};
     std::chrono::milliseconds priority_age{1000};
+    std::chrono::milliseconds dependency_check{10'000};
     std::chrono::milliseconds key_ttl = std::chrono::hours{24};
     std::size_t max_queued_submissions = 100'000;
     int partition_days_ahead = 3;

@@ -51,6 +51,15 @@ std::optional<last_attempt> find_last_attempt(session& s, tenant_key tenant, exe
     return last_attempt{id_of(rows[0][0]), parse_execution_status(rows[0][1].c_str()).value()};
 }
 
+constexpr statement find_job_of_statement{"find_job_of", "select job_key, job_version from executions where execution_id = $2 and tenant_key = $1"};
+
+std::optional<job_of_execution> find_job_of(session& s, tenant_key tenant, execution_id id)
+{
+    const auto rows = s.exec(find_job_of_statement, tenant.value, id.str());
+    if (rows.empty()) return std::nullopt;
+    return job_of_execution{{rows[0][0].as<int>()}, rows[0][1].as<int>()};
+}
+
 constexpr statement find_original_statement{"find_original", R"sql(
     select j.job_id, e.job_version, e.parameters, e.priority, e.correlation_id, e.tags
     from executions e join jobs j using (job_key) where e.execution_id = $2 and e.tenant_key = $1)sql"};

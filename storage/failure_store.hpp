@@ -46,6 +46,13 @@ struct last_attempt {
 };
 std::optional<last_attempt> find_last_attempt(session& s, tenant_key tenant, execution_id any_of_the_run);
 
+// The version of its job that an execution runs by.
+struct job_of_execution {
+    job_key job;
+    int version = 0;
+};
+std::optional<job_of_execution> find_job_of(session& s, tenant_key tenant, execution_id id);
+
 // What a replay takes over from the execution that it repeats.
 struct original_execution {
     std::string job_id;

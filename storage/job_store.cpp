@@ -1,6 +1,7 @@
 #include "storage/job_store.hpp"
 
 #include "storage/model/http_address.hpp"
+#include "storage/model/json_fields.hpp"
 #include "storage/rows.hpp"
 
 #include <algorithm>
@@ -29,6 +30,8 @@ job_document document_of(const pqxx::row& row)
     return {row[0].c_str(), etag_of(row[1].as<int>(), row[2].as<bool>())};
 }
 
+constexpr std::string_view cycle_state = "RL422";
+
 error no_job(const std::string& job_id)
 {
     return {errc::job_not_found, fmt::format("There is no job {}.", job_id)};
@@ -39,6 +42,57 @@ error conflict_of(const pqxx::sql_error& e, const std::string& job_id, const std
 {
     if (sqlstate_of(e) != "RL412") throw;
     return {errc::version_conflict, fmt::format("The job {} is not at {}: read it again, and send the ETag that it has now.", job_id, if_match)};
+}
+
+// The cycle that a function that stores definitions has found: its message is a JSON array of job ids, none of which has a bracket in it.
+error cycle_of(const pqxx::sql_error& e)
+{
+    const std::string_view told = e.what();
+    const auto begin = told.find('[');
+    const auto end = told.find(']', begin);
+    if (begin == std::string_view::npos || end == std::string_view::npos) throw;
+    std::vector<std::string> path;
+    for (const auto& id : boost::json::parse(told.substr(begin, end + 1 - begin)).as_array()) path.emplace_back(id.as_string());
+    field_errors errors;
+    errors.add_cycle("dependencies", std::move(path));
+    return std::move(errors).take("What is to be stored");
+}
+
+// Seconds as a number: whole ones as an integer.
+boost::json::value seconds_of(milliseconds time)
+{
+    if (time.count() % 1000 == 0) return time.count() / 1000;
+    return static_cast<double>(time.count()) / 1000;
+}
+
+boost::json::array texts_of(const std::vector<std::string>& texts)
+{
+    boost::json::array all;
+    for (const auto& text : texts) all.emplace_back(text);
+    return all;
+}
+
+boost::json::object rule_of(const job_dependency& dependency)
+{
+    boost::json::object rule{{"id", dependency.dependency_id}, {"upstream", dependency.upstream_job_id}, {"type", static_cast<int>(dependency.type)}};
+    if (!dependency.condition.empty()) rule["condition"] = dependency.condition;
+    if (dependency.window) rule["window_s"] = seconds_of(*dependency.window);
+    if (dependency.skip_on_upstream_skip) rule["skip"] = true;
+    if (dependency.timeout) rule["timeout_s"] = seconds_of(*dependency.timeout);
+    return rule;
+}
+
+// How the job stands among the others: what it depends on, and what can depend on it.
+void add_links(boost::json::object& rules, const job_definition& d)
+{
+    boost::json::array dependencies;
+    for (const auto& each : d.dependencies) dependencies.push_back(rule_of(each));
+    if (!dependencies.empty()) rules["dependencies"] = std::move(dependencies);
+    if (!d.require_all) rules["require_all"] = false;
+    if (!d.inputs.empty()) rules["inputs"] = texts_of(d.inputs);
+    if (!d.outputs.empty()) rules["outputs"] = texts_of(d.outputs);
+    if (d.is_validator) rules["is_gate"] = true;
+    if (d.waits()) rules["default_timeout_s"] = seconds_of(d.waiting.timeout);
 }
 
 // What the queue must know of a definition, see put_job_1.
@@ -57,6 +111,10 @@ std::string rules_of(const job_definition& d)
         if (b->failure_rate) breaker["failure_rate"] = *b->failure_rate;
         rules["breaker"] = std::move(breaker);
     }
+    // The jobs of nodes stand in their plans alone.
+    if (!d.job_id.starts_with(inline_job_prefix)) add_links(rules, d);
+    rules["check_cycles"] = d.waiting.check_cycles;
+    if (!d.ordering_path.empty()) rules["ordering_path"] = texts_of(d.ordering_path);
     return boost::json::serialize(rules);
 }
 
@@ -102,6 +160,7 @@ result<put_job> put(session& s, const principal& who, const job_change& change, 
     } catch (rehearsal& r) {
         return std::move(r.would.front());
     } catch (const pqxx::sql_error& e) {
+        if (sqlstate_of(e) == cycle_state) return cycle_of(e);
         return conflict_of(e, change.definition.job_id, change.if_match);
     }
 }
@@ -122,6 +181,9 @@ result<std::vector<put_job>> put_all(session& s, const principal& who, const std
         });
     } catch (rehearsal& r) {
         return std::move(r.would);
+    } catch (const pqxx::sql_error& e) {
+        if (sqlstate_of(e) != cycle_state) throw;
+        return cycle_of(e);
     }
 }
 

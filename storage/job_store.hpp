@@ -33,14 +33,15 @@ struct put_job {
     bool enabled = true;
     std::string before{};        // the definition before, as JSON text; "" where it was created
     bool was_enabled = true;
+    std::vector<std::string> missing{};        // jobs that it depends on and that there are not
     std::string job_json{};      // the job as GET shows it; of put() alone
     std::string etag{};          // quoted
 };
 
 // Stores a definition: a new version if it differs from the current one. dry_run changes nothing and says what would be. Errors:
-// version_conflict.
+// version_conflict; dependency_cycle, with the cycle in the first of its fields.
 result<put_job> put(session& s, const principal& who, const job_change& change, bool dry_run);
-// Several, of different jobs, without If-Match: all of them or none.
+// Several, of different jobs, without If-Match: all of them or none. Errors: dependency_cycle.
 result<std::vector<put_job>> put_all(session& s, const principal& who, const std::vector<job_change>& changes, bool dry_run);
 
 struct job_document {

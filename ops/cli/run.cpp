@@ -23,6 +23,7 @@ struct run_options {
     std::vector<std::string> pairs;
     std::string parameters;
     std::string reason;
+    bool ignore_dependencies = false;
 };
 
 // A plan with an id is stored, as a job is; one without runs as it is.
@@ -54,6 +55,7 @@ exit_code run_job(context& c, const definition& job, json::object parameters, co
 
     json::object request{{"job_id", job.job_id}, {"parameters", std::move(parameters)}};
     if (applied->version > 0) request["job_version"] = applied->version;
+    if (options.ignore_dependencies) request["ignore_dependencies"] = true;
     const auto accepted = c.api().post(target("/v1/executions"), request, random_uuid().str());
     if (!accepted) return c.fail(accepted.error());
     const std::string id = text_at(accepted->body, "execution_id");
@@ -94,6 +96,7 @@ void add_run(CLI::App& app, context& c)
     verb->add_option("-p,--parameter", options->pairs, "A parameter, NAME=VALUE; VALUE is JSON where it parses as JSON, else text")->allow_extra_args(false);
     verb->add_option("--parameters", options->parameters, "All parameters: a JSON object, @FILE, or @- for stdin");
     verb->add_option("--reason", options->reason, "Why the definition changes; kept with its version");
+    verb->add_flag("--ignore-dependencies", options->ignore_dependencies, "Do not wait for the jobs that a job depends on");
     verb->footer("Examples:\n"
                  "  rowlock run ingest.yaml -p table=packages\n"
                  "  rowlock run ingest.yaml --format json > result.json\n"

@@ -39,6 +39,7 @@ struct submit_options {
     std::optional<std::size_t> count;
     std::string each;
     std::optional<int> job_version;
+    bool ignore_dependencies = false;
 
     std::optional<std::chrono::seconds> wait_limit() const
     {
@@ -56,6 +57,7 @@ outcome_of<json::object> request_of(const submit_options& options)
     if (options.priority) request["priority"] = *options.priority;
     if (!options.correlation_id.empty()) request["correlation_id"] = options.correlation_id;
     if (options.job_version) request["job_version"] = *options.job_version;
+    if (options.ignore_dependencies) request["ignore_dependencies"] = true;
     if (!options.tags.empty()) {
         auto tags = read_tags(options.tags);
         if (!tags) return tags.error();
@@ -224,6 +226,7 @@ void add_submit(CLI::App& app, context& c)
                                               "{\"parameters\": {\"n\": 1}, \"idempotency_key\": \"a\", \"priority\": 5}; the rest is as the other options say")
         ->excludes(count);
     verb->add_option("--job-version", options->job_version, "Another version than the current one")->check(CLI::PositiveNumber);
+    verb->add_flag("--ignore-dependencies", options->ignore_dependencies, "Do not wait for the jobs that it depends on");
     verb->footer("Examples:\n"
                  "  rowlock submit ingest -p table=packages -p limit=10\n"
                  "  rowlock submit ingest --parameters @parameters.json --wait --timeout 60\n"

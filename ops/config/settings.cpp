@@ -58,6 +58,8 @@ definition_defaults defaults_of(const settings& s)
     defaults.retry.classes.others = s.other_error_codes == other_errors::permanent ? error_category::permanent : error_category::transient;
     defaults.heartbeat.interval = s.heartbeat_interval;
     defaults.heartbeat.missed_limit = static_cast<int>(std::lround(s.heartbeat_timeout_multiplier));
+    defaults.dependencies.timeout = s.dependency_resolution_timeout;
+    defaults.dependencies.check_cycles = s.dependency_cycle_detection;
     return defaults;
 }
 

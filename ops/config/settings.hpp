@@ -57,6 +57,9 @@ struct settings {
     other_errors other_error_codes{};
     milliseconds heartbeat_interval{};
     double heartbeat_timeout_multiplier{};
+    milliseconds dependency_resolution_timeout{};
+    milliseconds dependency_check_interval{};
+    bool dependency_cycle_detection{};
     int error_queue_capacity{};
     milliseconds error_retention{};
     milliseconds dead_letter_retention{};

@@ -20,6 +20,7 @@ struct submission {
     std::string tags{};                              // JSON object text; empty: none
     std::string trace_parent{};
     std::optional<execution_id> replay_of{};
+    bool ignore_dependencies = false;                // it starts without waiting for the jobs that its job depends on
     // Where there is a key: the request as JSON text after its own defaults, which is what repeats are compared with (I1).
     std::string idempotency_key{};
     std::string key_request{};

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace rowlock::runtime {
 
@@ -91,14 +93,15 @@ std::string_view dot_style(edge_type type)
     return "solid";
 }
 
-// What an edge says of itself: its type where that is not SUCCESS, and its condition.
+// What an edge says of itself: its type where that is not SUCCESS, its condition, its window, and its data sets; a line each.
 std::string text_of(const graph_edge& edge)
 {
-    std::string text;
-    if (edge.type != edge_type::success) text += name_of(edge.type);
-    if (edge.condition.empty()) return text;
-    if (!text.empty()) text += '\n';
-    return text + edge.condition;
+    std::vector<std::string> lines;
+    if (edge.type != edge_type::success) lines.emplace_back(name_of(edge.type));
+    if (!edge.condition.empty()) lines.push_back(edge.condition);
+    if (edge.window) lines.push_back(fmt::format("within {} s", std::chrono::duration<double>(*edge.window).count()));
+    if (!edge.data.empty()) lines.push_back(fmt::format("{}", fmt::join(edge.data, ", ")));
+    return fmt::format("{}", fmt::join(lines, "\n"));
 }
 
 void append_dot_node(std::string& out, const graph_node& node)

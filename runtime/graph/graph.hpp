@@ -3,7 +3,9 @@
 #include "runtime/graph/compile.hpp"
 #include "storage/model/graph_order.hpp"
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +33,8 @@ struct graph_edge {
     edge_type type = edge_type::success;
     std::string condition{};                         // empty: none
     bool skip_on_upstream_skip = false;
+    std::optional<milliseconds> window{};            // how old the upstream's end may be; between jobs
+    std::vector<std::string> data{};                 // the data sets that the edge comes from; none: it was asked for itself
 };
 
 struct graph {

@@ -56,6 +56,8 @@ json::array edges_of(const graph& g)
         one["type"] = name_of(edge.type);
         one["condition"] = text_or_null(edge.condition);
         one["skip_on_upstream_skip"] = edge.skip_on_upstream_skip;
+        if (edge.window) one["window"] = std::chrono::duration<double>(*edge.window).count();
+        if (!edge.data.empty()) one["data"] = json::array(edge.data.begin(), edge.data.end());
         all.push_back(std::move(one));
     }
     return all;

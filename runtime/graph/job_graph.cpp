@@ -1,8 +1,11 @@
 #include "runtime/graph/job_graph.hpp"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
+#include <cmath>
 #include <fmt/format.h>
-#include <set>
+#include <map>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -40,6 +43,14 @@ edge_type type_of_dependency(std::string_view name)
     return name == "DATA_READY" ? edge_type::data_ready : edge_type::success;
 }
 
+// Seconds.
+std::optional<milliseconds> time_in(const json::object& from, std::string_view name)
+{
+    const auto* found = from.if_contains(json::string_view(name.data(), name.size()));
+    if (!found || !found->is_number()) return std::nullopt;
+    return milliseconds{std::llround(found->to_number<double>() * 1000)};
+}
+
 bool is_true(const json::object& from, std::string_view name)
 {
     const auto* found = from.if_contains(json::string_view(name.data(), name.size()));
@@ -61,14 +72,18 @@ public:
     job_graph build()
     {
         for (std::uint32_t i = 0; i < definitions_.size(); ++i) add_dependencies(i);
+        explicit_ = made_.drawn.edges.size();
         add_data();
         return std::move(made_);
     }
 
 private:
-    void add(graph_edge edge)
+    // The edge between two jobs: what was there first stays.
+    graph_edge& add(graph_edge edge)
     {
-        if (there_.emplace(edge.from, edge.to).second) made_.drawn.edges.push_back(std::move(edge));
+        const auto [at, is_new] = there_.emplace(std::pair(edge.from, edge.to), made_.drawn.edges.size());
+        if (is_new) made_.drawn.edges.push_back(std::move(edge));
+        return made_.drawn.edges[at->second];
     }
 
     void add_dependencies(std::uint32_t to)
@@ -85,7 +100,7 @@ private:
                 continue;
             }
             add({.from = at->second, .to = to, .type = type_of_dependency(text_in(*dependency, "dependency_type")), .condition = std::string(text_in(*dependency, "condition")),
-                 .skip_on_upstream_skip = is_true(*dependency, "skip_on_upstream_skip")});
+                 .skip_on_upstream_skip = is_true(*dependency, "skip_on_upstream_skip"), .window = time_in(*dependency, "window")});
         }
     }
 
@@ -106,16 +121,26 @@ private:
                 const auto at = makers.find(name_of_data(each));
                 if (at == makers.end()) continue;    // it comes from elsewhere
                 for (const auto from : at->second) {
-                    if (from != to) add({.from = from, .to = to, .type = edge_type::data_ready});
+                    if (from != to) add_flow(from, to, at->first);
                 }
             }
         }
     }
 
+    // Where a job says itself how it depends on another, that counts, and the data adds nothing.
+    void add_flow(std::uint32_t from, std::uint32_t to, std::string_view name)
+    {
+        const auto known = there_.find({from, to});
+        if (known != there_.end() && known->second < explicit_) return;
+        auto& data = add({.from = from, .to = to}).data;
+        if (std::find(data.begin(), data.end(), name) == data.end()) data.emplace_back(name);
+    }
+
     std::span<const json::object> definitions_;
     job_graph made_{};
     std::unordered_map<std::string_view, std::uint32_t> index_{};
-    std::set<std::pair<std::uint32_t, std::uint32_t>> there_{};
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> there_{};      // the edge from one to another
+    std::size_t explicit_ = 0;                       // so many edges were asked for: the first
 };
 
 }

@@ -198,6 +198,12 @@ struct job_dependency {
     std::optional<milliseconds> timeout{};          // of the wait for it; none: DEPENDENCY_RESOLUTION_TIMEOUT_SECONDS
 };
 
+// What holds for the dependencies of all jobs, from the settings.
+struct dependency_rules {
+    milliseconds timeout{300'000};                  // where a dependency has none
+    bool check_cycles = true;                       // whether a definition that closes a cycle is refused
+};
+
 // What is cancelled with an execution: nothing else, what depends on it, or all that does so directly or by way of others. The codes are those
 // of cancel_1.
 enum class cancel_cascade : std::uint8_t { none = 0, immediate_dependents = 1, all_downstream = 2 };
@@ -218,6 +224,7 @@ struct job_definition {
     std::vector<std::string> outputs{};
     std::vector<job_dependency> dependencies{};     // no two on the same upstream, none on the job itself
     bool require_all = true;                        // false: one dependency that holds is enough
+    dependency_rules waiting{};                     // from the settings
     // The names on the way down into the parameters to the value by which executions are kept in order (spec S5): those with the same value there
     // run one at a time, in the order of their submission. Empty: none are.
     std::vector<std::string> ordering_path{};
@@ -249,6 +256,7 @@ struct job_definition {
 struct definition_defaults {
     retry_policy retry{};
     heartbeat_policy heartbeat{};                   // of `heartbeat: {}`
+    dependency_rules dependencies{};
 };
 
 // Reads and validates a definition, whole: every error comes back at once, by field. `path_id` is the job_id of the route ("": the body

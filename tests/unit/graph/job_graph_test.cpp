@@ -38,7 +38,7 @@ TEST_CASE("jobs depend on what they name, and on who makes the data that they re
         {"job_id": "load", "inputs": [{"name": "clean"}, "raw", "elsewhere"], "dependencies": [{"upstream_job_id": "clean", "dependency_type": "COMPLETION", "condition": "$.exit_code == 0"}]},
         {"job_id": "gate", "type": "validator", "dependencies": [{"upstream_job_id": "load"}]})"));
     CHECK(made.problems.empty());
-    CHECK(edges_of(made.drawn) == std::vector<std::string>{"clean>load COMPLETION $.exit_code == 0", "load>gate SUCCESS", "fetch>clean DATA_READY", "fetch>load DATA_READY"});
+    CHECK(edges_of(made.drawn) == std::vector<std::string>{"clean>load COMPLETION $.exit_code == 0", "load>gate SUCCESS", "fetch>clean SUCCESS", "fetch>load SUCCESS"});
     CHECK(made.drawn.nodes[3].gate);
     const auto document = graph_document(made.drawn, {}, made.problems);
     CHECK(document.at("is_valid") == true);
