@@ -1,7 +1,7 @@
-# The report of a demo from what `rowlock submit --wait --format json` gives: the last attempt of each run. Says the same as report.sql.
+# The report of a demo from what `rowlock execution list --format json` gives, all attempts of it. Says the same as report.sql.
 def microseconds: (.[0:19] + "Z" | fromdateiso8601) * 1000000 + ("0" + .[19:-1] | tonumber * 1000000 | round);
 def sum_of(f): map(f) | add // 0;
-[.executions[] | select(.status == "COMPLETED")] | map(.result.outputs) as $outputs | {
+[.items[] | select(.status == "COMPLETED")] | map(.result.outputs) as $outputs | {
   executions: length,
   packages: ($outputs | map(.package) | unique | length),
   without_checksums: ($outputs | map(select(.has_checksums | not)) | length),

@@ -10,4 +10,4 @@ select json_build_object(
     'lost_attempts', coalesce(sum(attempt_number - 1), 0),
     'microseconds', coalesce((extract(epoch from max(completed_time) - min(started_time)) * 1000000)::bigint, 0))
 from rowlock.v_executions
-where correlation_id = :'demo' and status = 'COMPLETED' and next_execution_id is null;
+where correlation_id = :'demo' and job_id = 'verify_package' and status = 'COMPLETED' and next_execution_id is null;

@@ -8,7 +8,7 @@
 using namespace rowlock;
 namespace fs = std::filesystem;
 
-TEST_CASE("every example and the demo's job is a definition or a plan that is accepted", "[unit][ops]")
+TEST_CASE("every example and what the demo defines is a definition or a plan that is accepted", "[unit][ops]")
 {
     const fs::path root = fs::path(__FILE__).parent_path() / "../../..";
     std::vector<std::string> files;
