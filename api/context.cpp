@@ -79,6 +79,11 @@ result<const boost::json::object*> request_context::body(bool optional)
     return error{errc::malformed_json, "The body is JSON, but not an object: send { ... }."};
 }
 
+runtime::awaitable<result<const boost::json::object*>> request_context::large_body()
+{
+    co_return co_await app.instance.db().compute(has_large_body(), [this] { return body(); });
+}
+
 result<void> request_context::count_body(std::size_t rest)
 {
     const bool fits = counted_.hold_buffers(rq.body_memory() + connection_.input_memory()) && counted_.has_room_for(rest);

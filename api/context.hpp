@@ -59,6 +59,11 @@ public:
     // reused. An empty body is an empty object where `optional`.
     result<const boost::json::object*> body(bool optional = false);
 
+    // The same on routes whose bodies may be large: one that would hold the core up is read elsewhere. Errors: also those of database::compute.
+    runtime::awaitable<result<const boost::json::object*>> large_body();
+    // Does whatever is done with the body take so long that it should be done elsewhere?
+    bool has_large_body() const { return rq.body().size() > 256 * 1024; }
+
     // The request waits on purpose from here on: its body is given up, as nobody needs it for a wait.
     void hold();
     // Waits until the run of `id` has ended, `until` is there, the client has gone or the server stops. Errors: overloaded.

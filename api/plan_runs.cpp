@@ -116,9 +116,9 @@ runtime::awaitable<response> start_plan_run(request_context& rq)
     const auto wait = query.seconds("wait_seconds", longest_wait);
     const auto format = read_graph_format(query);
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
-    const auto body = rq.body();
+    const auto body = co_await rq.large_body();
     if (!body) co_return rq.refuse(body.error());
-    auto given = read_plan_run(rq, **body);
+    auto given = co_await rq.app.instance.db().compute(rq.has_large_body(), [&rq, &body = **body] { return read_plan_run(rq, body); });
     if (!given) co_return rq.refuse(given.error());
     if (format && !given->dry_run) {
         query.refuse("format", rq.rq.query(), "is that of a dry run's answer, and this is none");

@@ -1,3 +1,4 @@
+#include "api/apply_body.hpp"
 #include "api/job_body.hpp"
 #include "api/read_answers.hpp"
 #include "api/routes.hpp"
@@ -46,7 +47,7 @@ response show_plan(request_context& rq, const storage::plan_document& plan)
     return answer;
 }
 
-// What a refused body says of it is told by whoever reads the whole of it.
+// What is no text is refused by whoever reads the whole of it.
 std::string reason_in(const json::object& body)
 {
     const auto* given = body.if_contains("reason");
@@ -54,14 +55,55 @@ std::string reason_in(const json::object& body)
     return text ? std::string(text->data(), text->size()) : std::string();
 }
 
-// `before`: the current version's document; "": there is none.
-response rehearsed(request_context& rq, const storage::put_plan_answer& would, std::string_view before, std::string_view after)
+result<runtime::plan_to_store> read_plan(const json::object& body, std::string_view path_id, const definition_defaults& defaults)
+{
+    auto plan = parse_plan(body, path_id, defaults);
+    if (!plan) return std::move(plan).error();
+    return runtime::plan_to_store{std::move(*plan), reason_in(body), {}};
+}
+
+response rehearsed(request_context& rq, const storage::put_plan_answer& would)
 {
     auto answer = rq.reply(200);
     fmt::format_to(std::back_inserter(answer.body), R"({{"dry_run":true,"created":{},"changed":{},"version":{},"diff":)", would.created, would.changed, would.version);
-    append_diff(answer.body, before, after);
+    append_diff(answer.body, would.before, would.after);
     answer.body.append(",\"plan\":").append(would.plan_json).push_back('}');
     return answer;
+}
+
+// ---- apply
+
+struct plans_to_apply {
+    std::vector<runtime::plan_to_store> plans;
+    bool dry_run = false;
+};
+
+result<plans_to_apply> read_plans(const json::object& body, const definition_defaults& defaults)
+{
+    field_errors errors;
+    const auto given = read_apply(body, "plans", errors);
+    plans_to_apply out{{}, given.dry_run};
+    ids_given ids("plans", "plan_id", errors);
+    for (std::size_t i = 0; given.items && i < given.items->size(); ++i) {
+        const auto place = path_of("plans", i);
+        const auto* one = (*given.items)[i].if_object();
+        if (!one) {
+            errors.add(place, &(*given.items)[i], "must be an object: a plan");
+            continue;
+        }
+        auto plan = read_plan(*one, "", defaults);
+        if (!plan) {
+            errors.add_all(plan.error(), place);
+            continue;
+        }
+        const auto& id = plan->plan.plan_id;
+        if (id.empty()) errors.add_missing(path_of(place, "plan_id"));
+        else ids.add(i, id);
+        if (plan->reason.empty()) plan->reason = given.reason;
+        out.plans.push_back(std::move(*plan));
+    }
+    if (errors.empty()) return out;
+    return std::move(errors).take("What is to be applied");
 }
 
 }
@@ -74,30 +116,48 @@ runtime::awaitable<response> put_plan(request_context& rq)
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const auto plan_id = rq.slug_of("plan_id");
     if (!plan_id) co_return rq.refuse(plan_id.error());
-    const auto body = rq.body();
+    const auto body = co_await rq.large_body();
     if (!body) co_return rq.refuse(body.error());
-
-    std::string before;
-    std::string after;
-    if (dry_run) {
-        const auto parsed = parse_plan(**body, *plan_id, rq.app.instance.jobs().defaults());
-        if (parsed) append_text(after, parsed->document);
-        const auto tenant = rq.caller.tenant;
-        const auto current = co_await rq.app.instance.db().read([tenant, plan_id = *plan_id](storage::session& s) -> result<std::optional<storage::stored_plan>> {
-            return storage::find_plan(s, tenant, plan_id, 0);
-        });
-        if (!current) co_return rq.refuse(current.error());
-        if (*current) before = (*current)->definition;
-    }
-    json::object copy(**body, json::storage_ptr());
-    std::string if_match(rq.rq.header("If-Match").value_or(""));
-    const auto stored = co_await rq.app.instance.plans().put(rq.caller, *plan_id, std::move(copy), reason_in(**body), std::move(if_match), dry_run);
+    const auto& defaults = rq.app.instance.jobs().defaults();
+    auto given = co_await rq.app.instance.db().compute(rq.has_large_body(), [&body = **body, &id = *plan_id, &defaults] { return read_plan(body, id, defaults); });
+    if (!given) co_return rq.refuse(given.error());
+    given->if_match = std::string(rq.rq.header("If-Match").value_or(""));
+    const auto stored = co_await rq.app.instance.plans().put(rq.caller, std::move(*given), dry_run);
     if (!stored) co_return rq.refuse(stored.error());
-    if (dry_run) co_return rehearsed(rq, *stored, before, after);
+    if (dry_run) co_return rehearsed(rq, *stored);
     auto answer = rq.reply(stored->created ? 201 : 200);
     answer.add_header("ETag", stored->etag);
     if (stored->created) answer.add_header("Location", "/v1/plans/" + *plan_id);
     answer.body.append(stored->plan_json);
+    co_return answer;
+}
+
+// POST /v1/plans/apply: 200 with what has become of each plan, or, with dry_run, would; 400, 422. All or none.
+runtime::awaitable<response> apply_plans(request_context& rq)
+{
+    query_reader query(rq.rq.query());
+    if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
+    const auto body = co_await rq.large_body();
+    if (!body) co_return rq.refuse(body.error());
+    const auto& defaults = rq.app.instance.jobs().defaults();
+    auto given = co_await rq.app.instance.db().compute(rq.has_large_body(), [&body = **body, &defaults] { return read_plans(body, defaults); });
+    if (!given) co_return rq.refuse(given.error());
+    std::vector<std::string> ids;
+    for (const auto& one : given->plans) ids.push_back(one.plan.plan_id);
+    const auto stored = co_await rq.app.instance.plans().put_all(rq.caller, std::move(given->plans), given->dry_run);
+    if (!stored) co_return rq.refuse(stored.error());
+    auto answer = rq.reply(200);
+    fmt::format_to(std::back_inserter(answer.body), R"({{"dry_run":{},"plans":[)", given->dry_run);
+    for (std::size_t i = 0; i < stored->size(); ++i) {
+        const auto& made = (*stored)[i];
+        fmt::format_to(std::back_inserter(answer.body), R"({}{{"plan_id":"{}","outcome":"{}","version":{},"etag":)", i > 0 ? "," : "", ids[i],
+                       applied_outcome(made.created, made.changed), made.version);
+        append_string(answer.body, made.etag);
+        answer.body.append(",\"diff\":");
+        append_diff(answer.body, made.before, made.after);
+        answer.body.push_back('}');
+    }
+    answer.body.append("]}");
     co_return answer;
 }
 

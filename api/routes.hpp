@@ -45,6 +45,7 @@ runtime::awaitable<response> disable_job(request_context& rq);
 runtime::awaitable<response> delete_job(request_context& rq);
 // plans.cpp
 runtime::awaitable<response> put_plan(request_context& rq);
+runtime::awaitable<response> apply_plans(request_context& rq);
 runtime::awaitable<response> list_plans(request_context& rq);
 runtime::awaitable<response> get_plan(request_context& rq);
 runtime::awaitable<response> list_plan_versions(request_context& rq);

@@ -2,7 +2,9 @@
 
 #include "storage/rows.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <numeric>
 
 namespace rowlock::storage {
 
@@ -15,7 +17,7 @@ std::string etag_of(int version)
 
 // Thrown through a transaction to undo a dry run.
 struct rehearsal {
-    put_plan_answer would;
+    std::vector<put_plan_answer> would;
 };
 
 }
@@ -27,29 +29,60 @@ struct rehearsal {
 #define ROWLOCK_PLAN_VERSION_JSON ROWLOCK_PLAN_MEMBERS " 'created_time', rfc3339(v.created_at))"
 #define ROWLOCK_CURRENT_PLANS " from plans p join tenants t using (tenant_key) join plan_versions v on v.plan_key = p.plan_key and v.version = p.current_version"
 
-constexpr statement put_plan_statement{"put_plan", "select version, created, changed from put_plan_1($1, $2, $3, $4, $5, $6)"};
 constexpr statement find_plan_json_statement{"find_plan_json", "select " ROWLOCK_PLAN_JSON ", v.version" ROWLOCK_CURRENT_PLANS " where p.tenant_key = $1 and p.plan_id = $2"};
 
-result<put_plan_answer> put_plan(session& s, const principal& who, const std::string& plan_id, const std::string& definition, const std::string& reason,
-                                 const std::string& if_match, bool dry_run)
+namespace {
+
+constexpr statement put_plan_statement{"put_plan", "select version, created, changed, before from put_plan_1($1, $2, $3, $4, $5, $6)"};
+
+put_plan_answer put_one(session::transaction& tx, const principal& who, const plan_change& change)
+{
+    const auto row = tx.exec(put_plan_statement, who.tenant.value, change.plan_id, change.definition, who.name, change.reason,
+                             change.if_match.empty() ? nullptr : change.if_match.c_str())[0];
+    put_plan_answer made;
+    made.version = row[0].as<int>();
+    made.created = row[1].as<bool>();
+    made.changed = row[2].as<bool>();
+    if (!made.created) made.before = row[3].c_str();
+    made.after = change.definition;
+    made.etag = etag_of(made.version);
+    return made;
+}
+
+}
+
+result<put_plan_answer> put_plan(session& s, const principal& who, const plan_change& change, bool dry_run)
 {
     try {
         return s.in_transaction([&](session::transaction& tx) {
-            const auto row = tx.exec(put_plan_statement, who.tenant.value, plan_id, definition, who.name, reason, if_match.empty() ? nullptr : if_match.c_str())[0];
-            put_plan_answer stored;
-            stored.version = row[0].as<int>();
-            stored.created = row[1].as<bool>();
-            stored.changed = row[2].as<bool>();
-            stored.etag = etag_of(stored.version);
-            stored.plan_json = tx.exec(find_plan_json_statement, who.tenant.value, plan_id)[0][0].c_str();
-            if (dry_run) throw rehearsal{std::move(stored)};
+            auto stored = put_one(tx, who, change);
+            stored.plan_json = tx.exec(find_plan_json_statement, who.tenant.value, change.plan_id)[0][0].c_str();
+            if (dry_run) throw rehearsal{{std::move(stored)}};
             return stored;
         });
     } catch (rehearsal& r) {
-        return std::move(r.would);
+        return std::move(r.would.front());
     } catch (const pqxx::sql_error& e) {
         if (sqlstate_of(e) != "RL412") throw;
-        return error{errc::version_conflict, fmt::format("The plan {} is not at {}: read it again, and send the ETag that it has now.", plan_id, if_match)};
+        return error{errc::version_conflict, fmt::format("The plan {} is not at {}: read it again, and send the ETag that it has now.", change.plan_id, change.if_match)};
+    }
+}
+
+result<std::vector<put_plan_answer>> put_plans(session& s, const principal& who, const std::vector<plan_change>& changes, bool dry_run)
+{
+    // Each locks its plan: in one order, so that two of these wait for one another and neither for both.
+    std::vector<std::size_t> by_id(changes.size());
+    std::iota(by_id.begin(), by_id.end(), std::size_t{0});
+    std::sort(by_id.begin(), by_id.end(), [&changes](std::size_t a, std::size_t b) { return changes[a].plan_id < changes[b].plan_id; });
+    try {
+        return s.in_transaction([&](session::transaction& tx) {
+            std::vector<put_plan_answer> all(changes.size());
+            for (const auto i : by_id) all[i] = put_one(tx, who, changes[i]);
+            if (dry_run) throw rehearsal{std::move(all)};
+            return all;
+        });
+    } catch (rehearsal& r) {
+        return std::move(r.would);
     }
 }
 

@@ -8,21 +8,33 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace rowlock::storage {
 
 // Stored plans and their versions. Every function is one transaction. Texts that end in _json are what the API shows.
 
+// A plan that is to be stored.
+struct plan_change {
+    std::string plan_id;
+    std::string definition;              // the plan's document as JSON text
+    std::string reason{};
+    std::string if_match{};              // the If-Match that must hold; "": none
+};
+
 struct put_plan_answer {
     bool created = false;
     bool changed = false;                // a new version was made (always, where it was created)
     int version = 0;
-    std::string plan_json;
-    std::string etag;                    // quoted
+    std::string before{};                // the document before, as JSON text; "" where it was created
+    std::string after{};                 // the document that it has now
+    std::string plan_json{};             // the plan as GET shows it; of put_plan() alone
+    std::string etag{};                  // quoted
 };
-// As put() of jobs. `definition`: the plan's document as JSON text. Errors: version_conflict.
-result<put_plan_answer> put_plan(session& s, const principal& who, const std::string& plan_id, const std::string& definition, const std::string& reason,
-                                 const std::string& if_match, bool dry_run);
+// Stores a plan: a new version if it differs from the current one. dry_run changes nothing and says what would be. Errors: version_conflict.
+result<put_plan_answer> put_plan(session& s, const principal& who, const plan_change& change, bool dry_run);
+// Several, of different ids, without If-Match: all of them or none. The answers are in their order.
+result<std::vector<put_plan_answer>> put_plans(session& s, const principal& who, const std::vector<plan_change>& changes, bool dry_run);
 
 struct stored_plan {
     std::int32_t key = 0;

@@ -30,6 +30,15 @@ public:
         return run(std::move(f), 2);
     }
 
+    // Runs f(), which asks nothing of the database but computes for long, on such a thread, so that the caller's core goes on with other
+    // work meanwhile; where it is not `long_`, here and at once. Errors: as of write().
+    template <class F>
+    awaitable<std::invoke_result_t<F&>> compute(bool long_, F f)
+    {
+        if (!long_) co_return f();
+        co_return co_await run([f = std::move(f)](storage::session&) mutable { return f(); }, 1);
+    }
+
 private:
     template <class F>
     awaitable<std::invoke_result_t<F&, storage::session&>> run(F f, int tries)

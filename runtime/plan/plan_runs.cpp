@@ -1,15 +1,14 @@
 #include "runtime/plan/plan_runs.hpp"
 
 #include "runtime/graph/graph_document.hpp"
+#include "runtime/plan/plan_checks.hpp"
 #include "runtime/plan/plan_columns.hpp"
-#include "storage/json_paths.hpp"
 #include "storage/model/json_text.hpp"
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <fmt/format.h>
-#include <map>
 #include <unordered_map>
 
 namespace rowlock::runtime {
@@ -17,6 +16,9 @@ namespace rowlock::runtime {
 namespace json = boost::json;
 
 namespace {
+
+// To read longer text takes milliseconds.
+constexpr std::size_t large_text = 256 * 1024;
 
 error no_plan(const std::string& plan_id, int version)
 {
@@ -27,13 +29,6 @@ error no_plan(const std::string& plan_id, int version)
 error no_run(const uuid& id)
 {
     return {errc::not_found, fmt::format("There is no plan run {}.", id.str())};
-}
-
-error below(std::string_view prefix, error e)
-{
-    if (prefix.empty()) return e;
-    for (auto& field : e.fields) field.field = fmt::format("{}.{}", prefix, field.field);
-    return e;
 }
 
 json::object object_of(const std::string& text)
@@ -63,20 +58,6 @@ error added_fields(error e, std::size_t base)
     return e;
 }
 
-// The paths that PostgreSQL does not take. Equal ones are asked once.
-result<void> check_paths(storage::session& s, const std::vector<path_to_check>& paths)
-{
-    std::map<std::string, std::optional<std::string>> known;
-    error refused{errc::invalid_request, "The plan is not valid."};
-    for (const auto& each : paths) {
-        auto at = known.find(each.path);
-        if (at == known.end()) at = known.emplace(each.path, storage::refusal_of_path(s, each.path)).first;
-        if (at->second) refused.fields.push_back({each.field, json::serialize(json::value(each.path)), fmt::format("is no SQL/JSON path: {}", *at->second)});
-    }
-    if (refused.fields.empty()) return {};
-    return refused;
-}
-
 }
 
 // A plan with all that a run of it needs.
@@ -89,42 +70,6 @@ struct plan_runs::prepared {
     compiled_plan compiled{};
     std::vector<job_version_ptr> jobs{};             // by index of the node; nullptr: an inline job that has not been stored
 };
-
-awaitable<result<void>> plan_runs::find_jobs(principal who, prepared& p, std::size_t first)
-{
-    std::unordered_map<std::string, job_version_ptr> known;
-    error refused{errc::invalid_request, "The plan names jobs that cannot be run."};
-    error disabled{errc::job_disabled, "The plan names jobs that are disabled."};
-    p.jobs.assign(p.plan.nodes.size(), nullptr);
-    for (std::size_t i = first; i < p.plan.nodes.size(); ++i) {
-        auto& node = p.plan.nodes[i];
-        if (node.inline_job) continue;
-        const auto name = fmt::format("{}@{}", node.job_id, node.job_version.value_or(0));
-        auto at = known.find(name);
-        if (at == known.end()) {
-            auto job = jobs_.cached(who.tenant, node.job_id);
-            if (!job || node.job_version) {
-                auto found = co_await jobs_.find(who.tenant, node.job_id, node.job_version.value_or(0));
-                if (!found && found.error().code != errc::job_not_found && found.error().code != errc::job_version_not_found) co_return found.error();
-                job = found ? *found : nullptr;
-            }
-            at = known.emplace(name, std::move(job)).first;
-        }
-        const auto& job = at->second;
-        const auto field = fmt::format("nodes[{}].{}", i, job || !node.job_version ? "job_id" : "job_version");
-        if (!job) {
-            refused.fields.push_back({field, fmt::format("\"{}\"", node.job_id), node.job_version ? "has no such version" : "names no job; define it first"});
-        } else if (!job->enabled) {
-            disabled.fields.push_back({field, fmt::format("\"{}\"", node.job_id), "names a job that is disabled"});
-        } else {
-            node.gate = node.gate || job->definition.is_validator;
-            p.jobs[i] = job;
-        }
-    }
-    if (!refused.fields.empty()) co_return below(p.prefix, std::move(refused));
-    if (!disabled.fields.empty()) co_return below(p.prefix, std::move(disabled));
-    co_return result<void>{};
-}
 
 awaitable<result<void>> plan_runs::store_inline_jobs(principal who, prepared& p)
 {
@@ -149,52 +94,48 @@ awaitable<result<void>> plan_runs::store_inline_jobs(principal who, prepared& p)
     co_return result<void>{};
 }
 
-awaitable<result<plan_runs::prepared>> plan_runs::prepare(principal who, plan_run_request request)
+awaitable<result<plan_runs::prepared>> plan_runs::prepare(principal who, plan_run_request& request)
 {
     prepared p;
-    json::object body;
-    if (request.plan) {
-        body = std::move(*request.plan);
+    result<plan_definition> plan = plan_definition();
+    const bool inlined = request.plan.has_value();
+    if (inlined) {
         p.prefix = "plan";
+        const bool large = is_large(*request.plan);
+        plan = co_await db_.compute(large, [body = *std::exchange(request.plan, std::nullopt), &defaults = jobs_.defaults()] { return parse_plan(body, {}, defaults); });
     } else {
-        const auto found = co_await db_.read([tenant = who.tenant, id = request.plan_id, version = request.plan_version](storage::session& s)
-                                                 -> result<std::optional<storage::stored_plan>> { return storage::find_plan(s, tenant, id, version); });
-        if (!found) co_return found.error();
-        if (!*found) co_return no_plan(request.plan_id, request.plan_version);
-        p.plan_key = (*found)->key;
-        p.plan_version = (*found)->version;
-        body = object_of((*found)->definition);
+        struct found_plan {
+            std::int32_t key;
+            int version;
+            plan_definition plan;
+        };
+        auto found = co_await db_.read([tenant = who.tenant, id = request.plan_id, version = request.plan_version, &defaults = jobs_.defaults()](storage::session& s)
+                                           -> result<found_plan> {
+            const auto stored = storage::find_plan(s, tenant, id, version);
+            if (!stored) return no_plan(id, version);
+            auto parsed = parse_plan(object_of(stored->definition), {}, defaults);
+            if (!parsed) return std::move(parsed).error();
+            return found_plan{stored->key, stored->version, std::move(*parsed)};
+        });
+        if (!found) co_return std::move(found).error();
+        p.plan_key = found->key;
+        p.plan_version = found->version;
+        plan = std::move(found->plan);
     }
-    auto plan = parse_plan(body, {}, jobs_.defaults());
     if (!plan) co_return below(p.prefix, plan.error());
     p.plan = std::move(*plan);
-    if (const auto found = co_await find_jobs(who, p, 0); !found) co_return found.error();
-    if (!p.plan.paths.empty() && request.plan) {
-        const auto good = co_await db_.read([paths = p.plan.paths](storage::session& s) { return check_paths(s, paths); });
+    auto jobs = co_await find_jobs(jobs_, who.tenant, p.plan);
+    if (!jobs) co_return below(p.prefix, jobs.error());
+    p.jobs = std::move(*jobs);
+    if (!p.plan.paths.empty() && inlined) {
+        const auto good = co_await db_.read([&paths = p.plan.paths](storage::session& s) { return check_paths(s, paths); });
         if (!good) co_return below(p.prefix, good.error());
     }
     p.parameters = over(p.plan.parameters, request.parameters);
-    auto compiled = compile(p.plan, p.parameters);
+    auto compiled = co_await db_.compute(is_large(p.plan.document), [&p] { return compile(p.plan, p.parameters); });
     if (!compiled) co_return below(p.prefix, compiled.error());
     p.compiled = std::move(*compiled);
     co_return p;
-}
-
-awaitable<result<storage::put_plan_answer>> plan_runs::put(principal who, std::string plan_id, json::object body, std::string reason, std::string if_match, bool dry_run)
-{
-    prepared p;
-    auto plan = parse_plan(body, plan_id, jobs_.defaults());
-    if (!plan) co_return plan.error();
-    p.plan = std::move(*plan);
-    if (const auto found = co_await find_jobs(who, p, 0); !found && found.error().code != errc::job_disabled) co_return found.error();
-    if (!p.plan.paths.empty()) {
-        const auto good = co_await db_.read([paths = p.plan.paths](storage::session& s) { return check_paths(s, paths); });
-        if (!good) co_return good.error();
-    }
-    // It is not compiled: what a run says may stand in for a parameter that has no default.
-    if (const auto good = check_gates(p.plan); !good) co_return good.error();
-    co_return co_await db_.write([who, id = p.plan.plan_id, definition = json::serialize(p.plan.document), reason = std::move(reason), if_match = std::move(if_match),
-                                  dry_run](storage::session& s) { return storage::put_plan(s, who, id, definition, reason, if_match, dry_run); });
 }
 
 awaitable<std::vector<double>> plan_runs::expected(const prepared& p)
@@ -214,7 +155,7 @@ awaitable<std::vector<double>> plan_runs::expected_seconds(std::vector<job_key> 
 
 awaitable<result<json::object>> plan_runs::preview(principal who, plan_run_request request)
 {
-    const auto p = co_await prepare(std::move(who), std::move(request));
+    const auto p = co_await prepare(std::move(who), request);
     if (!p) co_return p.error();
     const auto seconds = co_await expected(*p);
     co_return graph_document(graph_of(p->plan, p->compiled), seconds);
@@ -222,7 +163,7 @@ awaitable<result<json::object>> plan_runs::preview(principal who, plan_run_reque
 
 awaitable<result<graph>> plan_runs::drawing_of(principal who, plan_run_request request)
 {
-    const auto p = co_await prepare(std::move(who), std::move(request));
+    const auto p = co_await prepare(std::move(who), request);
     if (!p) co_return p.error();
     co_return graph_of(p->plan, p->compiled);
 }
@@ -237,8 +178,6 @@ awaitable<result<storage::plan_run_made>> plan_runs::store(principal who, prepar
     run.plan_version = p.plan_version;
     run.rerun_of = kept.rerun_of;
     run.parent = request.parent;
-    run.definition = json::serialize(p.plan.document);
-    run.parameters = json::serialize(p.parameters);
     run.fail_fast = p.plan.fail_fast;
     run.correlation_id = std::move(request.correlation_id);
     run.trace_parent = std::move(request.trace_parent);
@@ -252,15 +191,19 @@ awaitable<result<storage::plan_run_made>> plan_runs::store(principal who, prepar
     run.key = std::move(request.idempotency_key);
     run.key_request = std::move(request.key_request);
 
-    auto columns = std::make_shared<storage::plan_node_columns>();
-    fill(*columns, p.plan, p.compiled, p.jobs, tags);
-    for (const auto& node : kept.of) {
-        if (node) columns->kept_run.add(execution_id{node->first});
-        else columns->kept_run.add_null();
-        columns->kept_no.add(node ? std::optional<std::int32_t>(node->second) : std::nullopt);
-    }
-    auto made = co_await db_.write([run = std::move(run), columns, o = options_](storage::session& s) {
-        return storage::create_plan_run(s, run, o.priority_age, o.key_ttl, *columns);
+    // What takes time in proportion to the plan is done where it does not hold the core up.
+    auto whole = std::make_shared<const prepared>(std::move(p));
+    auto made = co_await db_.write([run = std::move(run), whole = std::move(whole), kept = std::move(kept.of), tags = std::move(tags), o = options_](storage::session& s) mutable {
+        run.definition = json::serialize(whole->plan.document);
+        run.parameters = json::serialize(whole->parameters);
+        storage::plan_node_columns columns;
+        fill(columns, whole->plan, whole->compiled, whole->jobs, tags);
+        for (const auto& node : kept) {
+            if (node) columns.kept_run.add(execution_id{node->first});
+            else columns.kept_run.add_null();
+            columns.kept_no.add(node ? std::optional<std::int32_t>(node->second) : std::nullopt);
+        }
+        return storage::create_plan_run(s, run, o.priority_age, o.key_ttl, columns);
     });
     if (made && !made->replayed) tell_.advanced();
     co_return made;
@@ -269,7 +212,7 @@ awaitable<result<storage::plan_run_made>> plan_runs::store(principal who, prepar
 awaitable<result<storage::plan_run_made>> plan_runs::start(principal who, plan_run_request request)
 {
     auto p = co_await prepare(who, request);
-    if (!p) co_return p.error();
+    if (!p) co_return std::move(p).error();
     co_return co_await store(std::move(who), std::move(*p), std::move(request), {});
 }
 
@@ -290,7 +233,9 @@ awaitable<result<storage::plan_run_made>> plan_runs::rerun(principal who, uuid i
     if (before.status == "RUNNING") co_return error{errc::not_retryable, fmt::format("The plan run {} has not ended; cancel it, or wait for its end.", id.str())};
 
     plan_run_request request;
-    request.plan = object_of(before.definition);
+    auto definition = co_await db_.compute(before.definition.size() > large_text, [&text = before.definition]() -> result<json::object> { return object_of(text); });
+    if (!definition) co_return std::move(definition).error();
+    request.plan = std::move(*definition);
     request.parameters = object_of(before.parameters);
     request.correlation_id = before.correlation_id;
     request.tags = object_of(before.tags);
@@ -416,7 +361,9 @@ awaitable<result<std::optional<std::vector<std::string>>>> plan_runs::try_add_no
     for (const auto& node : nodes) all.push_back(json::object{{"node_id", node.node_id}, {"job_id", node.job_id}});
     for (auto& node : added) all.push_back(std::move(node));
     prepared p;
-    auto plan = parse_plan(json::object{{"nodes", std::move(all)}}, {}, jobs_.defaults());
+    const auto document = json::object{{"nodes", std::move(all)}};
+    const bool large = is_large(document);
+    auto plan = co_await db_.compute(large, [&document, &defaults = jobs_.defaults()] { return parse_plan(document, {}, defaults); });
     if (!plan) co_return added_fields(plan.error(), base);
     p.plan = std::move(*plan);
     for (std::uint32_t k = 0; k < base; ++k) p.plan.nodes[k].gate = nodes[k].gate;
@@ -425,12 +372,14 @@ awaitable<result<std::optional<std::vector<std::string>>>> plan_runs::try_add_no
         if (p.plan.nodes[k].fallback) refused.fields.push_back({fmt::format("nodes[{}].fallback", k - base), "", "cannot be given to a node that is added"});
     }
     if (!refused.fields.empty()) co_return refused;
-    if (const auto found = co_await find_jobs(who, p, base); !found) co_return added_fields(found.error(), base);
+    auto jobs = co_await find_jobs(jobs_, who.tenant, p.plan, base);
+    if (!jobs) co_return added_fields(jobs.error(), base);
+    p.jobs = std::move(*jobs);
     if (!p.plan.paths.empty()) {
-        const auto good = co_await db_.read([paths = p.plan.paths](storage::session& s) { return check_paths(s, paths); });
+        const auto good = co_await db_.read([&paths = p.plan.paths](storage::session& s) { return check_paths(s, paths); });
         if (!good) co_return added_fields(good.error(), base);
     }
-    auto compiled = compile(p.plan, object_of(read->run.parameters));
+    auto compiled = co_await db_.compute(large, [&p, &parameters = read->run.parameters] { return compile(p.plan, object_of(parameters)); });
     if (!compiled) co_return added_fields(compiled.error(), base);
     p.compiled = std::move(*compiled);
     if (const auto stored = co_await store_inline_jobs(who, p); !stored) co_return stored.error();

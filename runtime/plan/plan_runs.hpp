@@ -34,6 +34,13 @@ struct plan_run_request {
     std::optional<execution_id> parent{};            // the run of the composite job whose work it is
 };
 
+// A plan that is to be stored, as parse_plan gives it.
+struct plan_to_store {
+    plan_definition plan;
+    std::string reason{};
+    std::string if_match{};                          // as of jobs; empty: none
+};
+
 // The run of a composite job, and its trace, for a plan run that is its work.
 struct plan_run_parent {
     execution_id run;
@@ -55,8 +62,10 @@ public:
 
     plan_runs(options o, database& db, catalog& jobs, identity& self, listeners tell) : options_(o), db_(db), jobs_(jobs), self_(self), tell_(std::move(tell)) {}
 
-    // Validates and stores a plan. `if_match` as of jobs. Errors: invalid_request, dependency_cycle, job_not_found (as a field), version_conflict.
-    awaitable<result<storage::put_plan_answer>> put(principal who, std::string plan_id, boost::json::object body, std::string reason, std::string if_match, bool dry_run);
+    // Checks what only the catalogue and the database know, and stores a plan. Errors: invalid_request, version_conflict.
+    awaitable<result<storage::put_plan_answer>> put(principal who, plan_to_store plan, bool dry_run);
+    // Several, of different ids, without If-Match: all of them or none. The fields of errors stand below plans[3].
+    awaitable<result<std::vector<storage::put_plan_answer>>> put_all(principal who, std::vector<plan_to_store> plans, bool dry_run);
 
     // What a run of it would be, as graph_document says, with the expected seconds from history. Changes nothing.
     awaitable<result<boost::json::object>> preview(principal who, plan_run_request request);
@@ -92,9 +101,9 @@ private:
 
     // Errors: not_found.
     awaitable<result<run_and_nodes>> read_run(tenant_key tenant, uuid id);
-    awaitable<result<prepared>> prepare(principal who, plan_run_request request);
-    // The jobs of the nodes from this one on, in the order of the plan.
-    awaitable<result<void>> find_jobs(principal who, prepared& p, std::size_t first);
+    awaitable<result<void>> check(tenant_key tenant, plan_definition& plan);
+    // Takes the plan of the request.
+    awaitable<result<prepared>> prepare(principal who, plan_run_request& request);
     awaitable<result<void>> store_inline_jobs(principal who, prepared& p);
     awaitable<result<storage::plan_run_made>> store(principal who, prepared p, plan_run_request request, kept_nodes kept);
     awaitable<std::vector<double>> expected(const prepared& p);

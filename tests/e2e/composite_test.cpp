@@ -153,6 +153,26 @@ TEST_CASE("a composite job whose plan cannot be run says why", "[e2e][composite]
     CHECK(refused.json().at_pointer("/errors/0/field") == "handler.plan.nodes[0].needs[0].condition");
 }
 
+TEST_CASE("a cycle in a composite job's own plan is refused as one, with its path", "[e2e][composite]")
+{
+    auto& server = open_server();
+    const auto ring = plan_of({node("a", {"b"}), node("b", {"a"})});
+    const json::object definition{{"job_id", "ring"}, {"handler", {{"type", "composite"}, {"plan", ring}}}};
+    const std::pair<http_reply, std::string> refusals[] = {
+        {server.put("/v1/jobs/ring", definition), "handler.plan.nodes[0].needs"},
+        {server.post("/v1/jobs/apply", json::object{{"jobs", json::array{definition}}}), "jobs[0].handler.plan.nodes[0].needs"},
+        {server.put("/v1/plans/rings", plan_of({json::object{{"node_id", "n"}, {"handler", definition.at("handler")}}})), "nodes[0].handler.plan.nodes[0].needs"},
+    };
+    for (const auto& [reply, field] : refusals) {
+        INFO(reply.body);
+        CHECK(reply.status == 422);
+        CHECK(reply.json().at("code") == "DEP_002_CYCLE_DETECTED");
+        CHECK(reply.json().at_pointer("/errors/0/field") == json::string_view(field.data(), field.size()));
+        CHECK(reply.json().at_pointer("/errors/0/cycle_path") == json::array{"a", "b", "a"});
+    }
+    CHECK(server.get("/v1/jobs/ring").status == 404);
+}
+
 TEST_CASE("a plan that has itself as a node comes to an end", "[e2e][composite]")
 {
     auto& server = open_server();

@@ -70,6 +70,62 @@ TEST_CASE("If-Match guards a stored plan, and a dry run stores nothing", "[e2e][
     CHECK(server.put("/v1/plans/guarded", plan_of({node("b")}, {{"plan_id", "other"}})).status == 422);
 }
 
+TEST_CASE("many plans are applied as one: all of them, or none", "[e2e][plans][apply]")
+{
+    auto& server = open_server();
+    const auto named = [](const std::string& id, json::array nodes, const json::object& more = {}) { return with(plan_of(std::move(nodes), more), {{"plan_id", id}}); };
+    const auto apply = [&server](json::array plans, const json::object& more = {}) { return server.post("/v1/plans/apply", with({{"plans", std::move(plans)}}, more)); };
+    REQUIRE(server.put("/v1/plans/apply-same", plan_of({node("a")})).status == 201);
+    REQUIRE(server.put("/v1/plans/apply-changed", plan_of({node("a")})).status == 201);
+    const json::array all{named("apply-new", {node("a")}, {{"reason", "its own"}}), named("apply-same", {node("a")}), named("apply-changed", {node("a")}, {{"on_failure", "fail_fast"}})};
+
+    for (const bool dry_run : {true, false}) {
+        const auto reply = apply(all, {{"reason", "as one"}, {"dry_run", dry_run}});
+        INFO(reply.body);
+        REQUIRE(reply.status == 200);
+        const auto said = reply.json();
+        CHECK(said.at("dry_run") == dry_run);
+        CHECK(said.at_pointer("/plans/0/plan_id") == "apply-new");
+        CHECK(said.at_pointer("/plans/0/outcome") == "created");
+        CHECK(said.at_pointer("/plans/0/version") == 1);
+        CHECK(said.at_pointer("/plans/1/outcome") == "unchanged");
+        CHECK(said.at_pointer("/plans/1/diff").as_array().empty());
+        CHECK(said.at_pointer("/plans/2/outcome") == "updated");
+        CHECK(said.at_pointer("/plans/2/etag") == "\"2\"");
+        CHECK(said.at_pointer("/plans/2/diff/0/field") == "on_failure");
+        CHECK(server.get("/v1/plans/apply-new").status == (dry_run ? 404 : 200));
+    }
+    CHECK(server.get("/v1/plans/apply-new").json().at("reason") == "its own");
+    CHECK(server.get("/v1/plans/apply-changed").json().at("reason") == "as one");
+    CHECK(server.get("/v1/plans/apply-same").json().at("version") == 1);
+
+    // One that is refused keeps the others out, and everything is told at once.
+    const auto ring = json::array{node("a", {"b"}), node("b", {"a"})};
+    const auto refused = apply({named("apply-other", {node("a")}), named("apply-ring", ring), plan_of({node("a")}), named("apply-other", {node("a", {"gone"})}), 5,
+                                named("apply-other", {node("b")})}, {{"who", "me"}});
+    INFO(refused.body);
+    REQUIRE(refused.status == 422);
+    CHECK(refused.json().at("code") == "DEP_002_CYCLE_DETECTED");
+    CHECK(refused.json().at_pointer("/errors/0/cycle_path").as_array().size() == 3);
+    std::vector<std::string> fields;
+    for (const auto& one : refused.json().at("errors").as_array()) fields.push_back(text_at(one, "/field"));
+    CHECK(fields == std::vector<std::string>{"plans[1].nodes[0].needs", "who", "plans[2].plan_id", "plans[3].nodes[0].needs[0]", "plans[4]", "plans[5].plan_id"});
+    CHECK(server.get("/v1/plans/apply-other").status == 404);
+
+    // The same where only the catalogue or the database knows that it is wrong.
+    const auto unknown = json::object{{"node_id", "b"}, {"job_id", "apply-no-such-job"}};
+    const auto no_path = node("b", {json::object{{"node", "a"}, {"condition", "$.("}}});
+    const auto late = apply({named("apply-other", {node("a")}), named("apply-third", {unknown}), named("apply-fourth", {node("a"), no_path})});
+    INFO(late.body);
+    REQUIRE(late.status == 422);
+    fields.clear();
+    for (const auto& one : late.json().at("errors").as_array()) fields.push_back(text_at(one, "/field"));
+    CHECK(fields == std::vector<std::string>{"plans[1].nodes[0].job_id", "plans[2].nodes[1].needs[0].condition"});
+    CHECK(server.get("/v1/plans/apply-other").status == 404);
+    CHECK(apply({}).status == 422);
+    CHECK(server.post("/v1/plans/apply", json::array{}).status == 400);
+}
+
 TEST_CASE("a run keeps the version that it was started with, and may ask for an older one", "[e2e][plans]")
 {
     auto& server = open_server();
