@@ -24,28 +24,22 @@ std::string position(const std::string& file, int line)
 }
 
 // Two files that define one job, or plan, would overwrite each other in an order that nobody chose.
-template <class Document>
-void find_twins(const std::vector<Document>& all, std::string Document::*id, std::string_view name, std::vector<std::string>& complaints)
+void find_twins(const std::vector<definition>& all, std::string_view name, std::vector<std::string>& complaints)
 {
-    std::map<std::string, const Document*> first;
-    for (const Document& one : all) {
-        if ((one.*id).empty()) continue;
-        const auto [found, is_first] = first.emplace(one.*id, &one);
+    std::map<std::string, const definition*> first;
+    for (const definition& one : all) {
+        if (one.id.empty()) continue;
+        const auto [found, is_first] = first.emplace(one.id, &one);
         if (is_first) continue;
-        const Document& other = *found->second;
+        const definition& other = *found->second;
         complaints.push_back(fmt::format("{}: {}: is defined at {} already (\"{}\")", position(one.file, one.document.line_of(name)), name,
-                                         position(other.file, other.document.line_of(name)), one.*id));
+                                         position(other.file, other.document.line_of(name)), one.id));
     }
 }
 
 }
 
 std::string definition::complaint(const field_error& field) const
-{
-    return fmt::format("{}: {}", position(file, document.line_of(field.field)), field_line(field));
-}
-
-std::string plan_in_file::complaint(const field_error& field) const
 {
     return fmt::format("{}: {}", position(file, document.line_of(field.field)), field_line(field));
 }
@@ -85,14 +79,14 @@ bool is_plan(const yaml_document& document)
 
 void take_plan(file_document&& from, wanted_documents wanted, definition_set& set)
 {
-    plan_in_file one{from.file, text_at(from.document.value, "plan_id"), {}, std::move(from.document)};
+    definition one{from.file, text_at(from.document.value, "plan_id"), {}, std::move(from.document)};
     if (wanted == wanted_documents::jobs) {
         set.complaints.push_back(fmt::format("{}: is a plan, as it has nodes; `rowlock plan apply` stores it", position(one.file, one.document.line_of("nodes"))));
         return;
     }
     one.body = std::move(one.document.value.get_object());
     const json::value* id = one.body.if_contains("plan_id");
-    if (id && !is_slug(one.plan_id)) {
+    if (id && !is_slug(one.id)) {
         set.complaints.push_back(one.complaint({"plan_id", to_text(*id), "must be letters a-z, digits, '.', '_', '-', 1 to 128 of them, begun by a letter or digit"}));
     } else {
         set.plans.push_back(std::move(one));
@@ -110,10 +104,10 @@ void take_definition(file_document&& from, definition_set& set)
     const json::value* id = one.body.if_contains("job_id");
     if (!id) {
         set.complaints.push_back(one.complaint({"job_id", "", "is missing"}));
-    } else if (!id->is_string() || !is_slug(one.job_id)) {
+    } else if (!id->is_string() || !is_slug(one.id)) {
         set.complaints.push_back(one.complaint({"job_id", to_text(*id), "must be letters a-z, digits, '.', '_', '-', 1 to 128 of them, begun by a letter or digit"}));
     } else {
-        set.definitions.push_back(std::move(one));
+        set.jobs.push_back(std::move(one));
     }
 }
 
@@ -124,7 +118,7 @@ void take_runner(const file_document& from, const std::vector<file_document>& co
         std::string id{job.body.at("job_id").get_string()};
         yaml_document lines;
         lines.line = job.line;
-        set.definitions.push_back({from.file, std::move(id), std::move(job.body), std::move(lines)});
+        set.jobs.push_back({from.file, std::move(id), std::move(job.body), std::move(lines)});
     }
     set.complaints.insert(set.complaints.end(), made.complaints.begin(), made.complaints.end());
     set.warnings.insert(set.warnings.end(), made.warnings.begin(), made.warnings.end());
@@ -160,8 +154,8 @@ definition_set load_definitions(const std::vector<std::string>& files, const run
         set.complaints.push_back(fmt::format("{}: neither a definition, as it has no job_id, nor a configuration that a schedule of a given runner file names",
                                              position(configurations[i].file, configurations[i].document.line)));
     }
-    find_twins(set.definitions, &definition::job_id, "job_id", set.complaints);
-    find_twins(set.plans, &plan_in_file::plan_id, "plan_id", set.complaints);
+    find_twins(set.jobs, "job_id", set.complaints);
+    find_twins(set.plans, "plan_id", set.complaints);
     return set;
 }
 

@@ -11,10 +11,10 @@
 
 namespace rowlock::ops {
 
-// One job definition in a file.
+// One definition in a file: of a job, or of a plan, which is a document with nodes.
 struct definition {
     std::string file;
-    std::string job_id;
+    std::string id;                          // job_id or plan_id; empty: a plan that has none
     boost::json::object body;
     yaml_document document;                  // for the lines; its value has moved into `body`. Of a runner's job: that of its schedule alone
 
@@ -22,21 +22,11 @@ struct definition {
     std::string complaint(const field_error& field) const;
 };
 
-// One plan in a file: a document with nodes.
-struct plan_in_file {
-    std::string file;
-    std::string plan_id;                     // empty: it has none
-    boost::json::object body;
-    yaml_document document;                  // as of a definition
-
-    std::string complaint(const field_error& field) const;
-};
-
 // The definitions of all files in the order given, with everything that is wrong with them: files that cannot be read, YAML errors,
 // documents that are no map or have no usable job_id, two definitions of the same job or plan. Runner files become the jobs of their schedules.
 struct definition_set {
-    std::vector<definition> definitions;
-    std::vector<plan_in_file> plans;
+    std::vector<definition> jobs;
+    std::vector<definition> plans;
     std::vector<std::string> complaints;
     std::vector<std::string> warnings;
 };

@@ -1,3 +1,4 @@
+#include "ops/cli/apply.hpp"
 #include "ops/cli/job_apply.hpp"
 #include "ops/cli/json_read.hpp"
 #include "ops/cli/verbs.hpp"
@@ -51,19 +52,19 @@ exit_code diff_file(context& c, const diff_options& options, const runner_option
     if (options.from > 0 || options.to > 0) return c.fail(bad_input("--from and --to are versions of a job; a file is compared with the current ones"));
     const definition_set set = load_definitions({options.what}, runners);
     for (const std::string& warning : set.warnings) c.screen.notice(warning);
-    if (!set.complaints.empty()) return fail_with_all(c, set);
-    const auto jobs = apply_definitions(c, set.definitions, "", true);
-    if (!jobs) return fail_at(c, set.definitions, jobs.error());
+    if (!set.complaints.empty()) return fail_with_all(c, job_definitions, set.jobs, set.complaints);
+    const auto jobs = apply_definitions(c, job_definitions, set.jobs, "", true);
+    if (!jobs) return fail_at(c, job_definitions, set.jobs, jobs.error());
     show_warnings(c, *jobs);
     if (!c.screen.human()) {
-        c.screen.document(document_of(*jobs));
+        c.screen.document(document_of(job_definitions, *jobs));
         return exit_code::success;
     }
-    for (const applied_job& job : *jobs) {
+    for (const applied& job : *jobs) {
         switch (job.outcome) {
-        case apply_outcome::created: c.screen.line(fmt::format("{}: nothing -> {}", job.job_id, job.file)); break;
-        case apply_outcome::updated: c.screen.line(fmt::format("{}: current version -> {}", job.job_id, job.file)); break;
-        case apply_outcome::unchanged: c.screen.line(fmt::format("{}: no difference", job.job_id)); break;
+        case apply_outcome::created: c.screen.line(fmt::format("{}: nothing -> {}", job.id, job.file)); break;
+        case apply_outcome::updated: c.screen.line(fmt::format("{}: current version -> {}", job.id, job.file)); break;
+        case apply_outcome::unchanged: c.screen.line(fmt::format("{}: no difference", job.id)); break;
         }
         show_diff(c, job.diff);
     }

@@ -54,20 +54,6 @@ exit_code fail_at(context& c, const plan_source& source, refusal why)
     return c.fail(why);
 }
 
-outcome_of<int> store_plan(context& c, const plan_in_file& plan, const std::string& reason)
-{
-    json::object body = plan.body;
-    if (!reason.empty()) body["reason"] = reason;
-    auto reply = c.api().put(target("/v1/plans").segment(plan.plan_id), body);
-    if (!reply) {
-        // As those of a plan within a request, which is how fail_at takes them.
-        refusal why = reply.error();
-        for (auto& field : why.fields) field.field.insert(0, "plan.");
-        return why;
-    }
-    return static_cast<int>(number_at(reply->body, "version").value_or(0));
-}
-
 outcome_of<json::value> start_plan(context& c, const json::object& request, const std::string& key)
 {
     auto reply = c.api().post(target("/v1/plan-runs"), request, key.empty() ? random_uuid().str() : key);

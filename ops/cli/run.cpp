@@ -1,5 +1,5 @@
+#include "ops/cli/apply.hpp"
 #include "ops/cli/execution_view.hpp"
-#include "ops/cli/job_apply.hpp"
 #include "ops/cli/json_read.hpp"
 #include "ops/cli/parameters.hpp"
 #include "ops/cli/plan_follower.hpp"
@@ -27,18 +27,18 @@ struct run_options {
 };
 
 // A plan with an id is stored, as a job is; one without runs as it is.
-exit_code run_plan(context& c, plan_in_file plan, json::object parameters, const std::string& reason)
+exit_code run_plan(context& c, definition plan, json::object parameters, const std::string& reason)
 {
     plan_source source{{}, std::move(plan)};
     json::object request;
-    if (source.file->plan_id.empty()) {
+    if (source.file->id.empty()) {
         request = source.request(std::move(parameters));
     } else {
-        const auto version = store_plan(c, *source.file, reason);
-        if (!version) return fail_at(c, source, version.error());
-        c.screen.notice(fmt::format("{}, version {}", source.file->plan_id, *version));
-        request = json::object{{"plan_id", source.file->plan_id}, {"parameters", std::move(parameters)}};
-        if (*version > 0) request["plan_version"] = *version;
+        const auto stored = apply_definition(c, plan_definitions, *source.file, reason);
+        if (!stored) return fail_at(c, plan_definitions, *source.file, stored.error());
+        c.screen.notice(fmt::format("{}, version {}", source.file->id, stored->version));
+        request = json::object{{"plan_id", source.file->id}, {"parameters", std::move(parameters)}};
+        if (stored->version > 0) request["plan_version"] = stored->version;
     }
     const auto accepted = start_plan(c, request, {});
     if (!accepted) return fail_at(c, source, accepted.error());
@@ -49,12 +49,12 @@ exit_code run_plan(context& c, plan_in_file plan, json::object parameters, const
 
 exit_code run_job(context& c, const definition& job, json::object parameters, const run_options& options)
 {
-    const auto applied = apply_definition(c, job, options.reason);
-    if (!applied) return fail_at(c, job, applied.error());
-    c.screen.notice(fmt::format("{} {}, version {}", job.job_id, to_string(applied->outcome), applied->version));
+    const auto stored = apply_definition(c, job_definitions, job, options.reason);
+    if (!stored) return fail_at(c, job_definitions, job, stored.error());
+    c.screen.notice(fmt::format("{} {}, version {}", job.id, to_string(stored->outcome), stored->version));
 
-    json::object request{{"job_id", job.job_id}, {"parameters", std::move(parameters)}};
-    if (applied->version > 0) request["job_version"] = applied->version;
+    json::object request{{"job_id", job.id}, {"parameters", std::move(parameters)}};
+    if (stored->version > 0) request["job_version"] = stored->version;
     if (options.ignore_dependencies) request["ignore_dependencies"] = true;
     const auto accepted = c.api().post(target("/v1/executions"), request, random_uuid().str());
     if (!accepted) return c.fail(accepted.error());
@@ -79,10 +79,10 @@ exit_code run(context& c, const run_options& options)
     definition_set set = load_definitions({options.file}, default_runner_options(), wanted_documents::both);
     for (const std::string& complaint : set.complaints) c.screen.complaint(complaint);
     if (!set.complaints.empty()) return exit_code::configuration;
-    const std::size_t documents = set.definitions.size() + set.plans.size();
+    const std::size_t documents = set.jobs.size() + set.plans.size();
     if (documents != 1) return c.fail(bad_input(fmt::format("{}: has {} definitions; run takes one", options.file, documents)));
     if (!set.plans.empty()) return run_plan(c, std::move(set.plans.front()), std::move(*parameters), options.reason);
-    return run_job(c, set.definitions.front(), std::move(*parameters), options);
+    return run_job(c, set.jobs.front(), std::move(*parameters), options);
 }
 
 }

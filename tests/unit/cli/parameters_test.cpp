@@ -76,7 +76,7 @@ TEST_CASE("everything wrong with a set of definition files is said at once, with
     const std::string broken = write_file(folder, "broken.yaml", "a: [\n");
     const std::string empty = write_file(folder, "empty.yaml", "# nothing\n");
     const definition_set set = load_definitions({good, bad, broken, empty, "/nowhere.yaml"});
-    CHECK(set.definitions.size() == 3);
+    CHECK(set.jobs.size() == 3);
     REQUIRE(set.complaints.size() == 7);
     // First what cannot be read, then what was read and is wrong.
     CHECK(set.complaints[0].starts_with(broken + ":2:1: "));

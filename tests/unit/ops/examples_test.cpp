@@ -20,11 +20,11 @@ TEST_CASE("every example and what the demo defines is a definition or a plan tha
     CHECK(files.size() >= 6);
     const auto set = ops::load_definitions(files, ops::default_runner_options(), ops::wanted_documents::both);
     CHECK(set.complaints.empty());
-    CHECK(set.definitions.size() + set.plans.size() == files.size());
+    CHECK(set.jobs.size() + set.plans.size() == files.size());
     CHECK_FALSE(set.plans.empty());
-    for (const auto& one : set.definitions) {
+    for (const auto& one : set.jobs) {
         INFO(one.file);
-        const auto parsed = parse_job_definition(one.body, one.job_id, {});
+        const auto parsed = parse_job_definition(one.body, one.id, {});
         if (!parsed) {
             for (const auto& field : parsed.error().fields) UNSCOPED_INFO(one.complaint(field));
         }
@@ -32,7 +32,7 @@ TEST_CASE("every example and what the demo defines is a definition or a plan tha
     }
     for (const auto& one : set.plans) {
         INFO(one.file);
-        const auto parsed = parse_plan(one.body, one.plan_id, {});
+        const auto parsed = parse_plan(one.body, one.id, {});
         if (!parsed) {
             for (const auto& field : parsed.error().fields) UNSCOPED_INFO(one.complaint(field));
         }
