@@ -89,7 +89,7 @@ private:
         MetricFamily dropped{"rowlock_retention_dropped_total", "What this instance has deleted because it had been kept for long enough, by kind.", MetricType::Counter, {}};
         const std::pair<const char*, const count&> kinds[] = {{"executions", r.executions_dropped}, {"days", r.days_dropped}, {"errors", r.errors_dropped},
                                                               {"dead_letters", r.dead_letters_dropped}, {"logs", r.logs_dropped}, {"checkpoints", r.checkpoints_dropped},
-                                                              {"run_directories", r.run_directories_dropped}};
+                                                              {"plan_runs", r.plan_runs_dropped}, {"run_directories", r.run_directories_dropped}};
         for (const auto& [kind, n] : kinds) dropped.metric.push_back(counted(value_of(n), {{"kind", kind}}));
         all.push_back(std::move(dropped));
         gauge(all, "rowlock_executions_running", "Executions that run here.", static_cast<double>(r.running.load(std::memory_order_relaxed)));

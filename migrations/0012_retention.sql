@@ -2,7 +2,9 @@
 --
 --   What is kept together   A run goes whole: all of its attempts, and all that hangs on them. Its time counts from the end of its last attempt.
 --   What pins a run         An attempt that has not ended, an idempotency key that names one of its attempts, a dead letter that is open, a plan that has
---                           not ended and may still ask for its outputs.
+--                           not ended and may still ask for its outputs: its own, or a rerun of it.
+--   Plans                   A plan run goes after the last of its executions. What pins it: a key that names it, a rerun that shows results of it, and
+--                           the run of the composite job whose work it was.
 --   Days                    Where everything in a day's partitions has outlived its time, they are dropped: no row is touched. Runs that reach over
 --                           the border of the day go first, one by one. Where something in the day is kept longer (another job, or a run that is
 --                           pinned), the others are deleted run by run.
@@ -14,13 +16,13 @@ create table retention_log (
     log_id    bigint generated always as identity primary key,
     at        timestamptz not null default clock(),
     what      text not null check (what in ('day', 'runs', 'logs', 'checkpoints', 'artifacts', 'extra_transitions', 'errors', 'dead_letters',
-                                            'manual_retries', 'live_notes', 'cancel_requests')),
+                                            'manual_retries', 'live_notes', 'cancel_requests', 'plan_runs')),
     reason    text not null,
     day       date,                                     -- of the history that it belonged to
     job_key   int,                                      -- where all of it was this job's
     from_id   uuid not null,                            -- it lay from here on ...
     to_id     uuid not null,                            -- ... up to here
-    row_count bigint not null);                         -- of `day` and `runs`: executions
+    row_count bigint not null);                         -- of `day` and `runs`: executions; of `plan_runs`: plan runs, with all of their nodes
 create index retention_log_by_time on retention_log (at);
 create trigger retention_log_append_only before update or delete on retention_log for each row execute function refuse_change();
 create trigger retention_log_no_truncate before truncate on retention_log execute function refuse_change();
@@ -69,6 +71,16 @@ create table record_cursors (
     again_at timestamptz not null default '-infinity');
 insert into record_cursors (what) values ('logs'), ('checkpoints');
 
+-- How far the sweep of plan runs has come, and the one that it is at: of a large one the head goes first, and the rest in steps.
+create table plan_cursor (
+    one      boolean primary key default true check (one),
+    at_id    uuid not null default '00000000-0000-0000-0000-000000000000',
+    clearing uuid,
+    again_at timestamptz not null default '-infinity');
+insert into plan_cursor default values;
+-- Which reruns show results of a plan run?
+create index plan_nodes_by_kept_run on plan_nodes (kept_run) where kept_run is not null;
+
 -- Errors that are not the end of an attempt, for when their execution goes. The others have its id.
 create index errors_by_execution on errors (execution_id) where error_id <> execution_id;
 
@@ -95,6 +107,12 @@ create function runs_ended(p_runs uuid[]) returns table (run_id uuid, job_key in
 create function record_drop(p_what text, p_reason text, p_day date, p_job int, p_from uuid, p_to uuid, p_rows bigint) returns void language sql volatile as $$
     insert into retention_log (what, reason, day, job_key, from_id, to_id, row_count) values (p_what, p_reason, p_day, p_job, p_from, p_to, p_rows) $$;
 
+-- Whether this plan run, or a rerun that keeps results of it, goes on.
+create function plan_may_ask_for(p_plan_run uuid) returns boolean language sql stable as $$
+    select exists (select from plan_progress g where g.plan_run_id = p_plan_run and g.status = 3)
+        or exists (select from plan_progress g where g.status = 3 and exists (
+                       select from plan_nodes n where n.kept_run = p_plan_run and n.plan_run_id = g.plan_run_id)) $$;
+
 -- Deletes those of p_runs that have outlived their time and that nothing pins, with all that hangs on them. Returns how many executions went.
 create function forget_runs(p_runs uuid[], p_default interval) returns bigint language plpgsql as $$
 declare
@@ -105,7 +123,7 @@ begin
     -- No index leads from an execution to its key: this reads all keys. They are few where history outlives them.
     named := array(select u.id from idempotency_keys k cross join lateral (select k.execution_id as id union all select unnest(k.execution_ids)) u where u.id = any (ids)
                    union all select l.dead_letter_id from dead_letters l where l.dead_letter_id = any (ids) and l.status = 'OPEN' and l.expires_at > clock()
-                   union all select u.id from unnest(ids) u (id) join executions e on e.execution_id = u.id join plan_progress g on g.plan_run_id = e.plan_run_id where g.status = 3);
+                   union all select u.id from unnest(ids) u (id) join executions e on e.execution_id = u.id where e.plan_run_id is not null and plan_may_ask_for(e.plan_run_id));
     select array_agg(distinct x.run_id), array_agg(u.id) into runs, ids
     from runs_ended(p_runs) x join jobs j using (job_key) cross join unnest(x.attempts) u (id)
     where x.ended_at + kept_for(j.history_retention, p_default) <= clock() and not x.attempts && named;
@@ -285,7 +303,9 @@ begin
                 why := 'an idempotency key';
             elsif exists (select from dead_letters l where l.dead_letter_id >= d.from_id and l.dead_letter_id < d.to_id and l.status = 'OPEN' and l.expires_at > clock()) then
                 why := 'an open dead letter';
-            elsif exists (select from plan_progress g where g.status = 3 and g.plan_run_id < d.to_id) then
+            elsif exists (select from plan_progress g where g.status = 3 and g.plan_run_id < d.to_id)
+                  or exists (select from plan_progress g join plan_runs r using (plan_run_id) where g.status = 3 and r.rerun_of is not null
+                             and exists (select from plan_nodes n where n.plan_run_id = g.plan_run_id and n.kept_run < d.to_id)) then
                 why := 'a plan that has not ended';
             else
                 row_count := clear_day(d, p_rows);
@@ -389,6 +409,83 @@ begin
         perform record_drop(p_what, 'kept for ' || justify_hours(p_kept), null, null, (select min(x::text) from unnest(old) x)::uuid, (select max(x::text) from unnest(old) x)::uuid, dropped);
     end if;
     update record_cursors x set at_id = (select max(u::text) from unnest(ids) u)::uuid where x.what = p_what;
+end $$;
+
+-- Deletes at most p_rows of what hangs on a plan run that has ended and that nobody sees any more. Returns how many; 0: nothing is left.
+create function clear_plan(p_run uuid, p_rows bigint) returns bigint language plpgsql as $$
+declare
+    part text; n bigint; all_ bigint := 0;
+begin
+    foreach part in array array['plan_nodes', 'plan_added_edges', 'plan_blocks', 'plan_maps', 'plan_chunks', 'plan_run_keys', 'plan_progress'] loop
+        execute format('with old as (delete from %1$I where ctid = any (array(select ctid from %1$I where plan_run_id = $1 limit $2)) returning 1) select count(*) from old', part)
+            into n using p_run, p_rows - all_;
+        all_ := all_ + n;
+        exit when all_ >= p_rows;
+    end loop;
+    return all_;
+end $$;
+
+-- Plan runs of which no execution is left, and which ended longer ago than p_default, or, where that is for ever, than any job keeps its history: the
+-- next ones, in the order of their ids. Returns how many rows it looked at, or deleted of one that is large; 0: it is through (it begins
+-- anew an hour later), or somebody else is at it; and how many plan runs it deleted.
+create function sweep_plans_1(p_default interval, p_rows int, out looked bigint, out dropped bigint) language plpgsql
+    security definer set search_path = rowlock, pg_temp set jit = off as $$
+declare
+    c plan_cursor; kept interval; ids uuid[]; old uuid[]; nodes bigint; n bigint;
+begin
+    looked := 0; dropped := 0;
+    if p_default > interval '0' and p_default < interval '1 day' then
+        raise exception 'history is kept for a day at least, not for %', p_default using errcode = 'invalid_parameter_value';
+    end if;
+    kept := coalesce(kept_for(null, p_default), (select max(j.history_retention) from jobs j where j.history_retention > interval '0'));
+    if kept is null or not pg_try_advisory_xact_lock(1919906155, 4) then return; end if;
+    select * into c from plan_cursor;
+    perform set_config('rowlock.retention', 'on', true);
+    if c.clearing is not null then
+        looked := clear_plan(c.clearing, p_rows);
+        if looked < p_rows then update plan_cursor set clearing = null; end if;
+        looked := greatest(looked, 1);
+    elsif c.again_at <= clock() then
+        -- Each of them is looked for in all days of history, so they are fewer than rows are.
+        ids := array(select g.plan_run_id from plan_progress g where g.plan_run_id > c.at_id and g.plan_run_id < first_id_at(clock() - kept)
+                     order by g.plan_run_id limit greatest(p_rows / 10, 1));
+        looked := cardinality(ids);
+        if looked = 0 then
+            update plan_cursor set at_id = default, again_at = clock() + interval '1 hour';
+        else
+            select array_agg(x.plan_run_id order by x.plan_run_id) filter (where x.fits), sum(x.nodes) filter (where x.fits), count(*) into old, nodes, n
+            from (select g.plan_run_id, g.nodes, sum(g.nodes) over w <= p_rows or row_number() over w = 1 as fits
+                  from plan_progress g join plan_runs r using (plan_run_id)
+                  where g.plan_run_id = any (ids) and g.status <> 3 and g.ended_at <= clock() - kept
+                    and not exists (select from executions e where e.plan_run_id = g.plan_run_id)
+                    and not exists (select from executions e where e.execution_id = r.parent_run_id)
+                    and not exists (select from plan_work k where k.plan_run_id = g.plan_run_id)
+                    and not exists (select from plan_run_keys k where k.plan_run_id = g.plan_run_id and k.expires_at > clock())
+                    and not exists (select from plan_nodes n where n.kept_run = g.plan_run_id)
+                  window w as (order by g.plan_run_id)) x;
+            if old is not null then
+                dropped := cardinality(old);
+                delete from plan_runs r where r.plan_run_id = any (old);
+                if nodes > p_rows then
+                    looked := looked + clear_plan(old[1], p_rows);
+                    update plan_cursor set clearing = old[1];
+                else
+                    delete from plan_nodes x where x.plan_run_id = any (old);
+                    delete from plan_added_edges x where x.plan_run_id = any (old);
+                    delete from plan_blocks x where x.plan_run_id = any (old);
+                    delete from plan_maps x where x.plan_run_id = any (old);
+                    delete from plan_chunks x where x.plan_run_id = any (old);
+                    delete from plan_run_keys x where x.plan_run_id = any (old);
+                    delete from plan_progress x where x.plan_run_id = any (old);
+                    looked := looked + nodes;
+                end if;
+                perform record_drop('plan_runs', 'kept for ' || justify_hours(kept), null, null, old[1], old[dropped], dropped);
+            end if;
+            -- Those that had too many nodes for one step are looked at again.
+            update plan_cursor set at_id = case when n > dropped then old[dropped] else ids[cardinality(ids)] end;
+        end if;
+    end if;
+    perform set_config('rowlock.retention', 'off', true);
 end $$;
 
 -- Takes or keeps the turn to sweep for p_for; false: another instance has it. What it enforces is noted for the doctor.

@@ -65,6 +65,14 @@ history_step drop_history(session& s, std::chrono::milliseconds kept_for, int ro
     return {deed_of(done[0][0].c_str()), done[0][1].c_str(), done[0][2].as<std::int64_t>()};
 }
 
+constexpr statement sweep_plans_statement{"sweep_plans", "select looked, dropped from sweep_plans_1($1::int8 * interval '1 millisecond', $2)"};
+
+swept_plans sweep_plans(session& s, std::chrono::milliseconds kept_for, int rows)
+{
+    const auto swept = s.exec(sweep_plans_statement, kept_for.count(), rows);
+    return {swept[0][0].as<std::int64_t>(), swept[0][1].as<std::int64_t>()};
+}
+
 constexpr statement dropped_runs_statement{"dropped_runs", "select dropped_runs_1($1)"};
 
 std::vector<execution_id> dropped_runs(session& s, const std::vector<execution_id>& runs)

@@ -10,7 +10,7 @@
 
 namespace rowlock::storage {
 
-// The bounded steps by which retention deletes; migrations/0009_retention.sql says what each may take. All work in the name of the tables' owner.
+// The bounded steps by which retention deletes; migrations/0012_retention.sql says what each may take. All work in the name of the tables' owner.
 
 // How long things are kept, as an instance enforces it. 0 of the last three: for ever, or as long as the history.
 struct kept {
@@ -58,6 +58,14 @@ struct history_step {
 };
 // One step: at most `rows` runs, or `rows` of what hangs on them.
 history_step drop_history(session& s, std::chrono::milliseconds kept_for, int rows);
+
+struct swept_plans {
+    std::int64_t looked = 0;                         // rows; 0: it has seen all of them
+    std::int64_t dropped = 0;                        // plan runs
+};
+// Looks at the next plan runs, and deletes those that ended for longer than history is kept and of which no execution is left: at most about `rows`
+// nodes.
+swept_plans sweep_plans(session& s, std::chrono::milliseconds kept_for, int rows);
 
 // Which of these runs are gone because retention dropped them? Runs that the database never knew are not among them.
 std::vector<execution_id> dropped_runs(session& s, const std::vector<execution_id>& runs);

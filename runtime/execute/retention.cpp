@@ -61,6 +61,7 @@ awaitable<bool> retention::round()
     if (options_.log_retention > milliseconds{0} && !co_await sweep_records(storage::run_record::log, options_.log_retention)) co_return false;
     if (options_.checkpoint_retention > milliseconds{0} && !co_await sweep_records(storage::run_record::checkpoint, options_.checkpoint_retention)) co_return false;
     if (!co_await drop_history()) co_return false;
+    if (!co_await sweep_plans()) co_return false;
     co_await db_.write([self = self_.id()](storage::session& s) -> result<void> {
         storage::note_retention_round(s, self);
         return {};
@@ -132,6 +133,17 @@ awaitable<bool> retention::drop_history()
         case deed::busy: break;
         }
         if (!co_await pause(weight)) co_return false;
+    }
+    co_return true;
+}
+
+awaitable<bool> retention::sweep_plans()
+{
+    while (co_await has_turn()) {
+        const auto swept = co_await db_.write([o = options_](storage::session& s) -> result<storage::swept_plans> { return storage::sweep_plans(s, o.history_retention, o.rows_per_step); });
+        if (!swept || swept->looked == 0) break;
+        add(counts_.plan_runs_dropped, swept->dropped);
+        if (!co_await pause(swept->looked)) co_return false;
     }
     co_return true;
 }

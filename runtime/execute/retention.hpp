@@ -24,7 +24,7 @@ struct retention_options {
     int rows_per_second = 10'000;                                    // on average: so that what runs does not feel it
 };
 
-// Deletes what has been kept for long enough: errors, dead letters, logs, checkpoints, history, and the directories of runs whose history is gone. All
+// Deletes what has been kept for long enough: errors, dead letters, logs, checkpoints, history, plan runs, and the directories of runs whose history is gone. All
 // instances offer to; the one that has the turn does the work in the database. Coroutines on one core.
 class retention {
 public:
@@ -44,6 +44,7 @@ private:
     awaitable<bool> sweep_failures();
     awaitable<bool> sweep_records(storage::run_record what, milliseconds kept_for);
     awaitable<bool> drop_history();
+    awaitable<bool> sweep_plans();
     // After a step: leaves the database to others. false: cancelled.
     awaitable<bool> pause(std::int64_t rows);
 

@@ -31,6 +31,7 @@ struct counters {
     count dead_letters_dropped{0};
     count logs_dropped{0};              // pieces, before their history
     count checkpoints_dropped{0};       // before their history
+    count plan_runs_dropped{0};
     count run_directories_dropped{0};
     count database_errors{0};
     std::atomic<std::int64_t> running{0};

@@ -20,7 +20,8 @@ TEST_CASE("the service deletes history through the functions of retention only",
     REQUIRE(service.run("select current_user")[0][0].as<std::string>() == "rowlock_app");
     // What the functions set for themselves permits nothing to somebody who is not the owner.
     service.run("set rowlock.retention = 'on'");
-    for (const char* table : {"executions", "results", "checkpoints", "artifacts", "extra_transitions", "manual_retries", "logs", "job_versions", "retention_log"}) {
+    for (const char* table : {"executions", "results", "checkpoints", "artifacts", "extra_transitions", "manual_retries", "logs", "job_versions", "retention_log", "plan_runs", "plan_nodes", "plan_added_edges",
+                              "plan_blocks", "plan_progress"}) {
         INFO(table);
         CHECK_THROWS_AS(service.run(fmt::format("delete from {}", table)), pqxx::insufficient_privilege);
     }
@@ -30,6 +31,8 @@ TEST_CASE("the service deletes history through the functions of retention only",
     p.db().rows("insert into history_days (day, from_id, to_id, ends_at, surveyed_to) select x.d, first_id_at(x.d), first_id_at(x.d + interval '1 day'), x.d, first_id_at(x.d) from "
                 "(select date_trunc('day', now()) - interval '6 days' as d) x");
     CHECK_THROWS_AS(service.run("select clear_day(d, 10) from history_days d"), pqxx::insufficient_privilege);
+    p.db().rows("insert into plan_progress (plan_run_id, status, nodes, unended, ended_at) values (gen_random_uuid(), 5, 1, 0, clock())");
+    CHECK_THROWS_AS(service.run("select clear_plan(plan_run_id, 10) from plan_progress"), pqxx::insufficient_privilege);
     CHECK_THROWS_AS(service.run("select drop_day(d) from history_days d"), pqxx::insufficient_privilege);
     CHECK_THROWS_AS(service.run("insert into retention_log (what, reason, from_id, to_id, row_count) values ('day', '', gen_random_uuid(), gen_random_uuid(), 1)"), pqxx::insufficient_privilege);
     CHECK(p.has(*execution_id::parse(id)));

@@ -22,6 +22,11 @@ struct pin {
     void (*lift)(past&, const execution_id&);
 };
 
+void end_plans(past& p, const execution_id&)
+{
+    p.db().rows("update plan_blocks set states = '{5}'; delete from plan_work; update plan_progress set status = 5, unended = 0, ended_at = clock()");
+}
+
 const pin pins[] = {
     {"an idempotency key", "an idempotency key",
      [](past& p, const execution_id& id) {
@@ -53,7 +58,20 @@ const pin pins[] = {
                                  "set session_replication_role = origin; insert into plan_progress (plan_run_id, nodes, unended) values ('{0}', 1, 1); "
                                  "insert into plan_blocks values ('{0}', 0, '{{0}}', '{{1}}'); insert into plan_work (plan_run_id, kind) values ('{0}', 4)", id.str()));
      },
-     [](past& p, const execution_id&) { p.db().rows("update plan_blocks set states = '{5}'; delete from plan_work; update plan_progress set status = 5, unended = 0, ended_at = clock()"); }},
+     end_plans},
+    {"a rerun that has not ended and keeps its result", "a plan that has not ended",
+     [](past& p, const execution_id& id) {
+         // It began today: its own id holds no day back.
+         const auto rerun = p.db().value("select first_id_at(clock())");
+         p.db().rows(fmt::format("set session_replication_role = replica; update executions set plan_run_id = execution_id where execution_id = '{0}'; set session_replication_role = origin; "
+                                 "insert into plan_runs (plan_run_id, tenant_key, rerun_of, definition, parameters, fail_fast, has_fallbacks, has_maps, age) "
+                                 "values ('{1}', 1, '{0}', '{{}}', '{{}}', false, false, false, 1); "
+                                 "insert into plan_nodes (plan_run_id, node_no, node_id, job_key, job_version, lane_id, priority, is_gate, layer, needs, kept_run, kept_no) "
+                                 "select '{1}', 0, 'a', job_key, 1, lane_id, 0, false, 0, 0, '{0}', 0 from executions where execution_id = '{0}'; "
+                                 "insert into plan_progress (plan_run_id, nodes, unended) values ('{1}', 1, 1); "
+                                 "insert into plan_blocks values ('{1}', 0, '{{0}}', '{{1}}'); insert into plan_work (plan_run_id, kind) values ('{1}', 4)", id.str(), rerun));
+     },
+     end_plans},
 };
 
 }

@@ -65,10 +65,15 @@ TEST_CASE("a round of retention deletes all that has outlived its time, and coun
     for (int i = 0; i < 12; ++i) p.ended(job, 6);
     p.ended(for_ever, 6);
     make_errors(p.db(), 47);
+    p.db().rows("insert into plan_runs (plan_run_id, tenant_key, definition, parameters, fail_fast, has_fallbacks, has_maps, age) "
+                "values (first_id_at(clock() - interval '7 days'), 1, '{}', '{}', false, false, false, 1); "
+                "insert into plan_progress (plan_run_id, status, nodes, unended, ended_at) select plan_run_id, 5, 1, 0, clock() - interval '6 days' from plan_runs");
     runtime::core core(0);
     bench b(p.db());
     REQUIRE(run_on_core(core, b.service.round()));
     CHECK(p.db().value("select count(*) from executions") == "1");
+    CHECK(p.db().value("select count(*) from plan_progress") == "0");
+    CHECK(b.counts.plan_runs_dropped == 1);
     CHECK(p.db().value("select count(*) from errors") == "5");
     CHECK(b.counts.executions_dropped == 27);
     CHECK(b.counts.errors_dropped == 42);
