@@ -28,6 +28,7 @@ struct execution_options {
     std::vector<std::string> tags;
     std::size_t limit = 100;
     bool follow = false;
+    bool of_run = false;
     std::string reason;
 };
 
@@ -121,6 +122,23 @@ exit_code show_transitions(context& c, const execution_options& options)
     return exit_code::success;
 }
 
+exit_code show_artifacts(context& c, const execution_options& options)
+{
+    const char* const collection = options.of_run ? "/v1/runs" : "/v1/executions";
+    const auto artifacts = c.api().list(target(collection).segment(options.id).segment("artifacts"), options.limit);
+    if (!artifacts) return c.fail(artifacts.error());
+    if (!c.screen.human()) {
+        c.screen.document(*artifacts);
+        return exit_code::success;
+    }
+    table shown({{"NAME", false, true}, {"BYTES", true}, {"SHA-256", false, true}, {"CREATED (UTC)"}, {"EXECUTION", false, false, true}});
+    for (const json::value& one : *array_at(*artifacts, "items")) {
+        shown.add({{text_at(one, "name")}, {text_at(one, "size_bytes")}, {text_at(one, "sha256")}, {human_time(text_at(one, "created_time"))}, {text_at(one, "execution_id")}});
+    }
+    c.screen.show(shown);
+    return exit_code::success;
+}
+
 using execution_action = exit_code (*)(context&, const execution_options&);
 
 CLI::App* add_verb(CLI::App& execution, context& c, const std::shared_ptr<execution_options>& options, const char* name, const char* what,
@@ -136,7 +154,7 @@ CLI::App* add_verb(CLI::App& execution, context& c, const std::shared_ptr<execut
 
 void add_execution(CLI::App& app, context& c)
 {
-    CLI::App* execution = app.add_subcommand("execution", "Executions: list, show, log, watch, cancel, retry, replay, explain, transitions");
+    CLI::App* execution = app.add_subcommand("execution", "Executions: list, show, log, watch, cancel, retry, replay, explain, transitions, artifacts");
     execution->group("Work");
     execution->require_subcommand(1);
     execution->footer("Examples:\n  rowlock execution list --status FAILED --limit 20\n  rowlock execution show ID\n  rowlock execution log ID --follow");
@@ -163,6 +181,8 @@ void add_execution(CLI::App& app, context& c)
     with_id(add_verb(*execution, c, options, "cancel", "Stop an execution, or keep it from starting", cancel_execution, "cancel ID --reason 'wrong input'"))
         ->add_option("--reason", options->reason, "Why; kept with the transition");
     with_id(add_verb(*execution, c, options, "transitions", "Every change of state of an execution, oldest first", show_transitions, "transitions ID"));
+    with_id(add_verb(*execution, c, options, "artifacts", "The files that an execution has declared finished", show_artifacts, "artifacts ID --run"))
+        ->add_flag("--run", options->of_run, "Those of all attempts of a run, whose run_id ID is");
     add_execution_watch(*execution, c);
     add_execution_again(*execution, c);
 }

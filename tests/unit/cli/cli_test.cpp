@@ -348,3 +348,21 @@ TEST_CASE("doctor is 0 for a healthy server and 1 with a remedy for any other", 
     CHECK(contains(away.out, "database.reachable"));
     CHECK_FALSE(contains(away.out, "server."));
 }
+
+TEST_CASE("the artifacts of an execution, or of its run, are listed", "[unit][cli]")
+{
+    const stub_http stub([](const stub_request&) {
+        return stub_reply{.body = R"({"items":[{"name":"report.csv","sha256":"ab12","size_bytes":2048,"execution_id":")" + std::string(second_id) +
+                                  R"(","created_time":"2026-01-31T09:30:00Z"}],"next_cursor":null})"};
+    });
+    const ended e = run_against(stub, {"execution", "artifacts", second_id});
+    INFO(e.err);
+    CHECK(e.code == 0);
+    CHECK(contains(e.out, "report.csv"));
+    CHECK(contains(e.out, "2048"));
+    CHECK(contains(e.out, "2026-01-31 09:30:00"));
+    CHECK(stub.requests().back().target.starts_with(std::string("/v1/executions/") + second_id + "/artifacts"));
+    const ended of_run = run_against(stub, {"execution", "artifacts", id, "--run", "--format", "json"});
+    CHECK(json_of(of_run.out).at("items").at(0).at("sha256") == "ab12");
+    CHECK(stub.requests().back().target.starts_with(std::string("/v1/runs/") + id + "/artifacts"));
+}
