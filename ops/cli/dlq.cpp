@@ -6,9 +6,7 @@
 #include "ops/cli/verbs.hpp"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <boost/json/array.hpp>
-#include <cctype>
 #include <fmt/format.h>
 #include <optional>
 
@@ -30,18 +28,11 @@ target dead_letters()
     return target("/v1/dead-letters");
 }
 
-std::string status_of(const dlq_options& options)
-{
-    std::string status = options.status;
-    std::transform(status.begin(), status.end(), status.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    return status;
-}
-
 target filtered(const dlq_options& options)
 {
     target at = dead_letters();
     put_filter(at, options);
-    if (!options.status.empty()) at.query("status", status_of(options));
+    if (!options.status.empty()) at.query("status", in_capitals(options.status));
     return at;
 }
 

@@ -6,9 +6,7 @@
 #include "storage/model/error_codes.hpp"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <boost/json/array.hpp>
-#include <cctype>
 #include <fmt/format.h>
 
 namespace rowlock::ops {
@@ -32,9 +30,7 @@ target filtered(const errors_options& options)
     target at = errors();
     put_filter(at, options);
     if (!options.queue.empty()) at.query("queue", options.queue);
-    std::string category = options.category;
-    std::transform(category.begin(), category.end(), category.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    if (!category.empty()) at.query("error_category", category);
+    if (!options.category.empty()) at.query("error_category", in_capitals(options.category));
     return at;
 }
 

@@ -4,10 +4,8 @@
 #include "ops/cli/verbs.hpp"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <cctype>
 #include <fmt/format.h>
 
 namespace rowlock::ops {
@@ -32,13 +30,6 @@ struct execution_options {
     std::string reason;
 };
 
-// States and trigger types are written in capitals; `--status failed` is understood.
-std::string upper(std::string text)
-{
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    return text;
-}
-
 target execution_target(const execution_options& options)
 {
     return target("/v1/executions").segment(options.id);
@@ -51,10 +42,10 @@ exit_code list_executions(context& c, const execution_options& options)
         if (!value.empty()) at.query(name, value);
     };
     filter("job_id", options.job);
-    for (const std::string& status : options.statuses) filter("status", upper(status));
+    for (const std::string& status : options.statuses) filter("status", in_capitals(status));
     filter("run_id", options.run);
     filter("correlation_id", options.correlation);
-    filter("trigger_type", upper(options.trigger));
+    filter("trigger_type", in_capitals(options.trigger));
     filter("since", options.since);
     filter("until", options.until);
     for (const std::string& tag : options.tags) {

@@ -3,6 +3,7 @@
 #include "storage/model/time.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <fmt/format.h>
 
 namespace rowlock::ops {
@@ -95,6 +96,12 @@ std::optional<std::chrono::milliseconds> time_between(std::string_view from, std
     const auto b = parse_rfc3339(to);
     if (!a || !b) return std::nullopt;
     return std::chrono::floor<std::chrono::milliseconds>(*b - *a);
+}
+
+std::string in_capitals(std::string text)
+{
+    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    return text;
 }
 
 std::string counted(std::size_t n, std::string_view noun)

@@ -30,6 +30,9 @@ std::string human_duration(std::chrono::milliseconds length);
 // The time from one RFC 3339 time to another; nullopt where one of them is none.
 std::optional<std::chrono::milliseconds> time_between(std::string_view from, std::string_view to);
 
+// States, categories and kinds are written in capitals; `--status failed` is understood all the same.
+std::string in_capitals(std::string text);
+
 // "1 execution", "2 executions".
 std::string counted(std::size_t n, std::string_view noun);
 

@@ -58,11 +58,7 @@ exit_code list_runs(context& c, const plan_options& options)
 {
     target at("/v1/plan-runs");
     if (!options.plan_id.empty()) at.query("plan_id", options.plan_id);
-    if (!options.status.empty()) {
-        std::string status = options.status;
-        for (char& letter : status) letter = static_cast<char>(std::toupper(static_cast<unsigned char>(letter)));
-        at.query("status", status);
-    }
+    if (!options.status.empty()) at.query("status", in_capitals(options.status));
     if (!options.correlation_id.empty()) at.query("correlation_id", options.correlation_id);
     const auto runs = c.api().list(at, options.limit);
     if (!runs) return c.fail(runs.error());
