@@ -1,3 +1,4 @@
+#include "storage/model/json_fields.hpp"
 #include "storage/model/json_text.hpp"
 #include "tests/unit/storage/model/definition_text.hpp"
 
