@@ -33,7 +33,7 @@ constexpr error_code_entry table[] = {
     {"SCHED_003_SCHEDULE_CONFLICT", "SCHEDULING", 422, "the members of the schedule contradict each other", "Keep one of those that the error names."},
     {"SCHED_004_INVALID_TRIGGER", "SCHEDULING", 422, "the trigger's configuration cannot be used", "Correct the members that the error names."},
     {"SCHED_005_EVALUATION_FAILED", "SCHEDULING", 0, "the next time could not be computed or the execution not be made", "The schedule is marked invalid: put the job again when its cause is gone."},
-    {"DEP_001_MISSING_UPSTREAM", "DEPENDENCY", 422, "the upstream job does not exist, or exists no longer", "Define the upstream job, or remove the dependency."},
+    {"DEP_001_MISSING_UPSTREAM", "DEPENDENCY", 0, "the upstream job does not exist, or exists no longer", "Define the upstream job, or remove the dependency."},
     {"DEP_002_CYCLE_DETECTED", "DEPENDENCY", 422, "the dependencies form a cycle", "cycle_path lists it: remove one of its edges."},
     {"DEP_003_UPSTREAM_TIMEOUT", "DEPENDENCY", 0, "the upstream did not end in time", "Look at the upstream, or raise the dependency's timeout."},
     {"DEP_004_STALE_REFERENCE", "DEPENDENCY", 0, "the dependency names a version or an output that is no longer there", "Put the job again with a reference that exists."},
