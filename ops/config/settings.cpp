@@ -60,6 +60,7 @@ definition_defaults defaults_of(const settings& s)
     defaults.heartbeat.missed_limit = static_cast<int>(std::lround(s.heartbeat_timeout_multiplier));
     defaults.dependencies.timeout = s.dependency_resolution_timeout;
     defaults.dependencies.check_cycles = s.dependency_cycle_detection;
+    defaults.dependencies.priority_age = s.priority_age;
     return defaults;
 }
 

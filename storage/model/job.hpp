@@ -194,7 +194,7 @@ struct job_dependency {
     std::string condition{};                        // SQL/JSON path predicate on the result document of the upstream's end; empty: none
     // How old the newest end that holds may be; such an end is not used up by what it starts. None: each end counts once, however old.
     std::optional<milliseconds> window{};
-    bool skip_on_upstream_skip = false;             // an upstream that was skipped does not count as one that has ended
+    bool skip_on_upstream_skip = false;             // where the upstream was skipped, so is the execution
     std::optional<milliseconds> timeout{};          // of the wait for it; none: DEPENDENCY_RESOLUTION_TIMEOUT_SECONDS
 };
 
@@ -202,6 +202,7 @@ struct job_dependency {
 struct dependency_rules {
     milliseconds timeout{300'000};                  // where a dependency has none
     bool check_cycles = true;                       // whether a definition that closes a cycle is refused
+    milliseconds priority_age{1000};                // PRIORITY_AGE_SECONDS, for executions that ends of upstreams make
 };
 
 // What is cancelled with an execution: nothing else, what depends on it, or all that does so directly or by way of others. The codes are those

@@ -48,7 +48,7 @@ std::string key_request(const std::string& text)
 TEST_CASE("a submission with everything is read whole", "[unit][api]")
 {
     const auto parsed = parse_json(R"({"job_id":"ingest","parameters":{"n":1},"priority":-1000,"scheduled_time":"2026-01-31T09:30:00Z","idempotency_key":"k!",
-        "correlation_id":"c","job_version":3,"tags":{"a":"b"}})");
+        "correlation_id":"c","job_version":3,"tags":{"a":"b"},"ignore_dependencies":true})");
     field_errors errors;
     submission_body given;
     read_submission(parsed->as_object(), "", errors, given);
@@ -61,11 +61,12 @@ TEST_CASE("a submission with everything is read whole", "[unit][api]")
     CHECK(given.correlation_id == "c");
     CHECK(given.job_version == 3);
     CHECK(given.tags->size() == 1);
+    CHECK(given.ignore_dependencies);
 }
 
 TEST_CASE("null is the same as left out", "[unit][api]")
 {
-    CHECK(refused_fields(R"({"job_id":"a","parameters":null,"priority":null,"scheduled_time":null,"idempotency_key":null,"correlation_id":null,"job_version":null,"tags":null})").empty());
+    CHECK(refused_fields(R"({"job_id":"a","parameters":null,"priority":null,"scheduled_time":null,"idempotency_key":null,"correlation_id":null,"job_version":null,"tags":null,"ignore_dependencies":null})").empty());
 }
 
 TEST_CASE("each wrong field of a submission is refused by its name", "[unit][api]")
@@ -96,6 +97,7 @@ TEST_CASE("each wrong field of a submission is refused by its name", "[unit][api
         {"a long key", R"({"job_id":"a","idempotency_key":")" + long_text + "\"}", {"idempotency_key"}},
         {"a long correlation id", R"({"job_id":"a","correlation_id":")" + long_text + "\"}", {"correlation_id"}},
         {"version 0", R"({"job_id":"a","job_version":0})", {"job_version"}},
+        {"dependencies that are ignored as text", R"({"job_id":"a","ignore_dependencies":"true"})", {"ignore_dependencies"}},
         {"tags that are a list", R"({"job_id":"a","tags":["x"]})", {"tags"}},
         {"a tag that is a number", R"({"job_id":"a","tags":{"x":1}})", {"tags.x"}},
         {"too many tags", many_tags, {"tags"}},
@@ -139,6 +141,8 @@ TEST_CASE("repeats are compared after the request's own defaults", "[unit][api]"
     CHECK(key_request(R"({"job_id":"a","parameters":{"n":1}})") == R"({"job_id":"a","parameters":{"n":1}})");
     CHECK(key_request(R"({"job_id":"a","parameters":{"n":1}})") != key_request(R"({"job_id":"a","parameters":{"n":2}})"));
     CHECK(key_request(R"({"job_id":"a","job_version":1})") != least);
+    CHECK(key_request(R"({"job_id":"a","ignore_dependencies":false})") == least);
+    CHECK(key_request(R"({"job_id":"a","ignore_dependencies":true})") == R"({"job_id":"a","ignore_dependencies":true})");
     CHECK(parse_json(key_request(R"({"job_id":"a","correlation_id":"\"","tags":{"x":"\n"}})")).has_value());
 }
 

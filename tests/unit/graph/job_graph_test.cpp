@@ -1,5 +1,6 @@
 #include "runtime/graph/job_graph.hpp"
 
+#include "runtime/graph/drawing.hpp"
 #include "runtime/graph/graph_document.hpp"
 #include "runtime/graph/plan_graph.hpp"
 #include "storage/model/json_text.hpp"
@@ -43,6 +44,23 @@ TEST_CASE("jobs depend on what they name, and on who makes the data that they re
     const auto document = graph_document(made.drawn, {}, made.problems);
     CHECK(document.at("is_valid") == true);
     CHECK(document.at("execution_order") == json::array{json::array{"fetch"}, json::array{"clean"}, json::array{"load"}, json::array{"gate"}});
+}
+
+TEST_CASE("an edge between jobs tells its window, and the data sets that it comes from", "[unit][graph]")
+{
+    const auto made = graph_of_jobs(jobs(R"(
+        {"job_id": "fetch", "inputs": ["raw"], "outputs": ["raw", "log"]},
+        {"job_id": "load", "inputs": ["raw", "log"]},
+        {"job_id": "report", "inputs": ["raw"], "dependencies": [{"upstream_job_id": "fetch", "window": 90.5}, {"upstream_job_id": "load"}]})"));
+    // What reads what it makes itself does not wait for itself.
+    CHECK(edges_of(made.drawn) == std::vector<std::string>{"fetch>report SUCCESS", "load>report SUCCESS", "fetch>load SUCCESS"});
+    const auto edges = graph_document(made.drawn, {}, made.problems).at("edges").as_array();
+    CHECK(edges[0].at("window") == 90.5);
+    CHECK_FALSE(edges[0].as_object().contains("data"));
+    CHECK_FALSE(edges[1].as_object().contains("window"));
+    CHECK(edges[2].at("data") == json::array{"raw", "log"});
+    const auto drawn = to_mermaid(made.drawn);
+    CHECK_THAT(drawn, Catch::Contains("within 90.5 s") && Catch::Contains("raw, log"));
 }
 
 TEST_CASE("upstreams that are missing and cycles make the graph of jobs invalid, and are told", "[unit][graph]")

@@ -136,6 +136,20 @@ TEST_CASE("without anything given the defaults of the contract hold", "[unit][se
     CHECK(s.history_retention == 0s);
 }
 
+TEST_CASE("what the settings say about dependencies becomes what definitions fall back on", "[unit][settings]")
+{
+    const auto plain = defaults_of(good({}).values).dependencies;
+    CHECK(plain.timeout == 300s);
+    CHECK(plain.check_cycles);
+    CHECK(plain.priority_age == 1s);
+    CHECK(good({}).values.dependency_check_interval == 10s);
+
+    const auto other = defaults_of(good({.flags = {{{"DEPENDENCY_RESOLUTION_TIMEOUT_SECONDS", "30"}, {"DEPENDENCY_CYCLE_DETECTION_ENABLED", "false"}, {"PRIORITY_AGE_SECONDS", "0.5"}}}}).values).dependencies;
+    CHECK(other.timeout == 30s);
+    CHECK_FALSE(other.check_cycles);
+    CHECK(other.priority_age == 500ms);
+}
+
 TEST_CASE("what the settings say about failures becomes what definitions fall back on", "[unit][settings]")
 {
     const auto plain = defaults_of(good({}).values);
@@ -202,6 +216,8 @@ TEST_CASE("values out of range or of another type are refused with the range and
         {"LISTEN", "example.org:80", "must be ADDRESS:PORT"},
         {"AUTH", "None", "must be one of token, none"},
         {"DEFAULT_ERROR_CATEGORY", "TIMEOUT", "must be one of TRANSIENT, PERMANENT"},
+        {"DEPENDENCY_RESOLUTION_TIMEOUT_SECONDS", "29", "must be seconds, in steps of 0.001, from 30 to 3600"},
+        {"DEPENDENCY_CHECK_INTERVAL_SECONDS", "61", "must be seconds, in steps of 0.001, from 1 to 60"},
         {"EXECUTOR_HEARTBEAT_TIMEOUT_MULTIPLIER", "1.9", "must be a number from 2 to 10"},
         {"ERROR_QUEUE_CAPACITY", "99", "must be an integer from 100 to 10000000"},
         {"ERROR_RETENTION_HOURS", "0", "must be hours from 1 to 87600"},
