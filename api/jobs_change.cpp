@@ -1,3 +1,4 @@
+#include "api/apply_body.hpp"
 #include "api/job_body.hpp"
 #include "api/routes.hpp"
 #include "storage/model/json_fields.hpp"
@@ -5,7 +6,6 @@
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
 #include <limits>
-#include <map>
 #include <stdexcept>
 
 namespace rowlock::api {
@@ -15,7 +15,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr text_bounds reason_bounds{0, 10'000};
-constexpr std::size_t most_jobs = 10'000;
 
 std::string if_match_of(const request_context& rq)
 {
@@ -44,61 +43,41 @@ response rehearsed(request_context& rq, const job_definition& definition, const 
 
 // ---- apply
 
-struct apply_body {
+struct jobs_to_apply {
     std::vector<storage::job_change> changes;
     bool dry_run = false;
 };
 
-void read_jobs(const request_context& rq, const json::array& given, const std::string& reason, field_errors& errors, apply_body& out)
+result<jobs_to_apply> read_jobs(const request_context& rq, const json::object& body)
 {
-    std::map<std::string, std::size_t> first;
-    for (std::size_t i = 0; i < given.size(); ++i) {
-        const std::string place = path_of("jobs", i);
-        const auto* body = given[i].if_object();
-        if (!body) {
-            errors.add(place, &given[i], "must be an object: a definition");
+    field_errors errors;
+    const auto given = read_apply(body, "jobs", errors);
+    jobs_to_apply out{{}, given.dry_run};
+    ids_given ids("jobs", "job_id", errors);
+    for (std::size_t i = 0; given.items && i < given.items->size(); ++i) {
+        const auto place = path_of("jobs", i);
+        const auto* one = (*given.items)[i].if_object();
+        if (!one) {
+            errors.add(place, &(*given.items)[i], "must be an object: a definition");
             continue;
         }
-        auto change = read_job_change(rq, *body, "");
+        auto change = read_job_change(rq, *one, "");
         if (!change) {
             errors.add_all(change.error(), place);
             continue;
         }
-        const auto [twin, is_first] = first.emplace(change->definition.job_id, i);
-        if (!is_first) errors.add(path_of(place, "job_id"), &body->at("job_id"), fmt::format("is that of {} already; give each job once", path_of("jobs", twin->second)));
-        if (change->reason.empty()) change->reason = reason;
+        ids.add(i, change->definition.job_id);
+        if (change->reason.empty()) change->reason = given.reason;
         out.changes.push_back(std::move(*change));
     }
-}
-
-result<apply_body> read_apply(const request_context& rq, const json::object& body)
-{
-    field_errors errors;
-    json::object accepted;
-    json_fields fields(body, "", errors, accepted);
-    apply_body out;
-    out.dry_run = fields.boolean("dry_run").value_or(false);
-    const std::string reason = fields.text("reason", reason_bounds).value_or("");
-    if (reason.find('\0') != std::string::npos) errors.add("reason", nullptr, "must not contain U+0000: the database cannot keep it");
-    const auto jobs = fields.find("jobs");
-    const auto* list = jobs ? jobs.value->if_array() : nullptr;
-    if (!jobs) fields.require("jobs");
-    else if (!list || list->empty() || list->size() > most_jobs) fields.refuse(jobs, fmt::format("must be an array of 1 to {} definitions", most_jobs));
-    else read_jobs(rq, *list, reason, errors, out);
-    fields.refuse_rest();
     if (errors.empty()) return out;
     return std::move(errors).take("What is to be applied");
 }
 
-std::string_view outcome_of(const storage::put_job& made)
-{
-    if (made.created) return "created";
-    return made.changed || made.enabled != made.was_enabled ? "updated" : "unchanged";
-}
-
 void append_applied(std::string& out, const job_definition& definition, const storage::put_job& made, const server_options& here)
 {
-    fmt::format_to(std::back_inserter(out), R"({{"job_id":"{}","outcome":"{}","version":{},"etag":)", definition.job_id, outcome_of(made), made.version);
+    fmt::format_to(std::back_inserter(out), R"({{"job_id":"{}","outcome":"{}","version":{},"etag":)", definition.job_id,
+                   applied_outcome(made.created, made.changed || made.enabled != made.was_enabled), made.version);
     append_string(out, made.etag);
     out.append(",\"diff\":");
     append_diff(out, made, definition);
@@ -183,7 +162,7 @@ runtime::awaitable<response> apply_jobs(request_context& rq)
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const auto body = rq.body();
     if (!body) co_return rq.refuse(body.error());
-    const auto given = read_apply(rq, **body);
+    const auto given = read_jobs(rq, **body);
     if (!given) co_return rq.refuse(given.error());
     if (const auto good = co_await check_paths(rq, given->changes, true); !good) co_return rq.refuse(good.error());
     const auto stored = co_await rq.app.instance.jobs().put_all(rq.caller, given->changes, given->dry_run);
