@@ -64,6 +64,7 @@ create table plan_runs (
     -- Most plans have none of these, and are spared the looks for them.
     has_fallbacks  boolean not null,
     has_maps       boolean not null,
+    has_refs       boolean not null,
     age            real not null,                       -- PRIORITY_AGE_SECONDS of the submission: ranks are fixed then
     correlation_id text,
     trace_parent   text,
@@ -231,15 +232,17 @@ exception when others then
 end $$;
 
 -- Puts into parameters what `refs` says: [{"at": [path], "parts": [text | {"node", "path"} | {"item": path}]}]. One part that is no text is put there
--- as it is; more make a text. missing: what was not found. Without refs it is not called (strict).
-create function resolve_refs(p_run uuid, p_parameters jsonb, p_refs jsonb, p_item jsonb, out value jsonb, out missing text) language plpgsql stable strict as $$
+-- as it is; more make a text. p_docs: documents of nodes that are known already. missing: what was not found. Without refs it is not called (strict).
+-- It runs once for each item of a list: its loops are over numbers, as each query would cost more than the rest.
+create function resolve_refs(p_run uuid, p_parameters jsonb, p_refs jsonb, p_item jsonb, p_docs jsonb, out value jsonb, out missing text) language plpgsql stable strict as $$
 declare
-    ref jsonb; part jsonb; found_ jsonb; words text; docs jsonb := '{}'; n int;
+    ref jsonb; part jsonb; found_ jsonb; words text; docs jsonb := p_docs; n int; path text[];
 begin
     value := p_parameters;
-    for ref in select * from jsonb_array_elements(p_refs) loop
-        words := ''; n := jsonb_array_length(ref -> 'parts');
-        for part in select * from jsonb_array_elements(ref -> 'parts') loop
+    for i in 0 .. jsonb_array_length(p_refs) - 1 loop
+        ref := p_refs -> i; words := ''; n := jsonb_array_length(ref -> 'parts');
+        for j in 0 .. n - 1 loop
+            part := ref -> 'parts' -> j;
             if jsonb_typeof(part) = 'string' then
                 words := words || (part #>> '{}');
                 continue;
@@ -258,42 +261,72 @@ begin
             end if;
             words := words || (case when jsonb_typeof(found_) = 'string' then found_ #>> '{}' else found_::text end);
         end loop;
-        value := jsonb_set(value, array(select jsonb_array_elements_text(ref -> 'at')), case when n = 1 and jsonb_typeof(ref -> 'parts' -> 0) = 'object' then found_ else to_jsonb(words) end);
+        if jsonb_array_length(ref -> 'at') = 1 then path := array[ref -> 'at' ->> 0];
+        else path := array(select x from jsonb_array_elements_text(ref -> 'at') with ordinality u (x, k) order by u.k);
+        end if;
+        value := jsonb_set(value, path, case when n = 1 and jsonb_typeof(ref -> 'parts' -> 0) = 'object' then found_ else to_jsonb(words) end);
     end loop;
 end $$;
 
+-- The documents of the nodes that `refs` names, by their numbers.
+create function documents_of(p_run uuid, p_refs jsonb) returns jsonb language sql stable as $$
+    select coalesce(jsonb_object_agg(d.no, node_document(p_run, d.no::int)), '{}')
+    from (select distinct part ->> 'node' as no from jsonb_array_elements(p_refs) ref, jsonb_array_elements(ref -> 'parts') part where jsonb_typeof(part) = 'object' and part ? 'node') d $$;
+
 -- ---- starting nodes
 
--- Makes the first attempts of nodes, or of items of nodes, under the lock of their plan. What can be claimed alike makes one extent. Returns those
--- whose parameters could not be put together: they have failed.
-create function start_executions_1(r plan_runs, p_no int[], p_item_no int[], p_item jsonb[]) returns table (node_no int, item_no int) language plpgsql as $$
+-- Makes the first attempts of nodes that have nothing to be put in, under the lock of their plan. What can be claimed alike makes one extent.
+create function start_as_they_are_1(r plan_runs, p_no int[]) returns void language plpgsql as $$
+declare
+    block text := left(execution_id_of((extract(epoch from clock_timestamp()) * 1000)::bigint, nextval('rowlock.blocks'), 0)::text, 31);
+begin
+    with numbered as materialized (
+        select n.*, (block || lpad(to_hex(row_number() over (order by n.lane_id, n.priority, n.wait_ms, n.node_no) - 1), 5, '0'))::uuid as id
+        from unnest(p_no) u (no)
+        -- The limit keeps the planner with the primary key: otherwise it reads the whole plan for a hash.
+        cross join lateral (select n.node_no, n.lane_id, n.job_key, n.job_version, n.priority, n.wait_ms, n.needs, n.tags, n.parameters
+                            from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no limit 1) n),
+    made as (
+        insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at, parameters,
+                                correlation_id, tags, submitter, trace_parent, plan_run_id, node_no, contract_ref, approval_ref)
+        select s.id, s.id, s.lane_id, r.tenant_key, s.job_key, s.job_version, 1, s.priority, case when s.needs > 0 then 3 else 2 end, clock(), s.parameters,
+               r.correlation_id, s.tags, r.submitter, r.trace_parent, r.plan_run_id, s.node_no, r.contract_ref, r.approval_ref
+        from numbered s)
+    insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
+    select min(s.id::text)::uuid, max(s.id::text)::uuid, s.lane_id, rank_of(clock(), s.priority, r.age), clock(),
+           coalesce(clock() + s.wait_ms * interval '1 millisecond', 'infinity'), s.priority, true, count(*)
+    from numbered s group by s.lane_id, s.priority, s.wait_ms;
+end $$;
+
+-- Makes the first attempts of nodes, or of items of nodes, under the lock of their plan. What can be claimed alike makes one extent. p_docs: as
+-- resolve_refs takes them. Returns those whose parameters could not be put together: they have failed.
+create function start_executions_1(r plan_runs, p_no int[], p_item_no int[], p_item jsonb[], p_docs jsonb) returns table (node_no int, item_no int) language plpgsql as $$
 #variable_conflict use_column
 declare
-    b record; ids uuid[]; bad record;
+    block text := left(execution_id_of((extract(epoch from clock_timestamp()) * 1000)::bigint, nextval('rowlock.blocks'), 0)::text, 31); bad record;
 begin
-    select * into b from next_block();
     with resolved as materialized (
-        select u.item_no, u.item, n.node_no, n.node_id, n.lane_id, n.job_key, n.job_version, n.priority, n.wait_ms, n.needs, n.tags,
-               case when n.refs is null then n.parameters else x.value::json end as parameters, x.missing
+        select u.item_no, n.*, case when n.refs is null then n.plain else x.value::json end as parameters, x.missing
         from unnest(p_no, p_item_no, p_item) u (no, item_no, item)
         -- The limit keeps the planner with the primary key: otherwise it reads the whole plan for a hash.
-        cross join lateral (select * from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no limit 1) n
-        left join lateral resolve_refs(r.plan_run_id, coalesce(n.parameters::jsonb, '{}'), n.refs, coalesce(u.item, 'null')) x on true),
+        cross join lateral (select n.node_no, n.lane_id, n.job_key, n.job_version, n.priority, n.wait_ms, n.needs, n.tags, n.refs, n.parameters as plain
+                            from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no limit 1) n
+        left join lateral resolve_refs(r.plan_run_id, coalesce(n.plain::jsonb, '{}'), n.refs, coalesce(u.item, 'null'), p_docs) x on true),
     numbered as materialized (
-        select s.*, (row_number() over (order by s.missing is not null, s.lane_id, s.priority, s.wait_ms, s.node_no, s.item_no))::int - 1 as k from resolved s),
+        select s.*, (block || lpad(to_hex(row_number() over (order by s.missing is not null, s.lane_id, s.priority, s.wait_ms, s.node_no, s.item_no) - 1), 5, '0'))::uuid as id
+        from resolved s),
     made as (
         insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at, parameters,
                                 correlation_id, tags, submitter, trace_parent, plan_run_id, node_no, item_no, contract_ref, approval_ref)
-        select execution_id_of(b.ms, b.block, s.k), execution_id_of(b.ms, b.block, s.k), s.lane_id, r.tenant_key, s.job_key, s.job_version, 1, s.priority,
-               case when s.needs > 0 then 3 else 2 end, clock(), s.parameters, r.correlation_id, s.tags, r.submitter, r.trace_parent,
-               r.plan_run_id, s.node_no, s.item_no, r.contract_ref, r.approval_ref
+        select s.id, s.id, s.lane_id, r.tenant_key, s.job_key, s.job_version, 1, s.priority, case when s.needs > 0 then 3 else 2 end, clock(), s.parameters,
+               r.correlation_id, s.tags, r.submitter, r.trace_parent, r.plan_run_id, s.node_no, s.item_no, r.contract_ref, r.approval_ref
         from numbered s),
     queued as (
         insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
-        select execution_id_of(b.ms, b.block, min(s.k)), execution_id_of(b.ms, b.block, max(s.k)), s.lane_id, rank_of(clock(), s.priority, r.age), clock(),
+        select min(s.id::text)::uuid, max(s.id::text)::uuid, s.lane_id, rank_of(clock(), s.priority, r.age), clock(),
                coalesce(clock() + s.wait_ms * interval '1 millisecond', 'infinity'), s.priority, true, count(*)
         from numbered s where s.missing is null group by s.lane_id, s.priority, s.wait_ms)
-    select array_agg(execution_id_of(b.ms, b.block, s.k)) as ids, array_agg(s.node_no) as nos, array_agg(s.item_no) as items, array_agg(s.missing) as words
+    select array_agg(s.id) as ids, array_agg(s.node_no) as nos, array_agg(s.item_no) as items, array_agg(s.missing) as words
     into bad from numbered s where s.missing is not null;
     if bad.ids is not null then
         insert into results (execution_id, status, fence, completed_at, error_code, error_message, actor)
@@ -318,7 +351,8 @@ begin
     if not found then return null; end if;
     n := jsonb_array_length(c.items);
     bad := (select count(*) from start_executions_1(r, array_fill(p_no, array[n]), array(select c.first_item + g from generate_series(0, n - 1) g),
-                                                    array(select x from jsonb_array_elements(c.items) x)));
+                                                    array(select x from jsonb_array_elements(c.items) x),
+                                                    (select documents_of(x.plan_run_id, coalesce(x.refs, '[]')) from plan_nodes x where x.plan_run_id = r.plan_run_id and x.node_no = p_no)));
     update plan_maps x set made = x.made + n, ended = x.ended + bad, failed = x.failed + bad where x.plan_run_id = r.plan_run_id and x.node_no = p_no returning * into m;
     if c.first_item + n < m.total then
         insert into plan_work (plan_run_id, kind, nodes) values (r.plan_run_id, 3, array[p_no]);
@@ -369,5 +403,9 @@ begin
             end if;
         end loop;
     end if;
-    return query select s.node_no, 6::smallint from start_executions_1(r, p_no, null, null) s;
+    if r.has_refs then
+        return query select s.node_no, 6::smallint from start_executions_1(r, p_no, null, null, '{}') s;
+    elsif cardinality(p_no) > 0 then
+        perform start_as_they_are_1(r, p_no);
+    end if;
 end $$;

@@ -1,30 +1,31 @@
 -- The way of a plan: it is made, it goes on with every end of a node, it ends. The rules are at the head of 0008.
 
--- Goes on with a plan: these nodes have ended so (5 to 9), and these are to start. The caller holds the lock of the run's row. p_resolved: nodes that
--- have failed, and whose fallback has now ended so. Ends the plan with its last node.
-create function advance_plan_1(r plan_runs, p_no int[], p_outcome smallint[], p_start int[]) returns void language plpgsql as $$
+-- Goes on with a plan, of which the caller has locked g: these nodes have ended so (5 to 9), and these are to start. Ends the plan with its last node.
+create function advance_plan_1(r plan_runs, g plan_progress, p_no int[], p_outcome smallint[], p_start int[]) returns void language plpgsql as $$
 declare
     most constant int := 2000;
-    g plan_progress; f_no int[] := p_no; f_outcome smallint[] := p_outcome; f_end boolean[] := array_fill(true, array[cardinality(p_no)]); f_tell boolean[];
-    e_no int[]; e_outcome smallint[]; e_end boolean[]; x_no int[]; x_sat int[]; x_dead boolean[]; ready int[] := p_start; start_ int[];
-    x record; i int; b int; block int := -1; st smallint[]; w int[]; done int := 0; started int := 0; n int; fell smallint;
+    f_no int[] := p_no; f_outcome smallint[] := p_outcome; f_end boolean[] := array_fill(true, array[cardinality(p_no)]); f_tell boolean[];
+    e_no int[]; e_outcome smallint[]; e_end boolean[]; x_no int[]; x_what int[]; ready int[] := p_start; start_ int[];
+    x record; i int; block int := -1; st smallint[]; w int[]; done int := 0; started int := 0; ended int := 0; n int; fell smallint;
 begin
-    select * into g from plan_progress p where p.plan_run_id = r.plan_run_id;
     if g.status <> 3 then return; end if;
-    r.has_maps := r.has_maps or g.grown;
+    if g.grown then r.has_maps := true; r.has_refs := true; end if;
     loop
         while cardinality(ready) > 0 and not g.stopping loop
             -- What is too much for one transaction is left to the next.
-            start_ := ready[1 : greatest(most - started, 0)];
-            if cardinality(start_) < cardinality(ready) then
+            start_ := ready;
+            if started + cardinality(ready) > most then
+                start_ := ready[1 : greatest(most - started, 0)];
                 insert into plan_work (plan_run_id, kind, nodes)
                 select r.plan_run_id, 2, array_agg(u.no order by u.k) from unnest(ready[cardinality(start_) + 1 :]) with ordinality u (no, k) group by (u.k - 1) / most;
             end if;
             ready := '{}';
-            if cardinality(start_) > 0 then
-                started := started + cardinality(start_);
+            started := started + cardinality(start_);
+            if r.has_maps or r.has_refs then
                 select f_no || coalesce(array_agg(s.node_no), '{}'), f_outcome || coalesce(array_agg(s.outcome), '{}'), f_end || coalesce(array_agg(true), '{}')
                 into f_no, f_outcome, f_end from start_nodes_1(r, start_) s;
+            elsif cardinality(start_) > 0 then
+                perform start_as_they_are_1(r, start_);
             end if;
         end loop;
         if cardinality(ready) > 0 then
@@ -32,7 +33,7 @@ begin
             ready := '{}';
         end if;
         exit when cardinality(f_no) = 0;
-        if done > 0 and done + cardinality(f_no) > 5 * most and false = all (select not u from unnest(f_end) u) then
+        if done > 0 and done + cardinality(f_no) > 5 * most and true = all (f_end) then
             insert into plan_work (plan_run_id, kind, nodes, outcomes) values (r.plan_run_id, 1, f_no, f_outcome);
             exit;
         end if;
@@ -40,7 +41,7 @@ begin
 
         -- Whom do they tell? One that has failed and has a fallback tells nobody: its fallback will, when it has ended.
         f_tell := array_fill(not g.stopping, array[cardinality(f_no)]);
-        e_no := '{}'; e_outcome := '{}'; e_end := '{}'; x_no := '{}'; x_sat := '{}'; x_dead := '{}';
+        e_no := '{}'; e_outcome := '{}'; e_end := '{}'; x_no := '{}'; x_what := '{}';
         if r.has_fallbacks then
             for x in select u.k, u.no, u.outcome, u.is_end, n.fallback_no, n.fallback_of
                      from unnest(f_no, f_outcome, f_end) with ordinality u (no, outcome, is_end, k)
@@ -51,10 +52,10 @@ begin
                     fell := (select y.states[(x.fallback_no & 127) + 1] from plan_blocks y where y.plan_run_id = r.plan_run_id and y.block_no = x.fallback_no >> 7);
                     if x.outcome in (6, 7) and fell = 0 then
                         f_tell[x.k] := false;
-                        x_no := x_no || x.fallback_no; x_sat := x_sat || 1; x_dead := x_dead || false;
+                        x_no := x_no || x.fallback_no; x_what := x_what || 1;
                         f_outcome[x.k] := x.outcome + 10;   -- it has failed, but not for good
                     elsif fell = 0 then
-                        x_no := x_no || x.fallback_no; x_sat := x_sat || 0; x_dead := x_dead || true;
+                        x_no := x_no || x.fallback_no; x_what := x_what || 2;
                     end if;
                 end if;
                 if x.fallback_of is not null and f_tell[x.k] then
@@ -66,61 +67,73 @@ begin
             end loop;
         end if;
 
+        -- What becomes of the nodes, block by block: 5 to 9 it has ended so; 2 a need of it will never come about; 1 one has. Ends come first.
         block := -1;
         for x in
-            select t.no, sum(t.sat)::int as sat, bool_or(t.dead) as dead, max(t.outcome) as outcome
-            from (select u.no, 0 as sat, false as dead, case when u.outcome > 10 then u.outcome - 10 else u.outcome end as outcome
-                  from unnest(f_no, f_outcome, f_end) u (no, outcome, is_end) where u.is_end
-                  union all
-                  select e.to_no, case when e.holds then 1 else 0 end, not e.holds, null
-                  from (select o.to_no, case when case when o.kind & 7 <> 2 or n.is_gate then u.outcome = 5 else u.outcome <> 9 or o.kind < 8 end
-                                             then case when o.condition is null and o.kind & 7 <> 3 then true else need_holds(r.plan_run_id, n.node_no, o.kind, o.condition) end
-                                             else false end as holds
-                        from unnest(f_no, f_outcome, f_tell) u (no, outcome, tells)
-                        cross join lateral (select * from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no limit 1) n
-                        cross join lateral (select * from unnest(n.out_to, n.out_kind, n.out_condition) o (to_no, kind, condition)
-                                            union all
-                                            select a.to_no, a.kind, a.condition from plan_added_edges a
-                                            where g.grown and a.plan_run_id = r.plan_run_id and a.from_no = n.node_no) o
-                        where u.tells) e
-                  union all
-                  select v.no, v.sat, v.dead, null from unnest(x_no, x_sat, x_dead) v (no, sat, dead)) t
-            group by t.no order by t.no
+            select c.b, c.what, c.places, y.states, y.waits
+            from (select t.no >> 7 as b, t.what, array_agg((t.no & 127) + 1) as places
+                  from (select u.no, case when u.outcome > 10 then u.outcome - 10 else u.outcome end as what
+                        from unnest(f_no, f_outcome, f_end) u (no, outcome, is_end) where u.is_end
+                        union all
+                        select o.to_no, case when case when o.kind & 7 <> 2 or o.is_gate then o.outcome = 5 else o.outcome <> 9 or o.kind < 8 end
+                                                  and (o.condition is null and o.kind & 7 <> 3 or need_holds(r.plan_run_id, o.node_no, o.kind, o.condition)) then 1 else 2 end
+                        from (select u.outcome, n.node_no, n.is_gate, unnest(n.out_to) as to_no, unnest(n.out_kind) as kind, unnest(n.out_condition) as condition
+                              from unnest(f_no, f_outcome, f_tell) u (no, outcome, tells)
+                              cross join lateral (select n.node_no, n.is_gate, n.out_to, n.out_kind, n.out_condition
+                                                  from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no limit 1) n
+                              where u.tells
+                              union all
+                              select u.outcome, n.node_no, n.is_gate, a.to_no, a.kind, a.condition
+                              from unnest(f_no, f_outcome, f_tell) u (no, outcome, tells)
+                              join plan_added_edges a on a.plan_run_id = r.plan_run_id and a.from_no = u.no
+                              join plan_nodes n on n.plan_run_id = r.plan_run_id and n.node_no = u.no
+                              where u.tells and g.grown) o
+                        union all
+                        select v.no, v.what from unnest(x_no, x_what) v (no, what)) t
+                  group by t.no >> 7, t.what) c
+            cross join lateral (select y.states, y.waits from plan_blocks y where y.plan_run_id = r.plan_run_id and y.block_no = c.b limit 1) y
+            order by c.b, c.what desc
         loop
-            b := x.no >> 7; i := (x.no & 127) + 1;
-            if b <> block then
+            if x.b <> block then
                 if block >= 0 then
                     update plan_blocks y set states = st, waits = w where y.plan_run_id = r.plan_run_id and y.block_no = block;
                 end if;
-                select y.states, y.waits into st, w from plan_blocks y where y.plan_run_id = r.plan_run_id and y.block_no = b;
-                block := b;
+                block := x.b; st := x.states; w := x.waits;
             end if;
-            if x.outcome is not null then
-                if st[i] < 5 then
-                    st[i] := x.outcome;
-                    g.unended := g.unended - 1;
-                    if x.outcome = 8 then g.cancelled := g.cancelled + 1; end if;
-                end if;
-            elsif st[i] = 0 then
-                w[i] := w[i] - x.sat;
-                if x.dead then
-                    e_no := e_no || x.no; e_outcome := e_outcome || 9::smallint; e_end := e_end || true;
-                elsif w[i] = 0 then
-                    st[i] := 3;
-                    ready := ready || x.no;
-                end if;
+            if x.what = 1 then
+                foreach i in array x.places loop
+                    w[i] := w[i] - 1;
+                    if w[i] = 0 and st[i] = 0 then
+                        st[i] := 3;
+                        ready := ready || (block * 128 + i - 1);
+                    end if;
+                end loop;
+            elsif x.what = 2 then
+                for i in select distinct u from unnest(x.places) u loop
+                    if st[i] = 0 then
+                        e_no := e_no || (block * 128 + i - 1); e_outcome := e_outcome || 9::smallint; e_end := e_end || true;
+                    end if;
+                end loop;
+            else
+                foreach i in array x.places loop
+                    if st[i] < 5 then
+                        st[i] := x.what;
+                        ended := ended + 1;
+                        if x.what = 8 then g.cancelled := g.cancelled + 1; end if;
+                    end if;
+                end loop;
             end if;
         end loop;
         if block >= 0 then
             update plan_blocks y set states = st, waits = w where y.plan_run_id = r.plan_run_id and y.block_no = block;
         end if;
 
-        n := (select count(*) from unnest(f_outcome) u (outcome) where u.outcome in (6, 7));
+        n := case when 5 = all (f_outcome) then 0 else (select count(*) from unnest(f_outcome) u (outcome) where u.outcome in (6, 7)) end;
         g.failed := g.failed + n;
         f_no := e_no; f_outcome := e_outcome; f_end := e_end;
         if n > 0 and r.fail_fast and not g.stopping then
             g.stopping := true;
-            g.unended := g.unended - skip_waiting_1(r.plan_run_id, 9::smallint);
+            ended := ended + skip_waiting_1(r.plan_run_id, 9::smallint);
             -- Nobody is told any more; those that a fallback has just failed to stand in for have failed too.
             g.failed := g.failed + (select count(*) from unnest(f_outcome, f_end) u (outcome, is_end) where not u.is_end and u.outcome in (6, 7));
             f_no := '{}'; f_outcome := '{}'; f_end := '{}';
@@ -128,6 +141,7 @@ begin
             g.cancelled_by := 'plan'; g.cancel_reason := 'a node has failed, and the plan says on_failure: fail_fast';
         end if;
     end loop;
+    g.unended := g.unended - ended;
     update plan_progress p
     set unended = g.unended, failed = g.failed, cancelled = g.cancelled, stopping = g.stopping, cancelled_by = g.cancelled_by, cancel_reason = g.cancel_reason,
         status = case when g.unended > 0 then 3 when g.cancelled_at is not null then 8 when g.failed > 0 then 6 when g.cancelled > 0 then 8 else 5 end,
@@ -144,25 +158,37 @@ create function skip_waiting_1(p_run uuid, p_outcome smallint) returns int langu
     select coalesce(sum(n), 0)::int from made $$;
 
 -- These executions have ended, or (p_cascade > 0) are to be cancelled with what is downstream: 1 what needs them, 2 all below. Called by whatever ends
--- attempts, in its transaction, after its locks on extents. What has a next attempt has not ended for its plan.
-create function plans_advance_1(p_id uuid[], p_cascade smallint) returns void language plpgsql set enable_seqscan = off as $$
+-- attempts, in its transaction, after its locks on extents. p_status: how they have ended, where the caller knows it and none of them has a next attempt; else
+-- what has one is passed over, as it has not ended for its plan. Returns whether one of them has an ordering key.
+create function plans_advance_1(p_id uuid[], p_cascade smallint, p_status smallint[] default null) returns boolean language plpgsql
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-    x record; r plan_runs; g plan_progress; nos int[]; outcomes smallint[]; m record;
+    x record; r plan_runs; g plan_progress; nos int[]; outcomes smallint[]; m record; ordered boolean := false;
 begin
-    for x in
-        select e.plan_run_id, array_agg(e.node_no) as nos, array_agg(z.status) as outcomes, array_agg(e.item_no) as items, bool_or(e.item_no is not null) as mapped,
-               array_agg(distinct e.node_no) as named
+    if p_status is null then
+        select array_agg(u.id), array_agg(z.status) into p_id, p_status
         from unnest(p_id) u (id)
-        cross join lateral (select e.plan_run_id, e.node_no, e.item_no from executions e where e.execution_id = u.id and e.plan_run_id is not null limit 1) e
         left join lateral (select y.status, y.next_execution_id from results y where y.execution_id = u.id limit 1) z on true
-        where z.next_execution_id is null
+        where z.next_execution_id is null;
+    end if;
+    for x in
+        select e.plan_run_id, array_agg(e.node_no) as nos, array_agg(u.status) as outcomes, array_agg(e.item_no) as items, bool_or(e.item_no is not null) as mapped,
+               bool_or(e.ordering_key is not null) as ordered
+        from unnest(p_id, p_status) u (id, status)
+        cross join lateral (select e.plan_run_id, e.node_no, e.item_no, e.ordering_key from executions e where e.execution_id = u.id limit 1) e
         group by e.plan_run_id order by e.plan_run_id
     loop
+        ordered := ordered or x.ordered;
+        continue when x.plan_run_id is null;
         select * into g from plan_progress p where p.plan_run_id = x.plan_run_id for no key update;
         continue when g.status is distinct from 3;
         select * into r from plan_runs p where p.plan_run_id = x.plan_run_id;
-        if p_cascade > 0 and not g.stopping then perform cancel_downstream_1(r, x.named, p_cascade); end if;
-        nos := '{}'; outcomes := '{}';
+        if p_cascade > 0 and not g.stopping then perform cancel_downstream_1(r, g, x.nos, p_cascade); end if;
+        nos := x.nos; outcomes := x.outcomes;
+        if x.mapped or p_cascade > 0 then
+            select coalesce(array_agg(u.no), '{}'), coalesce(array_agg(u.outcome), '{}') into nos, outcomes
+            from unnest(x.nos, x.outcomes, x.items) u (no, outcome, item) where u.item is null and u.outcome is not null;
+        end if;
         if x.mapped then
             for m in
                 update plan_maps y set ended = y.ended + c.n, failed = y.failed + c.failed, cancelled = y.cancelled + c.cancelled
@@ -174,14 +200,17 @@ begin
                 if m.is_over then nos := nos || m.node_no; outcomes := outcomes || m.outcome; end if;
             end loop;
         end if;
-        select nos || coalesce(array_agg(u.no), '{}'), outcomes || coalesce(array_agg(u.outcome), '{}') into nos, outcomes
-        from unnest(x.nos, x.outcomes, x.items) u (no, outcome, item) where u.item is null and u.outcome is not null;
-        if cardinality(nos) > 0 then perform advance_plan_1(r, nos, outcomes, '{}'); end if;
+        if cardinality(nos) > 0 then
+            -- The cascade has changed it.
+            if p_cascade > 0 then select * into g from plan_progress p where p.plan_run_id = x.plan_run_id; end if;
+            perform advance_plan_1(r, g, nos, outcomes, '{}');
+        end if;
     end loop;
+    return ordered;
 end $$;
 
 -- Cancels the nodes that wait for these: 1 those that need them, 2 all below them.
-create function cancel_downstream_1(r plan_runs, p_no int[], p_cascade smallint) returns void language plpgsql as $$
+create function cancel_downstream_1(r plan_runs, g plan_progress, p_no int[], p_cascade smallint) returns void language plpgsql as $$
 declare
     below int[];
 begin
@@ -197,7 +226,7 @@ begin
     from reach w join plan_blocks y on y.plan_run_id = r.plan_run_id and y.block_no = w.no >> 7
     where w.depth > 0 and y.states[(w.no & 127) + 1] = 0 and w.no <> all (p_no);
     if below is not null then
-        perform advance_plan_1(r, below, array_fill(8::smallint, array[cardinality(below)]), '{}');
+        perform advance_plan_1(r, g, below, array_fill(8::smallint, array[cardinality(below)]), '{}');
     end if;
 end $$;
 
@@ -212,10 +241,11 @@ create function create_plan_run_1(
     p_node_id text[], p_job int[], p_job_version int[], p_lane int[], p_priority smallint[], p_wait_ms bigint[], p_gate smallint[], p_layer int[], p_needs int[],
     p_fallback int[], p_fallback_of int[], p_node_parameters json[], p_refs text[], p_for_each text[], p_node_tags text[], p_to text[], p_kind text[], p_condition text[],
     p_kept_run uuid[], p_kept_no int[],
-    out plan_run_id uuid, out replayed boolean) language plpgsql set enable_seqscan = off as $$
+    out plan_run_id uuid, out replayed boolean) language plpgsql
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
-    r plan_runs; k plan_run_keys; h bigint; h2 bigint; kept int[]; roots int[];
+    r plan_runs; g plan_progress; k plan_run_keys; h bigint; h2 bigint; kept int[]; roots int[];
 begin
     plan_run_id := p_run; replayed := false;
     if p_parent is not null then
@@ -237,10 +267,11 @@ begin
             return;
         end if;
     end if;
-    insert into plan_runs (plan_run_id, tenant_key, plan_key, plan_version, rerun_of, parent_run_id, definition, parameters, fail_fast, has_fallbacks, has_maps, age,
+    insert into plan_runs (plan_run_id, tenant_key, plan_key, plan_version, rerun_of, parent_run_id, definition, parameters, fail_fast, has_fallbacks, has_maps, has_refs, age,
                            correlation_id, trace_parent, tags, submitter, contract_ref, approval_ref)
     values (p_run, p_tenant, p_plan, p_plan_version, p_rerun_of, p_parent, p_definition, p_parameters, p_fail_fast,
-            exists (select from unnest(p_fallback) u (no) where u.no is not null), exists (select from unnest(p_for_each) u (t) where u.t is not null), p_age,
+            exists (select from unnest(p_fallback) u (no) where u.no is not null), exists (select from unnest(p_for_each) u (t) where u.t is not null),
+            exists (select from unnest(p_refs) u (t) where u.t is not null), p_age,
             p_correlation, p_trace, p_tags, p_submitter, p_contract, p_approval) returning * into r;
     insert into plan_nodes (plan_run_id, node_no, node_id, job_key, job_version, lane_id, priority, wait_ms, is_gate, layer, needs, fallback_no, fallback_of, parameters,
                             refs, for_each, tags, out_to, out_kind, out_condition, kept_run, kept_no)
@@ -252,11 +283,11 @@ begin
          u (node_id, job, version, lane, priority, wait_ms, gate, layer, needs, fallback, fallback_of, parameters, refs, for_each, tags, out_to, out_kind, condition, kept_run, kept_no, k);
     insert into plan_blocks (plan_run_id, block_no, states, waits)
     select p_run, (u.k - 1) / 128, array_agg(0::smallint), array_agg(u.needs order by u.k) from unnest(p_needs) with ordinality u (needs, k) group by (u.k - 1) / 128;
-    insert into plan_progress (plan_run_id, nodes, unended) values (p_run, cardinality(p_node_id), cardinality(p_node_id));
+    insert into plan_progress (plan_run_id, nodes, unended) values (p_run, cardinality(p_node_id), cardinality(p_node_id)) returning * into g;
     kept := array(select u.k - 1 from unnest(p_kept_run) with ordinality u (id, k) where u.id is not null order by u.k);
     roots := array(select u.k - 1 from unnest(p_needs) with ordinality u (needs, k) where u.needs = 0 and u.k - 1 <> all (kept) order by u.k);
     perform release_1(p_run, roots);
-    perform advance_plan_1(r, kept, array_fill(5::smallint, array[cardinality(kept)]), roots);
+    perform advance_plan_1(r, g, kept, array_fill(5::smallint, array[cardinality(kept)]), roots);
 end $$;
 
 -- Marks nodes that are to start as released.
@@ -272,7 +303,7 @@ begin
 end $$;
 
 -- Goes on with what was left to do for some plan. false: there is nothing, or others are at it.
-create function plan_step_1() returns boolean language plpgsql set enable_seqscan = off as $$
+create function plan_step_1() returns boolean language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
     w plan_work; r plan_runs; g plan_progress; page record; outcome smallint;
 begin
@@ -304,12 +335,12 @@ begin
     select * into g from plan_progress p where p.plan_run_id = w.plan_run_id for no key update;
     if g.status <> 3 then return true; end if;
     if w.kind = 1 then
-        perform advance_plan_1(r, w.nodes, w.outcomes, '{}');
+        perform advance_plan_1(r, g, w.nodes, w.outcomes, '{}');
     elsif w.kind = 2 then
-        perform advance_plan_1(r, '{}', '{}', w.nodes);
+        perform advance_plan_1(r, g, '{}', '{}', w.nodes);
     else
         outcome := start_items_1(r, w.nodes[1], g.stopping);
-        if outcome is not null then perform advance_plan_1(r, w.nodes, array[outcome], '{}'); end if;
+        if outcome is not null then perform advance_plan_1(r, g, w.nodes, array[outcome], '{}'); end if;
     end if;
     return true;
 end $$;
@@ -325,9 +356,9 @@ begin
     if g.status <> 3 or g.cancelled_at is not null then return g.status; end if;
     n := skip_waiting_1(p_run, 8::smallint);
     update plan_progress p set stopping = true, cancelled_at = clock(), cancelled_by = p_actor, cancel_reason = p_reason, unended = p.unended - n, cancelled = p.cancelled + n
-    where p.plan_run_id = p_run;
+    where p.plan_run_id = p_run returning * into g;
     insert into plan_work (plan_run_id, kind) values (p_run, 4);
-    perform advance_plan_1(r, '{}', '{}', '{}');
+    perform advance_plan_1(r, g, '{}', '{}', '{}');
     return 3::smallint;
 end $$;
 
@@ -377,11 +408,11 @@ begin
         on conflict (plan_run_id, block_no) do update set states = y.states || excluded.states, waits = y.waits || excluded.waits;
     end loop;
     update plan_progress p set nodes = p.nodes + cardinality(p_node_id), unended = p.unended + cardinality(p_node_id), grown = true
-    where p.plan_run_id = p_run;
+    where p.plan_run_id = p_run returning * into g;
     ready := array(select (base + u.k - 1)::int from unnest(waits_) with ordinality u (w, k) where u.w = 0 and (base + u.k - 1)::int <> all (dead) order by u.k);
     perform release_1(p_run, ready);
     dead := array(select distinct u from unnest(dead) u);
-    perform advance_plan_1(r, dead, array_fill(9::smallint, array[cardinality(dead)]), ready);
+    perform advance_plan_1(r, g, dead, array_fill(9::smallint, array[cardinality(dead)]), ready);
     return base;
 end $$;
 
