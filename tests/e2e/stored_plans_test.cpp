@@ -67,6 +67,11 @@ TEST_CASE("If-Match guards a stored plan, and a dry run stores nothing", "[e2e][
     CHECK(stale.status == 412);
     CHECK(stale.json().at("code") == "VERSION_CONFLICT");
     CHECK(server.put("/v1/plans/guarded", plan_of({node("b")}), {{"If-Match", "\"1\""}}).json().at("version") == 2);
+    // As of jobs: any of a list, weak or not; `*` is whatever is there; what is no ETag holds for nothing.
+    CHECK(server.put("/v1/plans/guarded", plan_of({node("c")}), {{"If-Match", "\"7\", W/\"2\""}}).json().at("version") == 3);
+    CHECK(server.put("/v1/plans/guarded", plan_of({node("d")}), {{"If-Match", "*"}}).json().at("version") == 4);
+    CHECK(server.put("/v1/plans/guarded", plan_of({node("e")}), {{"If-Match", "four"}}).status == 412);
+    CHECK(server.put("/v1/plans/never-there", plan_of({node("e")}), {{"If-Match", "*"}}).status == 412);
     CHECK(server.put("/v1/plans/guarded", plan_of({node("b")}, {{"plan_id", "other"}})).status == 422);
 }
 

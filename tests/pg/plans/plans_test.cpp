@@ -1,7 +1,9 @@
+#include "storage/child_plan_store.hpp"
 #include "tests/pg/plans/plan_bench.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <set>
 
 using namespace rowlock;
 using namespace rowlock::test;
@@ -213,6 +215,38 @@ TEST_CASE("the plan of a composite job's run is made once", "[pg][plan]")
     bench.run(fails("a"));
     CHECK(storage::last_plan_run_of(bench.db.service(), *like.parent)->status == "FAILED");
     CHECK(bench.start(plan, like) != first);
+}
+
+TEST_CASE("plans of composite jobs that have ended are found, so many at a time, and those of others are not", "[pg][plan]")
+{
+    const auto plan = R"({"nodes":[{"node_id":"a","job_id":"j"}]})";
+    plan_bench bench;
+    submission sent;
+    sent.extent(bench.db.job("composite"), 1).commit(bench.db.service());
+    storage::new_plan_run like;
+    like.parent = sent.id();
+    const auto waited_for = bench.start(plan, like);
+    std::set<std::string> left;
+    for (int i = 0; i < 3; ++i) {
+        // Retention has forgotten the job's run.
+        like.parent = first_of_new_block();
+        left.insert(bench.start(plan, like).str());
+    }
+    bench.start(plan);
+    CHECK(storage::orphaned_plan_runs(bench.db.service(), 2).size() == 2);
+    std::set<std::string> found;
+    for (int i = 0; i < 3; ++i) {
+        const auto one = storage::orphaned_plan_runs(bench.db.service(), 1);
+        REQUIRE(one.size() == 1);
+        found.insert(one[0].id.str());
+        REQUIRE(storage::cancel_plan_run(bench.db.service(), one[0].tenant, one[0].id, "system", "").has_value());
+    }
+    CHECK(found == left);
+    CHECK(storage::orphaned_plan_runs(bench.db.service(), 100).empty());
+    REQUIRE(storage::cancel(bench.db.service(), default_tenant, sent.id(), "me", "").ended);
+    const auto last = storage::orphaned_plan_runs(bench.db.service(), 100);
+    REQUIRE(last.size() == 1);
+    CHECK(last[0].id == waited_for);
 }
 
 TEST_CASE("a run that a retry by hand would go past is left to its plan", "[pg][plan]")
