@@ -4,9 +4,10 @@
 --   Isolation      READ COMMITTED. Every function is one statement for its caller, so one transaction of its own. plpgsql takes a new
 --                  snapshot for each statement inside: what is read after a lock is what the lock shows.
 --   Lock order     1 advisory "lanes being made"   2 idempotency keys, ascending   3 advisory "admission rules"   4 instances
---                  5 extents, ascending lo (or SKIP LOCKED, which never waits)   6 plan runs, ascending   7 breakers, ascending
---                  8 limits, ascending limit_id: last, as they are the hottest, and held until the commit. Nobody who holds a lock waits for one further up. Hence no deadlock.
---                  Before all of them advisory "retention", which the functions of 0012 try and never wait for, and retry_1 takes shared.
+--                  5 extents, ascending lo (or SKIP LOCKED, which never waits)   6 plan runs, ascending   7 dependents, ascending, then
+--                  advisory buckets of ordering keys, ascending (0011)   8 breakers, ascending
+--                  9 limits, ascending limit_id: last, as they are the hottest, and held until the commit. Nobody who holds a lock waits for one further up. Hence no deadlock.
+--                  Before all of them advisory "retention", which the functions of 0013 try and never wait for, and retry_1 takes shared.
 --   Fence          extents.fence rises with every claim and every takeover, so an execution is handed out at most once under one
 --                  fence. Settle locks the extent and compares owner and fence under that lock; takeover changes them under a lock
 --                  that conflicts with it. One of the two comes first, and the other then sees it.
@@ -90,7 +91,7 @@ create function trigger_type_name(p_type smallint) returns text language sql imm
 create function result_status_name(p_status smallint) returns text language sql immutable parallel safe as $$
     select (array['SUCCESS', 'FAILED', 'TIMEOUT', 'CANCELLED', 'SKIPPED'])[p_status - 4] $$;
 
--- For tables that are only ever inserted into. With the argument 'retention', the functions of 0012, which work as the owner of the tables, may
+-- For tables that are only ever inserted into. With the argument 'retention', the functions of 0013, which work as the owner of the tables, may
 -- delete what has been kept for long enough; the setting by itself permits nothing to anybody who does not own the table.
 create function refuse_change() returns trigger language plpgsql as $$
 begin

@@ -46,6 +46,8 @@ create table job_versions (
     dead_letter_kept interval,                          -- null: as the server says
     queue_timeout interval,                             -- how long it may wait once it is eligible; null: for ever
     dedupe       boolean not null default false,
+    is_gate      boolean not null default false,        -- a validator: what depends on it starts only when it has succeeded
+    ordering_path text[],                               -- where in the parameters the value is whose executions run one at a time; null: nowhere
     author       text not null,
     reason       text not null default '',
     rolled_back_to int,                                 -- the earlier version whose contents it has, where it was made by a rollback
@@ -137,12 +139,13 @@ begin
 end $$;
 
 -- Makes the job if it is new or was deleted, and a version if the definition differs from the current one. p_enabled null keeps what is; a new job is enabled.
--- p_rules: {"max_attempts", "idempotent", "retry_lost", "dead_letter", "dead_letter_ms", "queue_timeout_ms", "dedupe", "history_ms", "breaker"}: what the queue must know of it;
--- all but the first may be missing. p_if_match: the header as it came, or null; where it does not hold, RL412. dry run: the caller rolls back.
--- `before` and `was_enabled` are null for a job that is new.
+-- p_rules: {"max_attempts", "idempotent", "retry_lost", "dead_letter", "dead_letter_ms", "queue_timeout_ms", "dedupe", "is_gate", "ordering_path", "history_ms", "breaker"} and
+-- what set_dependencies_1 reads: what the queue must know of it; all but the first may be missing. p_if_match: the header as it came, or null; where it does not hold, RL412. dry run: the caller rolls back.
+-- `before` and `was_enabled` are null for a job that is new. `missing`: upstreams that it depends on and that are not there.
 create function put_job_1(p_tenant int, p_job_id text, p_definition json, p_rules jsonb, p_enabled boolean,
                           p_author text, p_reason text, p_if_match text, p_rolled_back_to int default null,
-                          out job_key int, out version int, out created boolean, out changed boolean, out enabled boolean, out before json, out was_enabled boolean)
+                          out job_key int, out version int, out created boolean, out changed boolean, out enabled boolean, out before json, out was_enabled boolean,
+                          out missing text[])
 language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -165,11 +168,12 @@ begin
     enabled := coalesce(p_enabled, created or j.enabled);
     if changed then
         insert into job_versions (job_key, version, definition, max_attempts, idempotent, retry_lost, dead_letter, dead_letter_kept, queue_timeout, dedupe,
-                                  author, reason, rolled_back_to)
+                                  is_gate, ordering_path, author, reason, rolled_back_to)
         values (j.job_key, version, p_definition, (p_rules ->> 'max_attempts')::smallint, coalesce((p_rules ->> 'idempotent')::boolean, false),
                 coalesce((p_rules ->> 'retry_lost')::boolean, true), coalesce((p_rules ->> 'dead_letter')::boolean, true),
                 (p_rules ->> 'dead_letter_ms')::bigint * interval '1 millisecond', (p_rules ->> 'queue_timeout_ms')::bigint * interval '1 millisecond',
-                coalesce((p_rules ->> 'dedupe')::boolean, false), p_author, p_reason, p_rolled_back_to);
+                coalesce((p_rules ->> 'dedupe')::boolean, false), coalesce((p_rules ->> 'is_gate')::boolean, false),
+                case when p_rules ? 'ordering_path' then array(select jsonb_array_elements_text(p_rules -> 'ordering_path')) end, p_author, p_reason, p_rolled_back_to);
     end if;
     if changed or enabled <> j.enabled then
         update jobs set current_version = version, enabled = put_job_1.enabled, deleted_at = null, changed_seq = nextval('rowlock.job_changes'),
@@ -184,7 +188,21 @@ begin
         values (j.job_key, case when enabled then 'ENABLE' else 'DISABLE' end, version, p_author, p_reason);
     end if;
     if created then perform lane_of(p_tenant, j.job_key); end if;
+    if changed then perform set_dependencies_1(p_tenant, j.job_key, p_rules); end if;
+    missing := missing_upstreams_1(p_tenant, p_job_id);
     if changed then perform set_breaker_1(p_tenant, j.job_key, p_rules -> 'breaker'); end if;
+end $$;
+
+-- Locks a job that is there; null: it is not. RL412 as above.
+create function lock_job(p_tenant int, p_job_id text, p_if_match text) returns jobs language plpgsql as $$
+declare
+    j jobs;
+begin
+    select * into j from jobs where tenant_key = p_tenant and job_id = p_job_id and current_version > 0 and deleted_at is null for no key update;
+    if found and not etag_holds_1(p_if_match, j.current_version, j.enabled) then
+        raise exception 'the version is %', j.current_version using errcode = 'RL412';
+    end if;
+    return j;
 end $$;
 
 -- Enables or disables a job; one that is so already stays as it is, and nothing is noted. False: there is no such job. RL412 as above.
@@ -193,11 +211,8 @@ language plpgsql as $$
 declare
     j jobs;
 begin
-    select * into j from jobs where tenant_key = p_tenant and job_id = p_job_id and current_version > 0 and deleted_at is null for no key update;
-    if not found then return false; end if;
-    if not etag_holds_1(p_if_match, j.current_version, j.enabled) then
-        raise exception 'the version is %', j.current_version using errcode = 'RL412';
-    end if;
+    j := lock_job(p_tenant, p_job_id, p_if_match);
+    if j.job_key is null then return false; end if;
     if j.enabled <> p_enabled then
         update jobs set enabled = p_enabled, changed_seq = nextval('rowlock.job_changes') where job_key = j.job_key;
         insert into job_actions (job_key, action, version, author, reason)
@@ -211,12 +226,10 @@ create function delete_job_1(p_tenant int, p_job_id text, p_author text, p_reaso
 declare
     j jobs;
 begin
-    select * into j from jobs where tenant_key = p_tenant and job_id = p_job_id and current_version > 0 and deleted_at is null for no key update;
-    if not found then return false; end if;
-    if not etag_holds_1(p_if_match, j.current_version, j.enabled) then
-        raise exception 'the version is %', j.current_version using errcode = 'RL412';
-    end if;
+    j := lock_job(p_tenant, p_job_id, p_if_match);
+    if j.job_key is null then return false; end if;
     update jobs set deleted_at = clock(), changed_seq = nextval('rowlock.job_changes') where job_key = j.job_key;
+    perform forget_upstream_1(j.job_key);
     insert into job_actions (job_key, action, version, author, reason) values (j.job_key, 'DELETE', j.current_version, p_author, p_reason);
     return true;
 end $$;

@@ -33,6 +33,7 @@ create table cancel_requests (
     owner        int not null,
     actor        text not null,
     reason       text not null,
+    cascades     boolean not null default false,        -- nothing starts because of its end
     requested_at timestamptz not null default clock());
 create index cancel_requests_by_owner on cancel_requests (owner);
 
@@ -210,20 +211,21 @@ end $$;
 -- request that it came with (only where there are keys). Shorter arrays stand for nulls.
 -- p_owner: null, or the instance that wants to start them at once, with p_slots free. It gets an extent where the lane is not
 -- paused, nothing of that rank or better waits in the lane, and the limits allow the whole extent; else the extent is queued.
--- p_wait_ms: how long it may wait once it is eligible. p_from: no need to look for what waits at an earlier rank (see claim_1).
--- Returns kind 'o': extent k belongs to p_owner, under fence 1; 'r' and 'c' as take_keys_1 does.
+-- p_wait_ms: how long it may wait once it is eligible. p_hold: what may have to wait for more (0011), and is alone in its extent: 1 for ends of other
+-- jobs, 2 for its turn, 3 both. p_from: no need to look for what waits at an earlier rank (see claim_1).
+-- Returns kind 'o': extent k belongs to p_owner, under fence 1; 'h': extent k waits (0011); 'r' and 'c' as take_keys_1 does.
 create function submit_1(
     p_owner int, p_slots int, p_age real, p_key_ttl interval,
     p_id uuid[], p_extent int[], p_unit int[], p_parameters json[], p_correlation text[], p_tags json[], p_trace text[],
     p_lo uuid[], p_hi uuid[], p_n int[], p_tenant int[], p_lane int[], p_job int[], p_version int[], p_priority smallint[],
     p_trigger smallint[], p_eligible timestamptz[], p_submitter text[],         -- eligible: null = now
-    p_wait_ms bigint[], p_from timestamptz[], p_replay_of uuid[],
+    p_wait_ms bigint[], p_from timestamptz[], p_replay_of uuid[], p_hold smallint[],
     p_key_tenant int[], p_key text[], p_key_request text[], p_key_unit int[], p_key_execution uuid[], p_key_executions text[],
     p_key_job int[], p_key_version int[])
-returns table (kind text, k int, execution_id uuid, execution_ids uuid[]) language plpgsql as $$
+returns table (kind text, k int, execution_id uuid, execution_ids uuid[]) language plpgsql set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
-    want int[]; got int[]; rules lane_rule[]; keys record; left_out uuid[]; bad int[]; whole int[];
+    want int[]; got int[]; rules lane_rule[]; keys record; left_out uuid[]; bad int[]; whole int[]; holds boolean := coalesce(cardinality(p_hold), 0) > 0;
 begin
     if cardinality(p_key) > 0 then
         for keys in select * from take_keys_1(p_key_ttl, p_key_tenant, p_key, p_key_request, p_key_unit, p_key_execution, p_key_executions,
@@ -244,28 +246,36 @@ begin
     end if;
     if p_owner is not null and left_out is null then
         perform read_rules(p_owner);
-        select array_agg(case when u.before < p_slots and not l.paused and u.eligible is null and (l.breaker_id is null or not breaker_holds(l.breaker_id)) and not exists (
+        select array_agg(case when u.before < p_slots and not l.paused and u.eligible is null and (not holds or (p_hold[u.k] = 0 and l.limit_ids is null and l.breaker_id is null)) and (l.breaker_id is null or not breaker_holds(l.breaker_id)) and not exists (
                      select 1 from extents s where s.owner is null and s.ready and s.lane_id = u.lane_id
                      and s.rank >= coalesce(u.from_rank, '-infinity') and s.rank <= rank_of(clock(), u.priority, p_age)) then u.n else 0 end order by u.k),
-               array_agg(row(u.lane_id, limits_of(l.limit_ids, l.breaker_id))::lane_rule) filter (where l.limit_ids is not null or l.breaker_id is not null)
+               array_agg(row(u.lane_id, limits_of(l.limit_ids, l.breaker_id))::lane_rule) filter (where not holds and (l.limit_ids is not null or l.breaker_id is not null))
         into want, rules
         from (select x.*, sum(x.n) over (order by x.k) - 1 as before
               from unnest(p_lane, p_n, p_priority, p_eligible, p_from) with ordinality x (lane_id, n, priority, eligible, from_rank, k)) u
         join lanes l using (lane_id);
     end if;
     insert into executions (execution_id, run_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at,
-                            scheduled_time, parameters, correlation_id, tags, submitter, trace_parent)
+                            scheduled_time, parameters, correlation_id, tags, submitter, trace_parent, ordering_key)
     select u.id, u.id, u.replay_of, p_lane[u.extent], p_tenant[u.extent], p_job[u.extent], p_version[u.extent], 1, p_priority[u.extent], p_trigger[u.extent], clock(),
-           p_eligible[u.extent], u.parameters, u.correlation, u.tags::jsonb, p_submitter[u.extent], u.trace
+           p_eligible[u.extent], u.parameters, u.correlation, u.tags::jsonb, p_submitter[u.extent], u.trace,
+           case when p_hold[u.extent] & 2 > 0 then ordering_value(p_job[u.extent], p_version[u.extent], u.parameters) end
     from unnest(p_id, p_extent, p_parameters, p_correlation, p_tags, p_trace, p_replay_of) u (id, extent, parameters, correlation, tags, trace, replay_of)
     where left_out is null or u.id <> all (left_out);
     if left_out is not null then
         -- Somebody's key was used before: the extents are cut around what is left out, and queued.
         insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
-        select p.lo, p.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), greatest(u.eligible, clock()),
-               coalesce(greatest(u.eligible, clock()) + u.wait_ms * interval '1 millisecond', 'infinity'), u.priority, coalesce(u.eligible <= clock(), true), p.n
-        from unnest(p_lo, p_hi, p_lane, p_priority, p_eligible, p_wait_ms) u (lo, hi, lane_id, priority, eligible, wait_ms)
+        select p.lo, p.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), case when h.hold > 0 then held_until(u.eligible) else greatest(u.eligible, clock()) end,
+               case when h.hold > 0 then 'infinity' else coalesce(greatest(u.eligible, clock()) + u.wait_ms * interval '1 millisecond', 'infinity') end,
+               u.priority, h.hold = 0 and coalesce(u.eligible <= clock(), true), p.n
+        from unnest(p_lo, p_hi, p_lane, p_priority, p_eligible, p_wait_ms, p_hold) u (lo, hi, lane_id, priority, eligible, wait_ms, hold_)
+        cross join lateral (select coalesce(u.hold_, 0) as hold) h
         cross join lateral pieces(u.lo, u.hi, array(select x from unnest(left_out) x where x between u.lo and u.hi)) p;
+        if holds then
+            perform hold_1(h.ids, h.depends) from held_of(p_lo, p_hold, left_out) h where h.ids is not null;
+            return query select 'h', u.k::int, u.lo, null::uuid[] from unnest(p_lo, p_hold) with ordinality u (lo, hold, k)
+                         where u.hold > 0 and exists (select from waits w where w.execution_id = u.lo);
+        end if;
         return;
     end if;
     -- The limits last: their rows are the hottest.
@@ -273,13 +283,19 @@ begin
     return query
     with made as (
         insert into extents as s (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, owner, fence, remaining, claimed_at, limit_ids)
-        select u.lo, u.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), greatest(u.eligible, clock()),
-               coalesce(greatest(u.eligible, clock()) + u.wait_ms * interval '1 millisecond', 'infinity'), u.priority, coalesce(u.eligible <= clock(), true), case when got[u.k] > 0 then p_owner end, case when got[u.k] > 0 then 1 else 0 end, u.n,
+        select u.lo, u.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), case when u.hold > 0 then held_until(u.eligible) else greatest(u.eligible, clock()) end,
+               case when u.hold > 0 then 'infinity' else coalesce(greatest(u.eligible, clock()) + u.wait_ms * interval '1 millisecond', 'infinity') end,
+               u.priority, coalesce(u.hold, 0) = 0 and coalesce(u.eligible <= clock(), true), case when got[u.k] > 0 then p_owner end, case when got[u.k] > 0 then 1 else 0 end, u.n,
                case when got[u.k] > 0 then clock() end,
                case when rules is not null and got[u.k] > 0 then (select r.limit_ids from unnest(rules) r where r.lane_id = u.lane_id limit 1) end
-        from unnest(p_lo, p_hi, p_n, p_lane, p_priority, p_eligible, p_wait_ms) with ordinality u (lo, hi, n, lane_id, priority, eligible, wait_ms, k)
+        from unnest(p_lo, p_hi, p_n, p_lane, p_priority, p_eligible, p_wait_ms, p_hold) with ordinality u (lo, hi, n, lane_id, priority, eligible, wait_ms, hold, k)
         returning s.lo, s.owner)
     select 'o', u.k::int, m.lo, null::uuid[] from made m join unnest(p_lo) with ordinality u (lo, k) on u.lo = m.lo where m.owner is not null;
+    if holds then
+        perform hold_1(h.ids, h.depends) from held_of(p_lo, p_hold, null) h where h.ids is not null;
+        return query select 'h', u.k::int, u.lo, null::uuid[] from unnest(p_lo, p_hold) with ordinality u (lo, hold, k)
+                     where u.hold > 0 and exists (select from waits w where w.execution_id = u.lo);
+    end if;
 end $$;
 
 -- Which lanes have something to claim, from p_after on, at most p_lanes of them: one index probe a lane, however much
@@ -324,7 +340,7 @@ end $$;
 -- left dead index entries at the front, and while somebody holds a snapshot nothing clears them away.
 create function claim_1(p_instance int, p_lane int[], p_from timestamptz[], p_budget int)
 returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz) language plpgsql
-    set enable_seqscan = off as $$      -- see settle_1
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
     lanes_ int[]; froms timestamptz[]; rules lane_rule[]; watched boolean; shares record; c_lo uuid[]; c_n int[]; c_lane int[]; total bigint; got int[]; limited boolean;
@@ -391,7 +407,8 @@ end $$;
 -- all lanes were seen. The lanes that were seen, and the best rank in each, come in rows without `lo`. look_us: what looking cost, in
 -- microseconds: it grows with what others' snapshots keep from being cleared away.
 create function claim_next_1(p_instance int, p_after int, p_lanes int, p_budget int)
-returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, rank timestamptz, next_after int, look_us int) language plpgsql as $$
+returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, rank timestamptz, next_after int, look_us int) language plpgsql
+    set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
     ids int[]; ranks timestamptz[]; open_ int[]; n int; last int; then_after int; began timestamptz := clock_timestamp(); look int;
@@ -411,7 +428,14 @@ begin
 end $$;
 
 -- Makes due what was eligible later. Run by every instance with its tick.
-create function promote_1(p_extents int) returns int language sql volatile as $$
-    with due as (select lo from extents where not ready and eligible_at <= clock() order by eligible_at limit p_extents for no key update skip locked),
-    made as (update extents s set ready = true from due where s.lo = due.lo returning 1)
-    select count(*)::int from made $$;
+create function promote_1(p_extents int) returns int language plpgsql as $$
+declare
+    due uuid[] := array(select lo from extents where not ready and eligible_at <= clock() order by eligible_at limit p_extents for no key update skip locked); held uuid[];
+begin
+    if cardinality(due) = 0 then return 0; end if;
+    held := array(select w.execution_id from waits w where w.due_at is null and w.execution_id = any (due));
+    update extents s set ready = true where s.lo = any (due) and s.lo <> all (held);
+    -- These begin to wait for more.
+    if cardinality(held) > 0 then perform hold_due_1(held); end if;
+    return cardinality(due);
+end $$;

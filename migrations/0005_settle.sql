@@ -3,36 +3,38 @@
 -- A group commit of ends. p_extent[i] is the number (from 1) of the extent (p_lo, p_fence) of execution i. Any part of an extent, in any
 -- order. p_age_us: how long ago the work returned. p_failed_at: the numbers (from 1) of those that failed; for each of them p_category, p_details, p_kept,
 -- p_next, p_next_ms and p_next_wait_ms as record_failures_1 takes them: nothing else has a next attempt. p_clean: executions that left live notes
--- or cancel requests behind. p_watched: the numbers of those whose job has a circuit breaker. p_planned: of those that are nodes of plans. Shorter
--- arrays stand for nulls.
--- Returns the extents that were lost: their executions belong to somebody else now, and nothing was changed for them; and a null where something is
--- left to do for plans (plan_step_1).
+-- or cancel requests behind. p_watched: the numbers of those whose job has a circuit breaker. p_planned: of those that are nodes of plans, or have
+-- an ordering key. Shorter arrays stand for nulls.
+-- Returns the extents that were lost: their executions belong to somebody else now, and nothing was changed for them; and a null where other work may
+-- have become eligible by these ends, or is left to plan_step_1.
 -- p_again: this settle may have been committed before (the connection broke at the commit): what has a result is passed
 -- over. Without it a second result is a primary key error, which aborts the batch.
 -- Extents are looked up one by one, by their key, and never joined. To the planner the queue is a small table, whose index it may as well read whole; but
 -- while somebody holds a snapshot it is full of dead rows.
+-- Plans are made once: of an array a custom plan believes that it has one element, and so seems cheaper than a generic one for ever. Planning anew was half of
+-- the time of a small batch.
 create function settle_1(
     p_instance int, p_age real, p_again boolean, p_lo uuid[], p_fence int[],
     p_id uuid[], p_extent int[], p_status smallint[], p_age_us int[], p_exit int[], p_error text[], p_message text[],
     p_processed bigint[], p_failed bigint[], p_metrics json[], p_outputs json[], p_termination text[], p_actor text[],
     p_next uuid[], p_next_ms int[], p_clean uuid[], p_watched int[],
     p_failed_at int[], p_category smallint[], p_details text[], p_kept bigint[], p_next_wait_ms bigint[], p_planned int[])
-returns setof uuid language plpgsql set enable_seqscan = off as $$
+returns setof uuid language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
     x record; n_extents int := cardinality(p_lo);
     hi uuid[] := array_fill(null::uuid, array[n_extents]); left_ int[] := array_fill(0, array[n_extents]);
-    claimed timestamptz[] := array_fill(null::timestamptz, array[n_extents]);
+    claimed timestamptz[] := array_fill(null::timestamptz, array[n_extents]); lanes_ int[] := array_fill(0, array[n_extents]); upstreams int[];
     held int := 0; d_extent int[]; d_n int[]; whole uuid[]; part jsonb; expected bigint; done bigint; partly boolean; failed_ids uuid[]; nexts uuid[]; limited boolean := false; limit_ids_ int[]; limit_n int[];
 begin
     -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
     -- `is not distinct from` keeps the planner off extents_owned: all that the instance owns, once for each extent, is quadratic.
     for x in
-        select u.k, s.hi, s.remaining, s.claimed_at, s.limit_ids is not null as limited
+        select u.k, s.hi, s.lane_id, s.remaining, s.claimed_at, s.limit_ids is not null as limited
         from (select u.lo, u.fence, u.k from unnest(p_lo, p_fence) with ordinality u (lo, fence, k) order by u.lo) u
-        cross join lateral (select s.hi, s.remaining, s.claimed_at, s.limit_ids from extents s
+        cross join lateral (select s.hi, s.lane_id, s.remaining, s.claimed_at, s.limit_ids from extents s
                             where s.lo = u.lo and s.owner is not distinct from p_instance and s.fence = u.fence for no key update) s
     loop
-        hi[x.k] := x.hi; left_[x.k] := x.remaining; claimed[x.k] := x.claimed_at; held := held + 1; limited := limited or x.limited;
+        hi[x.k] := x.hi; left_[x.k] := x.remaining; claimed[x.k] := x.claimed_at; lanes_[x.k] := x.lane_id; held := held + 1; limited := limited or x.limited;
     end loop;
     if held < n_extents then
         return query select u.lo from unnest(p_lo, left_) u (lo, n) where u.n = 0;
@@ -79,7 +81,16 @@ begin
     end if;
     if cardinality(p_planned) > 0 then
         perform plans_advance_1(array(select p_id[u.at] from unnest(p_planned) u (at) where p_extent[u.at] > 0), 0::smallint);
-        if exists (select from plan_work) then return next null; end if;
+    end if;
+    -- What this finds is what is registered now: no cache of an instance is asked.
+    upstreams := array(select d.upstream_lane from dependencies d where d.upstream_lane = any (lanes_));
+    if cardinality(upstreams) > 0 then
+        perform advance_dependents_1(array(select u.id from unnest(p_id, p_extent) with ordinality u (id, extent, k)
+                                           where u.extent > 0 and lanes_[u.extent] = any (upstreams) order by u.k));
+    end if;
+    if cardinality(p_planned) > 0 or cardinality(upstreams) > 0 then
+        perform advance_order_1(array(select p_id[u.at] from unnest(p_planned) u (at) where p_extent[u.at] > 0), '{}');
+        if cardinality(upstreams) > 0 or exists (select from plan_work) then return next null; end if;
     end if;
     if cardinality(p_watched) > 0 then
         perform tell_breakers_1(f.los, f.failures)
@@ -141,7 +152,7 @@ begin
         ended := ended || cancelled;
         total := total + x.remaining - cardinality(cancelled);
     end loop;
-    if cardinality(ended) > 0 then perform plans_advance_1(ended, 0::smallint); end if;
+    perform advance_ends_1(ended, 0::smallint);
     perform give_back(ids, ns);
     return total;
 end $$;
@@ -182,7 +193,7 @@ end $$;
 
 -- Queued or pending: ended as CANCELLED. Running: asked for, and the owner obeys. Each gives a row: with status 8, or null =
 -- requested (again and again is harmless). What has ended, or is another tenant's, gives none. p_cascade: of nodes of plans, also cancels 1 what
--- needs them, 2 all that is below them.
+-- needs them, 2 all that is below them; of others, what waits for their jobs to end, or for those that wait for these in turn.
 create function cancel_1(p_tenant int, p_id uuid[], p_actor text, p_reason text, p_cascade smallint default 0)
 returns table (execution_id uuid, status smallint, owner int) language plpgsql as $$
 #variable_conflict use_column
@@ -191,6 +202,7 @@ declare
 begin
     select array_agg(e.execution_id) into p_id from executions e where e.execution_id = any (p_id) and (p_tenant is null or e.tenant_key = p_tenant);
     if p_id is null then return; end if;
+    if p_cascade > 0 then p_id := p_id || waiting_below(p_id, p_cascade); end if;
     select array_agg(c.execution_id) filter (where is_cut), array_agg((c.extent).fence) filter (where is_cut),
            array_agg(c.execution_id) filter (where not is_cut), array_agg((c.extent).owner) filter (where not is_cut),
            array_agg((c.extent).claimed_at) filter (where not is_cut)
@@ -198,14 +210,14 @@ begin
     insert into results (execution_id, status, fence, completed_at, error_code, error_message, actor)
     select u.id, 8, u.fence, clock(), 'CANCELLED', p_reason, p_actor from unnest(cut_, fences) u (id, fence);
     with asked as (
-        insert into cancel_requests as c (execution_id, owner, actor, reason)
-        select u.id, u.owner, p_actor, p_reason from unnest(owned, owners) u (id, owner) order by u.id
+        insert into cancel_requests as c (execution_id, owner, actor, reason, cascades)
+        select u.id, u.owner, p_actor, p_reason, p_cascade > 0 from unnest(owned, owners) u (id, owner) order by u.id
         on conflict do nothing returning c.execution_id)
     -- A request that had to wait for the claim is not older than that.
     insert into extra_transitions (execution_id, at, from_status, to_status, actor, reason)
     select a.execution_id, greatest(u.claimed_at, clock()), 3, 3, p_actor, 'cancel requested' || coalesce(': ' || nullif(p_reason, ''), '')
     from asked a join unnest(owned, claims) u (execution_id, claimed_at) using (execution_id);
-    perform plans_advance_1(case when p_cascade > 0 then cut_ || owned else cut_ end, p_cascade);
+    perform advance_ends_1(case when p_cascade > 0 then cut_ || owned else cut_ end, p_cascade);
     return query select u.id, 8::smallint, null::int from unnest(cut_) u (id)
         union all select u.id, null, u.owner from unnest(owned, owners) u (id, owner);
 end $$;

@@ -31,7 +31,8 @@ create function declare_dead_1(p_instance int, p_sole boolean) returns int langu
 -- many it ended; 0 and no extent of a dead instance left: that instance is gone.
 -- A run goes on while its attempts last; that of an `idempotent` job through up to 20 losses, which do not count as attempts. p_kept: how long the
 -- dead letter of a run that ends by this is kept, where its job does not say.
-create function takeover_1(p_instance int, p_age real, p_kept interval, p_budget int) returns int language plpgsql as $$
+create function takeover_1(p_instance int, p_age real, p_kept interval, p_budget int) returns int language plpgsql
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 declare
     x record; ids uuid[]; all_id uuid[] := '{}'; all_fence int[] := '{}'; all_owner int[] := '{}'; all_started timestamptz[] := '{}';
     keys int[] := '{}'; ns int[] := '{}'; n int; total int := 0; again uuid[]; nexts uuid[]; kept bigint[];
@@ -79,7 +80,7 @@ begin
         from (select array_agg(u.id) as ids, array_agg(u.kept) as kept, array_agg(r.next_execution_id) as nexts
               from unnest(all_id, kept) u (id, kept)
               cross join lateral (select r.next_execution_id from results r where r.execution_id = u.id and r.status = 6) r) f where f.ids is not null;
-        perform plans_advance_1(all_id, 0::smallint);
+        perform advance_ends_1(all_id, 0::smallint);
         delete from live_notes where execution_id = any (all_id);
         delete from cancel_requests where execution_id = any (all_id);
         perform give_back(keys, ns);
@@ -92,13 +93,22 @@ end $$;
 -- Ends what has waited too long: at most p_budget executions. p_kept: as in takeover_1. Returns the runs that have ended by it.
 create function expire_1(p_kept interval, p_budget int) returns setof uuid language plpgsql as $$
 declare
-    x extents; n int; ids uuid[]; all_id uuid[] := '{}'; kept bigint[];
+    x extents; n int; ids uuid[]; all_id uuid[] := '{}'; kept bigint[]; w record; until timestamptz;
 begin
     for x in
         select s.* from extents s where s.expires_at <= clock() and s.owner is null order by s.expires_at limit 100 for no key update skip locked
     loop
         n := least(x.remaining, p_budget - cardinality(all_id));
         exit when n <= 0;
+        if x.eligible_at = 'infinity' then
+            -- It waits for dependencies: for the one that has kept it for too long, if that has not come in the meantime.
+            select * into w from waits y where y.execution_id = x.lo;
+            until := waits_until(w.job_key, w.due_at);
+            if until > clock() then
+                update extents d set expires_at = until where d.lo = x.lo;
+                continue;
+            end if;
+        end if;
         ids := array(select e.execution_id from executions e where e.execution_id between x.lo and with_ordinal(x.lo, ordinal_of(x.lo) + n - 1) order by 1);
         delete from extents d where d.lo = x.lo;
         if n < x.remaining then
@@ -106,13 +116,15 @@ begin
             values (with_ordinal(x.lo, ordinal_of(x.lo) + n), x.hi, x.lane_id, x.rank, x.eligible_at, x.expires_at, x.priority, x.ready, x.fence, x.remaining - n);
         end if;
         insert into results (execution_id, status, fence, completed_at, error_code, error_message, actor)
-        select id, 7, x.fence, clock(), 'EXPIRED', 'It waited longer than its queue_timeout_seconds.', 'clock' from unnest(ids) id;
+        select id, 7, x.fence, clock(), 'EXPIRED', case when x.eligible_at = 'infinity' then 'It waited longer than the timeout_seconds of a dependency.'
+                                                        else 'It waited longer than its queue_timeout_seconds.' end, 'clock' from unnest(ids) id;
         all_id := all_id || ids;
     end loop;
     if cardinality(all_id) = 0 then return; end if;
     kept := dead_letters_kept(all_id, p_kept);
     perform record_failures_1(all_id, array_fill(3::smallint, array[cardinality(all_id)]), null, kept, null);
-    perform plans_advance_1(all_id, 0::smallint);
+    perform blame_dependencies_1(all_id);
+    perform advance_ends_1(all_id, 0::smallint);
     return query select e.run_id from unnest(all_id) u (id) cross join lateral (select e.run_id from executions e where e.execution_id = u.id) e;
 end $$;
 
@@ -124,14 +136,14 @@ end $$;
 --   changes        grows whenever a definition changes
 --   cancels        requests to cancel what this instance runs
 --   dead           instances declared dead (now or before) whose work is still to be taken over
---   plans          is something left to do for a plan?
+--   plans          is something left to do for a plan, or for what waits?
 create function tick_1(p_instance int, p_may_declare boolean, p_look boolean, out now timestamptz, out next_eligible timestamptz, out queued boolean, out expired boolean,
                        out changes bigint, out cancels int, out dead int, out plans boolean)
 language plpgsql as $$
 begin
     perform promote_1(1000);
     now := clock();
-    next_eligible := (select s.eligible_at from extents s where not s.ready order by s.eligible_at limit 1);
+    next_eligible := (select s.eligible_at from extents s where not s.ready and s.eligible_at < 'infinity' order by s.eligible_at limit 1);
     queued := p_look and exists (select 1 from extents s where s.owner is null and s.ready);
     expired := exists (select 1 from extents s where s.expires_at <= clock() and s.expires_at < 'infinity' and s.owner is null);
     changes := coalesce((select max(j.changed_seq) from jobs j), 0);

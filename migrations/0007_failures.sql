@@ -5,7 +5,7 @@ create function error_category_name(p_category smallint) returns text language s
     select (array['TRANSIENT', 'PERMANENT', 'TIMEOUT'])[p_category] $$;
 
 -- The error queues: 1 scheduling_errors, 2 dependency_errors, 3 execution_errors. A failed attempt has one row, under its own id and without
--- words: those are in its result. What else goes wrong says itself what it is. Swept by age and by number (0012).
+-- words: those are in its result. What else goes wrong says itself what it is. Swept by age and by number (0013).
 create table errors (
     error_id      uuid primary key,
     queue         smallint not null check (queue between 1 and 3),
@@ -112,7 +112,7 @@ returns table (execution_id uuid, next uuid, refusal text) language plpgsql as $
 declare
     ids uuid[]; lasts uuid[]; refusals text[]; taken uuid[]; fingerprints text[]; retried uuid[]; nexts uuid[];
 begin
-    perform pg_advisory_xact_lock_shared(1919906155, 4);   -- retention (0012) takes no run meanwhile
+    perform pg_advisory_xact_lock_shared(1919906155, 4);   -- retention (0013) takes no run meanwhile
     -- The limits keep the planner with the primary keys.
     select array_agg(x.id order by x.id), array_agg(x.last order by x.id), array_agg(x.refusal order by x.id), array_agg(x.fingerprint order by x.id)
     into ids, lasts, refusals, fingerprints
@@ -153,6 +153,11 @@ begin
     select array_agg(m.execution_id), array_agg(m.next_execution_id) into retried, nexts from made m;
     if retried is not null then
         perform queue_attempts_1(p_age, retried, nexts, 0::smallint);
+        -- A run that has lost its place in an order waits for its turn again.
+        perform queue_held_1(f.ids, p_age)
+        from (select array_agg(c.execution_id order by c.execution_id) as ids
+              from cut(array(select e.execution_id from unnest(nexts) u (id) join executions e on e.execution_id = u.id where e.ordering_key is not null)) c) f where f.ids is not null;
+        perform advance_order_1('{}', '{}');
         update dead_letters d set status = 'RETRIED', retried_at = clock(), retried_by = p_actor where d.dead_letter_id = any (retried) and d.status = 'OPEN';
     end if;
     return query

@@ -168,13 +168,14 @@ create table plan_chunks (
     primary key (plan_run_id, node_no, first_item));
 
 -- What is left to do for plans, beyond what one transaction may. 1 these nodes have ended, and what needs them has not been told; 2 these nodes are
--- to start; 3 the next items of a node; 4 what runs or waits is to be cancelled.
+-- to start; 3 the next items of a node; 4 what runs or waits is to be cancelled. Without a plan: 5 and 6, as follow_up_1 (0011) says.
 create table plan_work (
     work_id     bigint generated always as identity primary key,
-    plan_run_id uuid not null,
-    kind        smallint not null check (kind between 1 and 4),
+    plan_run_id uuid,
+    kind        smallint not null check (kind between 1 and 6),
     nodes       int[] not null default '{}',
     outcomes    smallint[] not null default '{}',
+    ids         uuid[] not null default '{}',           -- executions, of 5 and 6
     at_node     int not null default -1,                -- of 4: how far it has come
     at_id       uuid not null default '00000000-0000-0000-0000-000000000000');
 

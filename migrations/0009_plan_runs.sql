@@ -302,13 +302,17 @@ begin
     end loop;
 end $$;
 
--- Goes on with what was left to do for some plan. false: there is nothing, or others are at it.
+-- Goes on with what was left to do for some plan, or for what waits (0011). false: there is nothing, or others are at it.
 create function plan_step_1() returns boolean language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
     w plan_work; r plan_runs; g plan_progress; page record; outcome smallint;
 begin
     delete from plan_work x where x.work_id = (select y.work_id from plan_work y order by y.work_id limit 1 for update skip locked) returning * into w;
     if not found then return false; end if;
+    if w.plan_run_id is null then
+        perform follow_up_1(w);
+        return true;
+    end if;
     select * into r from plan_runs p where p.plan_run_id = w.plan_run_id;
     if w.kind = 4 then
         -- Not under the lock of the plan: extents come before it.

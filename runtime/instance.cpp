@@ -56,7 +56,7 @@ struct instance::parts {
           control(control_sessions), jobs(general, options.defaults),
           runs(general, cores[0], max_waiting_for_runs, &storage::ended_of), plan_run_ends(general, cores[0], max_waiting_for_runs, &storage::ended_plan_runs),
           changes(general, cores[0], counts), notes(general), callbacks(general, cores[0]), keeping(options.retention, options.process.run_root, general, self, counts),
-          steps(general, cores[0], counts, [this] { after_plans(false); }), background(cores[0].executor())
+          steps(general, cores[0], counts, options.dependency_check, [this] { after_plans(false); }), background(cores[0].executor())
     {
     }
 
@@ -83,7 +83,7 @@ struct instance::parts {
         storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
         members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance,
                                            options.retention.dead_letter_retention, [this](const std::vector<execution_id>& ended) { runs_ended(ended); },
-                                           [this] { steps.poke(); }}, cores[0], control, self, owned, jobs, *work, *claims, counts);
+                                           [this] { steps.poke(); }, std::min<milliseconds>(options.dependency_check, std::chrono::seconds{5})}, cores[0], control, self, owned, jobs, *work, *claims, counts);
     }
 
     // The run of a plan ends with one of its nodes.
@@ -116,7 +116,7 @@ struct instance::parts {
         if (soonest != milliseconds::max() && soonest > milliseconds{0}) members->poke_in(soonest);
     }
 
-    // Nodes of plans may be queued; `left`: there is more to do for plans.
+    // Nodes of plans or dependents may be queued; `left`: there may be more to do for them.
     void after_plans(bool left)
     {
         claims->wake();

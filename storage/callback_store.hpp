@@ -10,7 +10,7 @@
 
 namespace rowlock::storage {
 
-// What the targets of running attempts report by themselves. The meaning of the rows stands in migration 0010.
+// What the targets of running attempts report by themselves. The meaning of the rows stands in migration 0012.
 
 struct callback_state {
     execution_id id;

@@ -6,7 +6,7 @@ namespace rowlock::storage {
 constexpr statement explain_statement{"explain_execution", R"sql(
     select json_build_object(
         'execution_id', v.execution_id, 'status', v.status, 'blocked_by', coalesce(w.items, '[]'),
-        'next_evaluation', case when s.lo is not null and not l.paused then rfc3339(greatest(case when not s.ready then s.eligible_at end,
+        'next_evaluation', case when s.lo is not null and not l.paused then rfc3339(greatest(case when not s.ready then nullif(s.eligible_at, 'infinity') end,
                                                                          case when b.is_open and b.next_probe_at > clock() then b.next_probe_at end)) end,
         'why', case when v.result_status is not null then json_build_object(
             'detail', case when v.status = 'COMPLETED' then 'It has completed.'
@@ -41,6 +41,9 @@ constexpr statement explain_statement{"explain_execution", R"sql(
             -- The first is waiting_on, with figures.
             select 1 as k, v.waiting_on || case v.waiting_on ->> 'rule'
                 when 'backoff' then jsonb_build_object('attempt_number', e.attempt_number, 'max_attempts', j.max_attempts)
+                when 'job_limit' then jsonb_build_object('position', (
+                    select count(*) from ordered_runs mine join ordered_runs o on o.job_key = mine.job_key and o.ordering_key = mine.ordering_key and o.place < mine.place
+                    where mine.execution_id = e.execution_id))
                 when 'breaker' then jsonb_build_object('max_running', b.half_open_max, 'in_use', p.in_use, 'failures', b.failures_when_opened, 'opened_at', rfc3339(b.opened_at))
                 when 'capacity' then jsonb_build_object(
                     'max_running', (select coalesce(sum(i.parallelism), 0) from instances i where i.state = 'ALIVE' and i.lease_until > clock()),

@@ -92,11 +92,12 @@ void add_links(boost::json::object& rules, const job_definition& d)
     if (!d.inputs.empty()) rules["inputs"] = texts_of(d.inputs);
     if (!d.outputs.empty()) rules["outputs"] = texts_of(d.outputs);
     if (d.is_validator) rules["is_gate"] = true;
-    if (d.waits()) rules["default_timeout_s"] = seconds_of(d.waiting.timeout);
+    rules["default_timeout_s"] = seconds_of(d.waiting.timeout);
+    rules["age_s"] = seconds_of(d.waiting.priority_age);
 }
 
-// What the queue must know of a definition, see put_job_1.
-std::string rules_of(const job_definition& d)
+// What the queue must know of a definition, see put_job_1. check_cycles: whether it is refused where it closes a cycle.
+std::string rules_of(const job_definition& d, bool check_cycles)
 {
     const auto& never = d.retry.non_retryable_errors;
     boost::json::object rules{{"max_attempts", d.retry.max_attempts}, {"idempotent", d.idempotent}, {"dead_letter", d.dead_letter.enabled}, {"dedupe", d.dedupe},
@@ -113,7 +114,7 @@ std::string rules_of(const job_definition& d)
     }
     // The jobs of nodes stand in their plans alone.
     if (!d.job_id.starts_with(inline_job_prefix)) add_links(rules, d);
-    rules["check_cycles"] = d.waiting.check_cycles;
+    rules["check_cycles"] = check_cycles && d.waiting.check_cycles;
     if (!d.ordering_path.empty()) rules["ordering_path"] = texts_of(d.ordering_path);
     return boost::json::serialize(rules);
 }
@@ -123,15 +124,24 @@ struct rehearsal {
     std::vector<put_job> would;
 };
 
-constexpr statement put_job_statement{"put_job", R"sql(
-    select version, created, changed, enabled, before, was_enabled from put_job_1($1, $2, $3, $4::jsonb, $5::boolean, $6, $7, $8, $9::int))sql"};
+// A JSON array of texts; null: none.
+std::vector<std::string> texts_in(const pqxx::field& json)
+{
+    std::vector<std::string> all;
+    if (json.is_null()) return all;
+    for (const auto& text : boost::json::parse(json.c_str()).as_array()) all.emplace_back(text.as_string());
+    return all;
+}
 
-put_job put_one(session::transaction& tx, const principal& who, const job_change& change)
+constexpr statement put_job_statement{"put_job", R"sql(
+    select version, created, changed, enabled, before, was_enabled, to_json(missing) from put_job_1($1, $2, $3, $4::jsonb, $5::boolean, $6, $7, $8, $9::int))sql"};
+
+put_job put_one(session::transaction& tx, const principal& who, const job_change& change, bool check_cycles)
 {
     const auto& definition = change.definition;
     const std::string rolled_back_to = change.rolled_back_to ? std::to_string(*change.rolled_back_to) : std::string();
     const char* const enabled = change.enabled ? (*change.enabled ? "true" : "false") : nullptr;
-    const auto row = tx.exec(put_job_statement, who.tenant.value, definition.job_id, boost::json::serialize(definition.document), rules_of(definition), enabled, who.name,
+    const auto row = tx.exec(put_job_statement, who.tenant.value, definition.job_id, boost::json::serialize(definition.document), rules_of(definition, check_cycles), enabled, who.name,
                              change.reason, change.if_match.empty() ? nullptr : change.if_match.c_str(), rolled_back_to.empty() ? nullptr : rolled_back_to.c_str())[0];
     put_job made;
     made.version = row[0].as<int>();
@@ -142,6 +152,7 @@ put_job put_one(session::transaction& tx, const principal& who, const job_change
         made.before = row[4].c_str();
         made.was_enabled = row[5].as<bool>();
     }
+    made.missing = texts_in(row[6]);
     made.etag = etag_of(made.version, made.enabled);
     return made;
 }
@@ -152,7 +163,7 @@ result<put_job> put(session& s, const principal& who, const job_change& change, 
 {
     try {
         return s.in_transaction([&](session::transaction& tx) {
-            auto stored = put_one(tx, who, change);
+            auto stored = put_one(tx, who, change, true);
             stored.job_json = document_of(tx.exec(find_job_statement, who.tenant.value, change.definition.job_id)[0]).json;
             if (dry_run) throw rehearsal{{std::move(stored)}};
             return stored;
@@ -165,6 +176,34 @@ result<put_job> put(session& s, const principal& who, const job_change& change, 
     }
 }
 
+namespace {
+
+constexpr statement refuse_cycles_statement{"refuse_cycles", "select refuse_cycles_1($1, array(select json_array_elements_text($2::json)))"};
+constexpr statement missing_upstreams_statement{"missing_upstreams", R"sql(
+    select to_json(missing_upstreams_1($1, u.job_id)) from json_array_elements_text($2::json) with ordinality u (job_id, k) order by u.k)sql"};
+
+// What can only be said once all of them are stored: on the way there, what one depends on may be missing, and a dependency that is turned round
+// is a cycle.
+void look_around(session::transaction& tx, const principal& who, const std::vector<job_change>& changes, std::vector<put_job>& stored)
+{
+    std::vector<std::size_t> waiting;
+    boost::json::array ids;
+    boost::json::array checked;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+        const auto& definition = changes[i].definition;
+        if (!definition.waits() || definition.job_id.starts_with(inline_job_prefix)) continue;
+        waiting.push_back(i);
+        ids.emplace_back(definition.job_id);
+        if (stored[i].changed && definition.waiting.check_cycles) checked.emplace_back(definition.job_id);
+    }
+    if (!checked.empty()) tx.exec(refuse_cycles_statement, who.tenant.value, boost::json::serialize(checked));
+    if (ids.empty()) return;
+    const auto missing = tx.exec(missing_upstreams_statement, who.tenant.value, boost::json::serialize(ids));
+    for (std::size_t k = 0; k < waiting.size(); ++k) stored[waiting[k]].missing = texts_in(missing[static_cast<pqxx::result::size_type>(k)][0]);
+}
+
+}
+
 constexpr statement lock_jobs_statement{"lock_jobs", "select lock_jobs_1($1, array(select json_array_elements_text($2::json)))"};
 
 result<std::vector<put_job>> put_all(session& s, const principal& who, const std::vector<job_change>& changes, bool dry_run)
@@ -175,7 +214,8 @@ result<std::vector<put_job>> put_all(session& s, const principal& who, const std
         return s.in_transaction([&](session::transaction& tx) {
             tx.exec(lock_jobs_statement, who.tenant.value, boost::json::serialize(ids));
             std::vector<put_job> all;
-            for (const auto& change : changes) all.push_back(put_one(tx, who, change));
+            for (const auto& change : changes) all.push_back(put_one(tx, who, change, false));
+            look_around(tx, who, changes, all);
             if (dry_run) throw rehearsal{std::move(all)};
             return all;
         });

@@ -23,7 +23,7 @@ auto with_lease(F f)
 void submit_batch::clear()
 {
     for (array* a : {&id, &extent, &unit, &parameters, &correlation, &tags, &trace, &replay_of, &lo, &hi, &n, &tenant, &lane, &job, &version, &priority,
-                     &trigger, &eligible, &submitter, &wait_ms, &from, &key_tenant, &key, &key_request, &key_unit, &key_execution, &key_executions, &key_job,
+                     &trigger, &eligible, &submitter, &wait_ms, &from, &hold, &key_tenant, &key, &key_request, &key_unit, &key_execution, &key_executions, &key_job,
                      &key_version}) {
         a->clear();
     }
@@ -33,8 +33,8 @@ constexpr statement submit_statement{"submit", R"sql(
     select kind, k, execution_id, execution_ids::text from submit_1(nullif($1::int, 0), $2, $3, $4::int8 * interval '1 millisecond',
         $5::uuid[], $6::int[], $7::int[], $8::json[], $9::text[], $10::json[], $11::text[],
         $12::uuid[], $13::uuid[], $14::int[], $15::int[], $16::int[], $17::int[], $18::int[], $19::int2[], $20::int2[], $21::timestamptz[], $22::text[],
-        $23::int8[], $24::timestamptz[], $25::uuid[],
-        $26::int[], $27::text[], $28::text[], $29::int[], $30::uuid[], $31::text[], $32::int[], $33::int[]))sql"};
+        $23::int8[], $24::timestamptz[], $25::uuid[], $26::int2[],
+        $27::int[], $28::text[], $29::text[], $30::int[], $31::uuid[], $32::text[], $33::int[], $34::int[]))sql"};
 
 submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& b)
 {
@@ -43,7 +43,7 @@ submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milli
                       b.unit.parameter(), b.parameters.parameter(), b.correlation.parameter(), b.tags.parameter(), b.trace.parameter(), b.lo.parameter(),
                       b.hi.parameter(), b.n.parameter(), b.tenant.parameter(), b.lane.parameter(), b.job.parameter(), b.version.parameter(),
                       b.priority.parameter(), b.trigger.parameter(), b.eligible.parameter(), b.submitter.parameter(), b.wait_ms.parameter(),
-                      b.from.parameter(), b.replay_of.parameter(), b.key_tenant.parameter(), b.key.parameter(), b.key_request.parameter(),
+                      b.from.parameter(), b.replay_of.parameter(), b.hold.parameter(), b.key_tenant.parameter(), b.key.parameter(), b.key_request.parameter(),
                       b.key_unit.parameter(), b.key_execution.parameter(), b.key_executions.parameter(), b.key_job.parameter(), b.key_version.parameter());
     });
     submit_reply reply;
@@ -52,6 +52,8 @@ submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milli
         const int k = row[1].as<int>();
         if (kind == "o") {
             reply.owned.push_back(k);
+        } else if (kind == "h") {
+            reply.held.push_back(k);
         } else {
             reply.keys.push_back({k, kind == "r", id_of(row[2]), ids_of(row[3]), kind == "a"});
         }
@@ -206,7 +208,7 @@ settle_answer settle(session& s, instance_id owner, std::chrono::milliseconds pr
                              b.category.parameter(), b.details.parameter(), b.kept.parameter(), b.next_wait_ms.column(), b.planned.parameter());
     settle_answer answer;
     for (const auto& row : rows) {
-        if (row[0].is_null()) answer.plans_left = true;
+        if (row[0].is_null()) answer.work_follows = true;
         else answer.lost.push_back(id_of(row[0]));
     }
     return answer;

@@ -23,7 +23,7 @@ struct submit_batch {
     array id{e::uuid}, extent{e::int4}, unit{e::int4}, parameters{e::json}, correlation{e::text}, tags{e::json}, trace{e::text}, replay_of{e::uuid};
     // by extent
     array lo{e::uuid}, hi{e::uuid}, n{e::int4}, tenant{e::int4}, lane{e::int4}, job{e::int4}, version{e::int4}, priority{e::int2}, trigger{e::int2},
-        eligible{e::timestamptz}, submitter{e::text}, wait_ms{e::int8}, from{e::timestamptz};
+        eligible{e::timestamptz}, submitter{e::text}, wait_ms{e::int8}, from{e::timestamptz}, hold{e::int2};
     // by key; that of an execution's fingerprint is " ", and its request the parameters
     array key_tenant{e::int4}, key{e::text}, key_request{e::text}, key_unit{e::int4}, key_execution{e::uuid}, key_executions{e::text}, key_job{e::int4},
         key_version{e::int4};
@@ -33,6 +33,7 @@ struct submit_batch {
 
 struct submit_reply {
     std::vector<int> owned;              // numbers (from 1) of the extents that the submitter now owns, under fence 1
+    std::vector<int> held;               // those that wait for more than a slot
     struct key_in_use {
         int key;                         // number (from 1)
         bool same_request;
@@ -123,7 +124,7 @@ struct settle_batch {
 };
 struct settle_answer {
     std::vector<execution_id> lost;      // extents
-    bool plans_left = false;             // something is left to do for plans: plan_step
+    bool work_follows = false;           // other work may be eligible by these ends, or is left to plan_step
 };
 // `again`: this batch may have been committed before.
 settle_answer settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& batch);
@@ -152,7 +153,7 @@ struct cancel_answer {
     instance_id owner{};                 // who has been asked, where it runs
 };
 // What of a plan is cancelled with an execution of it: of what waits for it nothing, what needs it, or all below it. The codes are those of cancel_1.
-enum class cancel_cascade : std::uint8_t { none = 0, immediate_dependents = 1, all_downstream = 2 };
+using rowlock::cancel_cascade;
 cancel_answer cancel(session& s, tenant_key tenant, execution_id id, const std::string& actor, const std::string& reason,
                      cancel_cascade cascade = cancel_cascade::none);
 struct cancel_request {

@@ -10,7 +10,7 @@
 
 namespace rowlock::storage {
 
-// The bounded steps by which retention deletes; migrations/0012_retention.sql says what each may take. All work in the name of the tables' owner.
+// The bounded steps by which retention deletes; migrations/0013_retention.sql says what each may take. All work in the name of the tables' owner.
 
 // How long things are kept, as an instance enforces it. 0 of the last three: for ever, or as long as the history.
 struct kept {

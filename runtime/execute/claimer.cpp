@@ -3,6 +3,7 @@
 #include "runtime/execute/crash_point.hpp"
 #include "runtime/execute/pause.hpp"
 #include "runtime/execute/unheard.hpp"
+#include "storage/dependency_store.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -200,12 +201,21 @@ std::vector<assignment> claimer::read_work(storage::session& s, instance_id owne
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
     std::vector<assignment> work;
     work.reserve(read.size());
+    storage::array dependents(storage::array::element::uuid);
     for (auto& e : read) {
         const auto& extent = extents[static_cast<std::size_t>(e.extent)];
         auto job = jobs_.cached(e.job, e.job_version);
         if (!job) job = jobs_.load_now(s, e.job, e.job_version);
+        if (job->definition.waits()) dependents.add(e.id);
         work.push_back({e.id, e.run_id, extent.lo, extent.fence, owner, std::move(job), e.attempt_number, e.lost_count, e.priority, std::move(e.parameters),
                         std::move(e.correlation_id), std::move(e.trace_parent), extent.claimed_at, e.in_plan});
+    }
+    if (dependents.size() > 0) {
+        const auto given = storage::parameters_with_upstream(s, dependents);
+        counts_.statements.fetch_add(1, std::memory_order_relaxed);
+        for (auto& each : work) {
+            if (const auto at = given.find(each.id); at != given.end()) each.parameters = at->second;
+        }
     }
     return work;
 }

@@ -22,7 +22,7 @@ finished finish(retry_matchers& policies, const assignment& work, outcome result
 {
     finished end{work.id, work.run_id, work.extent_lo, work.fence, work.owner, std::move(result), steady_clock::now()};
     end.job = work.job;
-    end.in_plan = work.in_plan;
+    end.followed = work.in_plan || !work.job->definition.ordering_path.empty();
     const auto status = end.result.status;
     if (status != execution_status::failed && status != execution_status::timeout) return end;
     const auto decision = decide_retry(*policies.of(*work.job), work.attempt_number, work.lost_count, work.job->definition.idempotent, end.result, random01);

@@ -13,7 +13,6 @@ namespace rowlock::runtime {
 
 namespace {
 
-constexpr auto between_plans_looks = std::chrono::seconds{5};
 constexpr auto announcement_gap = std::chrono::milliseconds{5};
 constexpr int takeover_batch = 1000;
 constexpr int expiry_batch = 1000;
@@ -249,9 +248,9 @@ awaitable<void> membership::act_on(storage::tick_answer tick)
         const auto requests = co_await control_.read([self = self_.id()](storage::session& s) -> result<std::vector<storage::cancel_request>> { return storage::cancel_requests(s, self); });
         if (requests) runs_.cancel(*requests);
     }
-    // A plan that its composite job has left behind shows in no tick.
+    // A plan that its composite job has left behind shows in no tick, nor does what has waited for too long.
     const bool also_look = steady_clock::now() >= next_plans_look_;
-    if (also_look) next_plans_look_ = steady_clock::now() + between_plans_looks;
+    if (also_look) next_plans_look_ = steady_clock::now() + options_.between_plans_looks;
     if ((tick.plans || also_look) && options_.plans_left) options_.plans_left();
     if (tick.expired) co_await expire();
     if (tick.dead > 0) co_await take_over();

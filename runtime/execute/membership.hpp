@@ -28,6 +28,7 @@ public:
         std::chrono::milliseconds dead_letters_kept = storage::dead_letters_kept;    // where the job does not say
         std::function<void(const std::vector<execution_id>& runs)> runs_ended{};     // by no instance: they waited too long. On the home core
         std::function<void()> plans_left{};          // something is left to do for plans, or may be. On the home core
+        milliseconds between_plans_looks{5000};      // some of it shows in no tick
     };
 
     membership(options o, core& home, database& control, identity& self, ledger& owned, catalog& jobs, executor& runs, claimer& claims, counters& counts);

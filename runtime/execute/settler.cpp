@@ -101,7 +101,7 @@ bool settler::try_commit(storage::session& s, instance_id owner, const std::vect
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
     crash_point("settle.after_commit");
     account(ends, lost_of(s, owner, ends, answer.lost, again));
-    if (columns_.planned.size() > 0 && tell_.plans_advanced) tell_.plans_advanced(answer.plans_left);
+    if ((columns_.planned.size() > 0 || answer.work_follows) && tell_.others_advanced) tell_.others_advanced(answer.work_follows);
     return true;
 }
 
@@ -155,7 +155,7 @@ void settler::fill(const std::vector<finished*>& ends)
         columns_.termination.add_text_or_null(o.termination);
         columns_.actor.add_text_or_null(end->actor);
         if (end->leaves_notes) columns_.clean.add(end->id);
-        if (end->in_plan) columns_.planned.add(columns_.id.size());
+        if (end->followed) columns_.planned.add(columns_.id.size());
         fill_failure(*end, columns_.id.size(), end->retry_in ? std::optional(block.id(ordinal++)) : std::nullopt);
     }
 }

@@ -30,7 +30,7 @@ struct finished {
     error_category category = error_category::permanent;    // of a failure
     std::string details{};                           // of a failure, beyond its result: JSON text; empty: none
     bool leaves_notes = false;                       // live notes or a cancel request are to be cleared away
-    bool in_plan = false;                            // what follows in its plan starts with its end
+    bool followed = false;                           // a node of a plan, or one of an ordering key: what follows starts with its end
 };
 
 // The group commit of ends. What an attempt held (its slot, its place in the ledger) is given back when its end is durable, or when
@@ -47,7 +47,7 @@ public:
     struct listeners {
         std::function<void(const std::vector<execution_id>& runs)> runs_ended;
         std::function<void(milliseconds soonest)> retries_queued;
-        std::function<void(bool left)> plans_advanced{};     // their nodes may be queued; `left`: there is more to do for plans
+        std::function<void(bool left)> others_advanced{};    // nodes of plans or dependents may be queued; `left`: there may be more to do for them
     };
 
     settler(options o, identity& self, slots& free, ledger& owned, counters& counts, listeners tell);

@@ -16,6 +16,7 @@ struct likeness {
     std::optional<timestamp> scheduled;
     trigger_type trigger;
     std::string_view submitter;
+    int hold;
 
     auto operator<=>(const likeness&) const = default;
 };
@@ -23,9 +24,16 @@ struct likeness {
 // What take_keys_1 makes the fingerprint of. No client's key begins with a space.
 const std::string fingerprint_mark = " ";
 
+// What it may have to wait for, see submit_1. Who replays wants it now, or in its turn.
+int hold_of(const submission& s)
+{
+    const auto& definition = s.job->definition;
+    return (definition.waits() && !s.ignore_dependencies && !s.replay_of ? 1 : 0) + (definition.ordering_path.empty() ? 0 : 2);
+}
+
 likeness likeness_of(const submit_request& request, const submission& s)
 {
-    return {s.job->lane, s.job->version, s.priority, s.scheduled_time, request.trigger, request.submitter};
+    return {s.job->lane, s.job->version, s.priority, s.scheduled_time, request.trigger, request.submitter, hold_of(s)};
 }
 
 }
@@ -67,8 +75,10 @@ submit_plan lay_out(const std::vector<const submit_request*>& requests, identity
         const submission& first = requests[g.members[0].first]->items[g.members[0].second];
         while (at < g.members.size()) {
             std::size_t n = g.members.size() - at;
-            const bool start = slots > 0 && !first.scheduled_time;
+            const bool alone = hold_of(first) > 0;
+            const bool start = slots > 0 && !first.scheduled_time && !alone;
             if (start) n = std::min(n, static_cast<std::size_t>(slots));
+            if (alone) n = 1;
             submit_plan::extent x{block.id(ordinal), {}, static_cast<int>(n), plan.places.size(), start};
             for (std::size_t k = 0; k < n; ++k) {
                 const auto [r, i] = g.members[at + k];
@@ -119,6 +129,10 @@ void fill(storage::submit_batch& c, const submit_plan& plan, const std::vector<c
         const auto& p = plan.places[x.first];
         return requests[p.request]->items[p.item].job->definition.queue_timeout.has_value();
     });
+    const bool any_hold = std::any_of(plan.extents.begin(), plan.extents.end(), [&](const auto& x) {
+        const auto& p = plan.places[x.first];
+        return hold_of(requests[p.request]->items[p.item]) > 0;
+    });
     for (const auto& x : plan.extents) {
         const auto& p = plan.places[x.first];
         const submit_request& request = *requests[p.request];
@@ -136,6 +150,7 @@ void fill(storage::submit_batch& c, const submit_plan& plan, const std::vector<c
         c.submitter.add_text_or_null(request.submitter == "local" ? std::string_view() : std::string_view(request.submitter));
         if (any_wait) c.wait_ms.add(s.job->definition.queue_timeout ? std::optional<std::int64_t>(s.job->definition.queue_timeout->count()) : std::nullopt);
         if (floors.any()) c.from.add(floors.of(s.job->lane));
+        if (any_hold) c.hold.add(static_cast<std::int16_t>(hold_of(s)));
     }
     const bool any_fingerprint = std::any_of(plan.keys.begin(), plan.keys.end(), [](const auto& k) { return k.fingerprint; });
     for (const auto& k : plan.keys) {

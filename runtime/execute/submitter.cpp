@@ -279,8 +279,12 @@ void submitter::answer(storage::session& s, plan& p, std::vector<item>& batch, c
         }
         answers.emplace_back(std::move(all));
     }
+    std::vector<bool> held(p.layout.extents.size() + 1, false);
+    for (const int number : reply.held) held[static_cast<std::size_t>(number)] = true;
     for (const auto& place : p.layout.places) {
-        if (started[static_cast<std::size_t>(place.extent)]) answers[place.request]->at(place.item).status = execution_status::running;
+        const auto extent = static_cast<std::size_t>(place.extent);
+        if (started[extent]) answers[place.request]->at(place.item).status = execution_status::running;
+        else if (held[extent]) answers[place.request]->at(place.item).status = execution_status::pending;
     }
     if (!reply.keys.empty()) answer_keys(s, p, reply, answers);
 
@@ -294,7 +298,8 @@ void submitter::answer(storage::session& s, plan& p, std::vector<item>& batch, c
             if (one.replayed) continue;
             ++stored;
             if (one.status == execution_status::queued) ++queued;
-            if (one.status == execution_status::pending) soonest = std::min(soonest, std::chrono::ceil<std::chrono::milliseconds>(*batch[r].request.items[i].scheduled_time - now));
+            const auto& at = batch[r].request.items[i].scheduled_time;
+            if (one.status == execution_status::pending && at && *at > now) soonest = std::min(soonest, std::chrono::ceil<std::chrono::milliseconds>(*at - now));
         }
     }
     counts_.submitted.fetch_add(stored, std::memory_order_relaxed);

@@ -2,6 +2,7 @@
 
 #include "runtime/async/task_group.hpp"
 #include "storage/child_plan_store.hpp"
+#include "storage/dependency_store.hpp"
 #include "storage/plan_run_store.hpp"
 
 #include <boost/asio/post.hpp>
@@ -18,8 +19,8 @@ constexpr int most_orphans = 100;
 
 }
 
-plan_steps::plan_steps(database& db, core& home, counters& counts, std::function<void()> advanced)
-    : db_(db), home_(home), counts_(counts), advanced_(std::move(advanced)), there_is_work_(home.executor())
+plan_steps::plan_steps(database& db, core& home, counters& counts, std::chrono::milliseconds between_dependency_checks, std::function<void()> advanced)
+    : db_(db), home_(home), counts_(counts), between_dependency_checks_(between_dependency_checks), advanced_(std::move(advanced)), there_is_work_(home.executor())
 {
 }
 
@@ -39,6 +40,13 @@ awaitable<void> plan_steps::cancel_orphans()
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
 }
 
+awaitable<void> plan_steps::check_dependencies()
+{
+    next_dependency_check_ = steady_clock::now() + between_dependency_checks_;
+    co_await db_.write([](storage::session& s) -> result<int> { return storage::sweep_dependencies(s); });
+    counts_.statements.fetch_add(1, std::memory_order_relaxed);
+}
+
 awaitable<void> plan_steps::run()
 {
     for (;;) {
@@ -46,6 +54,7 @@ awaitable<void> plan_steps::run()
         const auto state = co_await boost::asio::this_coro::cancellation_state;
         if (state.cancelled() != boost::asio::cancellation_type::none) co_return;
         if (steady_clock::now() >= next_orphans_) co_await cancel_orphans();
+        if (steady_clock::now() >= next_dependency_check_) co_await check_dependencies();
         for (;;) {
             const auto did = co_await db_.write([](storage::session& s) -> result<bool> { return storage::plan_step(s); });
             counts_.statements.fetch_add(1, std::memory_order_relaxed);

@@ -75,6 +75,13 @@ submission& submission::fingerprint(const queue_job& job, std::string_view param
     return *this;
 }
 
+submission& submission::hold(int what)
+{
+    while (columns_.hold.size() + 1 < columns_.lo.size()) columns_.hold.add(std::int16_t{0});
+    columns_.hold.add(static_cast<std::int16_t>(what));
+    return *this;
+}
+
 submission& submission::wait(std::chrono::milliseconds longest)
 {
     while (columns_.wait_ms.size() + 1 < columns_.lo.size()) columns_.wait_ms.add_null();
@@ -139,6 +146,12 @@ ends& ends::all(const std::vector<execution_id>& ids)
 ends& ends::clean()
 {
     columns_.clean.add(last_);
+    return *this;
+}
+
+ends& ends::followed()
+{
+    columns_.planned.add(columns_.id.size());
     return *this;
 }
 

@@ -39,6 +39,8 @@ public:
     submission& fingerprint(const queue_job& job, std::string_view parameters, int unit);
     // How long the last extent's executions may wait.
     submission& wait(std::chrono::milliseconds longest);
+    // What the last extent may have to wait for, as submit_1 says: 1 for other jobs, 2 for its turn.
+    submission& hold(int what);
 
     storage::submit_reply commit(storage::session& s, instance_id owner = {}, int slots = 0, std::chrono::milliseconds key_ttl = std::chrono::hours{1});
 
@@ -68,6 +70,8 @@ public:
     ends& clean();
     // The last one's job has a breaker.
     ends& watched();
+    // The last one has an ordering key, or is a node of a plan.
+    ends& followed();
     // The last one failed, and so did its run: its dead letter is kept so long (nullopt: it gets none).
     ends& recorded(error_category category, std::optional<std::chrono::milliseconds> kept);
 

@@ -16,7 +16,7 @@ create table retention_log (
     log_id    bigint generated always as identity primary key,
     at        timestamptz not null default clock(),
     what      text not null check (what in ('day', 'runs', 'logs', 'checkpoints', 'artifacts', 'extra_transitions', 'errors', 'dead_letters',
-                                            'manual_retries', 'live_notes', 'cancel_requests', 'plan_runs')),
+                                            'manual_retries', 'dependency_uses', 'live_notes', 'cancel_requests', 'plan_runs')),
     reason    text not null,
     day       date,                                     -- of the history that it belonged to
     job_key   int,                                      -- where all of it was this job's
@@ -146,6 +146,7 @@ begin
     delete from errors e where e.execution_id = any (ids) and e.error_id <> e.execution_id;
     delete from dead_letters l where l.dead_letter_id = any (ids);
     delete from manual_retries m where m.execution_id = any (ids);
+    delete from dependency_uses u where u.run_id = any (runs);
     delete from live_notes n where n.execution_id = any (ids);
     delete from cancel_requests c where c.execution_id = any (ids);
     delete from run_borders b where b.run_id = any (runs);
@@ -184,7 +185,7 @@ declare
 begin
     for x in select * from (values ('logs', 'execution_id', ''), ('checkpoints', 'execution_id', ''), ('artifacts', 'run_id', ''), ('extra_transitions', 'execution_id', ''),
                                    ('errors', 'error_id', ' and error_id = execution_id'), ('errors', 'execution_id', ' and error_id <> execution_id'), ('dead_letters', 'dead_letter_id', ''),
-                                   ('manual_retries', 'execution_id', ''), ('live_notes', 'execution_id', ''), ('cancel_requests', 'execution_id', '')) v (name, id, only_)
+                                   ('manual_retries', 'execution_id', ''), ('dependency_uses', 'run_id', ''), ('live_notes', 'execution_id', ''), ('cancel_requests', 'execution_id', '')) v (name, id, only_)
     loop
         execute format('with old as (delete from %1$I where ctid = any (array(select ctid from %1$I where %2$I >= $1 and %2$I < $2 %3$s order by %2$I limit $3)) returning 1)
                         select count(*) from old', x.name, x.id, x.only_) into n using d.from_id, d.to_id, p_rows;

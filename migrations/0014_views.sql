@@ -9,7 +9,7 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
        fingerprint_of(e.job_key, e.job_version, e.parameters::jsonb) as fingerprint,
        e.priority, coalesce(e.tags, '{}') as tags, e.scheduled_time,
        case when not s.ready then null when r.started_at is null and r.completed_at < e.scheduled_time then null
-            else greatest(e.submitted_at, e.scheduled_time) end as queued_time,
+            else greatest(e.submitted_at, e.scheduled_time, (select max(x.at) from extra_transitions x where x.execution_id = e.execution_id and x.from_status = 1)) end as queued_time,
        coalesce(r.started_at, s.claimed_at) as started_time, r.completed_at as completed_time,
        e.attempt_number,
        (select max(c.checkpoint_number) from checkpoints c where c.execution_id = e.execution_id) as checkpoint,
@@ -22,6 +22,16 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
        (select n.progress from live_notes n where n.execution_id = e.execution_id) as progress,
        (select n.heartbeat_at from live_notes n where n.execution_id = e.execution_id) as heartbeat_time,
        case when r.execution_id is not null or s.owner is not null then null
+            when not s.ready and s.eligible_at = 'infinity' then (
+                select case when w.on_order then jsonb_build_object('rule', 'job_limit', 'max_running', 1, 'in_use', 1, 'ordering_key', e.ordering_key,
+                           'detail', 'runs one at a time, in order, with others of the ordering key ' || e.ordering_key)
+                       else jsonb_build_object('rule', 'dependency', 'until', rfc3339(nullif(s.expires_at, 'infinity')),
+                           'upstream_job_ids', coalesce(jsonb_agg(d.upstream_job_id order by d.upstream_job_id), '[]'),
+                           'detail', 'waits for ' || coalesce(string_agg(d.upstream_job_id || case when d.upstream_key is null then ' (there is no such job)'
+                               else ' (' || (array['SUCCESS', 'COMPLETION', 'DATA_READY'])[d.kind] || ')' end, case when y.require_all then ' and ' else ' or ' end order by d.upstream_job_id), '')) end
+                from waits w left join dependents y on y.job_key = w.job_key
+                left join dependencies d on d.job_key = w.job_key and not (d.end_id is not null and (d.window_ is null or d.ended_at >= clock() - d.window_))
+                where w.execution_id = e.execution_id group by w.on_order, y.require_all)
             when not s.ready then jsonb_build_object('rule', case e.trigger_type when 5 then 'backoff' else 'schedule' end,
                                                      'detail', 'eligible at ' || rfc3339(s.eligible_at), 'eligible_at', rfc3339(s.eligible_at))
             when l.paused then jsonb_build_object('rule', 'paused', 'detail', 'the job is paused')
@@ -64,15 +74,17 @@ left join results r on r.execution_id = e.execution_id
 left join lateral (select x.* from (select x.* from extents x where x.lo <= e.execution_id order by x.lo desc limit 1) x
                    where r.execution_id is null and x.hi >= e.execution_id) s on true
 cross join lateral (
-    select e.scheduled_time > e.submitted_at as delayed, coalesce(r.started_at, s.claimed_at) as started,
+    select e.scheduled_time > e.submitted_at as delayed,
+           exists (select from extra_transitions t where t.execution_id = e.execution_id and t.from_status = 1) as was_held,
+           not coalesce(s.ready, true) and s.eligible_at = 'infinity' or exists (select from waits w where w.execution_id = e.execution_id) as is_held, coalesce(r.started_at, s.claimed_at) as started,
            e.scheduled_time > e.submitted_at and (not coalesce(s.ready, true) or (r.started_at is null and coalesce(r.completed_at < e.scheduled_time, false))) as still_pending) h
 cross join lateral (
-    select e.submitted_at as at, null::int as from_status, case when h.delayed then 1 else 2 end as to_status, coalesce(e.submitter, 'local') as actor, null::int as fence,
+    select e.submitted_at as at, null::int as from_status, case when h.delayed or h.was_held or h.is_held or r.status = 9 then 1 else 2 end as to_status, coalesce(e.submitter, 'local') as actor, null::int as fence,
            case when e.attempt_number > 1 then 'attempt ' || e.attempt_number else 'submitted' end as reason, 1 as step
-    union all select e.scheduled_time, 1, 2, 'clock', null, 'eligible', 2 where h.delayed and not h.still_pending
+    union all select e.scheduled_time, 1, 2, 'clock', null, 'eligible', 2 where h.delayed and not h.still_pending and not h.was_held and not h.is_held
     union all select h.started, 2, 3, 'instance:' || coalesce(r.instance_id, s.owner), coalesce(r.fence, s.fence), 'claimed', 4 where h.started is not null
     union all select r.returned_at, 3, 4, 'instance:' || r.instance_id, r.fence, 'returned', 5 where r.status = 5
-    union all select r.completed_at, case when r.status = 5 then 4 when r.started_at is not null then 3 when h.still_pending then 1 else 2 end, r.status::int,
+    union all select r.completed_at, case when r.status = 5 then 4 when r.started_at is not null then 3 when h.still_pending or r.status = 9 then 1 else 2 end, r.status::int,
                      coalesce(r.actor, 'instance:' || r.instance_id), r.fence, coalesce(r.error_code || coalesce(': ' || r.error_message, ''), 'completed'), 6
               where r.execution_id is not null
     union all select t.at, t.from_status, t.to_status, t.actor, t.fence, t.reason, 3 from extra_transitions t where t.execution_id = e.execution_id) x;
@@ -133,6 +145,18 @@ left join results z on z.execution_id = e.execution_id
 left join lateral (select x.* from (select x.* from extents x where x.lo <= e.execution_id order by x.lo desc limit 1) x
                    where z.execution_id is null and x.hi >= e.execution_id) x on true
 left join plan_maps m on m.plan_run_id = coalesce(n.kept_run, n.plan_run_id) and m.node_no = coalesce(n.kept_no, n.node_no);
+
+-- What jobs depend on, as registered now, and the end that counts for each until an execution has used it.
+create view v_dependencies as
+select j.job_id, t.tenant_id, d.dependency_id, d.upstream_job_id, (array['SUCCESS', 'COMPLETION', 'DATA_READY'])[d.kind] as dependency_type, d.condition,
+       extract(epoch from d.window_)::float8 as window_seconds, d.skip as skip_on_upstream_skip, extract(epoch from d.wait_for)::float8 as timeout_seconds,
+       d.is_data, d.upstream_key is null as is_missing, y.require_all, d.end_id as upstream_execution_id, d.ended_at as upstream_completed_time,
+       d.end_id is not null and (d.window_ is null or d.ended_at >= clock() - d.window_) as is_satisfied
+from dependencies d join dependents y on y.job_key = d.job_key join jobs j on j.job_key = d.job_key join tenants t on t.tenant_key = j.tenant_key
+where j.deleted_at is null;
+
+create view v_dependency_uses as
+select u.run_id, u.dependency_id, u.upstream_job_id, u.upstream_execution_id, u.at from dependency_uses u;
 
 create view v_limits as
 select scope as kind, key, max_running, in_use from limits where scope <> 'breaker';
@@ -227,6 +251,17 @@ create function violations() returns table (rule text, detail text) language sql
         left join manual_retries m on m.execution_id = d.dead_letter_id where (d.status = 'RETRIED') <> (m.execution_id is not null)
     union all select 'a key names no execution', k.tenant_key || ' ' || k.key from idempotency_keys k left join executions e using (execution_id)
         where e.execution_id is null
+    union all select 'held for nothing', s.lo::text from extents s left join waits w on w.execution_id = s.lo
+        where not s.ready and s.eligible_at = 'infinity' and (w.execution_id is null or w.due_at is null or not (w.on_dependencies or w.on_order))
+    union all select 'a wait of what does not wait', w.execution_id::text from waits w left join extents s on s.lo = w.execution_id
+        where s.lo is null or s.ready or s.hi <> s.lo or not w.entered
+    union all select 'two of an ordering key at once', min(e.ordering_key) from open_ o join executions e using (execution_id)
+        where o.unfinished and e.ordering_key is not null and not exists (select from waits w where w.execution_id = e.execution_id) group by e.job_key, e.ordering_key having count(*) > 1
+    union all select 'an ordering key waits for a run that is over', o.run_id::text from ordered_runs o where run_is_over(o.run_id)
+    union all select 'the first of an ordering key waits for its turn', w.execution_id::text from waits w
+        join ordered_runs o on o.execution_id = w.execution_id
+        where w.on_order and not exists (select from ordered_runs x where x.job_key = o.job_key and x.ordering_key = o.ordering_key and x.place < o.place)
+          and not exists (select from plan_work k where w.execution_id = any (k.ids))
     union all select 'a plan is miscounted', g.plan_run_id || ' says ' || g.unended || ', is ' || x.n
         from plan_progress g cross join lateral (select count(*) filter (where u.s < 5) as n from plan_blocks b cross join unnest(b.states) u (s) where b.plan_run_id = g.plan_run_id) x
         where g.unended <> x.n

@@ -6,7 +6,9 @@ begin
         grant usage on schema rowlock to rowlock_app;
         -- No UPDATE, DELETE or TRUNCATE on history.
         grant select, insert on executions, results, job_versions, job_actions, checkpoints, artifacts, extra_transitions, manual_retries, breaker_changes to rowlock_app;
-        grant select, insert on plan_versions, plan_runs, plan_nodes, plan_added_edges to rowlock_app;
+        grant select, insert on plan_versions, plan_runs, plan_nodes, plan_added_edges, dependency_uses to rowlock_app;
+        grant select, insert, update on dependents to rowlock_app;
+        grant select, insert, update, delete on data_sets, dependencies, waits, ordered_runs to rowlock_app;
         grant select, insert, update on plans, plan_progress, plan_blocks, plan_maps to rowlock_app;
         grant select, insert, update, delete on plan_chunks, plan_work, plan_run_keys to rowlock_app;
         grant select, insert, update, delete on errors, dead_letters to rowlock_app;
@@ -15,7 +17,7 @@ begin
         grant select, insert, update, delete on callbacks, callback_signatures to rowlock_app;   -- and nobody else: there are secrets in it
         grant select, insert on logs to rowlock_app;
         grant select, insert, update on jobs, lanes, instances, tenants, tokens to rowlock_app;
-        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes to rowlock_app;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes, v_dependencies, v_dependency_uses to rowlock_app;
         grant select on migrations to rowlock_app;      -- `serve` looks whether the database is up to date
         -- The functions of retention delete in the name of the owner, and note it there.
         grant select on v_retention, v_history_days, history_days, retention_log to rowlock_app;
@@ -26,7 +28,7 @@ begin
     if has_role('rowlock_auditor') then
         grant usage on schema rowlock to rowlock_auditor;
         grant select on v_retention, v_history_days to rowlock_auditor;
-        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes to rowlock_auditor;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes, v_dependencies, v_dependency_uses to rowlock_auditor;
     end if;
 end $$;
 revoke execute on all functions in schema rowlock from public;
@@ -57,6 +59,8 @@ comment on view v_breakers is 'Circuit breakers: an open one keeps executions wa
 comment on view v_plan_runs is 'Every run of a plan: a graph of executions that is run as one.';
 comment on view v_plan_nodes is 'The nodes of plan runs, with the last attempt of each; one that maps over a list shows how many of its items have ended.';
 comment on view v_breaker_changes is 'When breakers opened and closed, and why.';
+comment on view v_dependencies is 'What jobs depend on now: declared, or inferred from the data sets that they read and make; and the end of the upstream that counts, until a run uses it.';
+comment on view v_dependency_uses is 'Which ends of its upstreams a run has used.';
 comment on view v_limits is 'Limits on what runs at once, with what is in use.';
 
 do $$
@@ -117,6 +121,12 @@ begin
         ('layer', 'How many nodes stand before it on the longest way.'), ('items', 'How many items the list has.'), ('items_ended', 'How many of them have ended.'),
         ('items_failed', 'How many of them failed.'), ('kept_from', 'The plan run whose result was kept for it.'),
         ('ordering_key', 'Executions with the same key run in order.'),
+        ('dependency_id', 'Names the dependency.'), ('upstream_job_id', 'The job whose end is waited for.'), ('dependency_type', 'SUCCESS, COMPLETION or DATA_READY.'),
+        ('condition', 'A SQL/JSON path predicate that the result must satisfy.'), ('window_seconds', 'How old the end may be; null: any that no run has used.'),
+        ('skip_on_upstream_skip', 'Whether the dependent is skipped where the upstream was.'), ('timeout_seconds', 'How long it is waited for.'),
+        ('is_data', 'Inferred from the data sets that the jobs read and make.'), ('is_missing', 'There is no such job.'),
+        ('require_all', 'Whether all dependencies of the job are needed, or one.'), ('upstream_execution_id', 'The end of the upstream.'),
+        ('upstream_completed_time', 'When that was.'), ('is_satisfied', 'Whether it is satisfied now.'),
         ('contract_ref', 'The contract that it was run under.'),
         ('approval_ref', 'The approval that it was run under.'),
         ('at', 'When.'), ('from_status', 'Null for the first.'), ('to_status', 'The state it went to.'), ('actor', 'Who did it.'),
