@@ -23,7 +23,8 @@ export async function produce(place, connections) {
 }
 
 export async function work(place, job) {
-  const worker = new Worker(name, async ({ data }) => job(data), { connection: connection(place), concurrency: concurrency[place.mode] });
+  const { add } = await produce(place, 1);
+  const worker = new Worker(name, async ({ data }) => job(data, add), { connection: connection(place), concurrency: concurrency[place.mode] });
   worker.on('error', (e) => process.stderr.write(`${e.message}\n`));
   await worker.waitUntilReady();
 }

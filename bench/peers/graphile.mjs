@@ -23,7 +23,8 @@ export async function produce({ url }, connections) {
 }
 
 export async function work({ url, mode }, job) {
-  await run({ connectionString: url, logger, noHandleSignals: true, taskList: { [task]: (payload) => job(payload) }, preset: { worker: settings[mode] } });
+  const taskList = { [task]: (payload, helpers) => job(payload, (next) => helpers.addJob(task, next)) };
+  await run({ connectionString: url, logger, noHandleSignals: true, taskList, preset: { worker: settings[mode] } });
 }
 
 let watch;

@@ -2,12 +2,12 @@
 // answered on stdout by {"id", "is"} or {"id", "error"}. A worker also says {"count"} while it works. Ends with its stdin.
 import { createInterface } from 'node:readline';
 import { batches, feed, fill, paced, single } from './produce.mjs';
-import { work } from './work.mjs';
+import { chain, work } from './work.mjs';
 
 const peer = await import(`./${process.argv[2]}.mjs`);
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-let place, producer, worker, feeding;
+let place, producer, worker, feeding, steps;
 
 const orders = {
   // `where` is {url} or {redis}; `mode` is throughput or latency.
@@ -22,6 +22,8 @@ const orders = {
   fed: ({ done, stop }) => feeding.update(done, stop),
   async work({ latencies }) { worker = await work(peer, place, latencies, (count) => say({ count })); },
   report: () => worker.report(),
+  async chain() { steps = await chain(peer, place); },
+  follow: (how) => steps(how),
   unfinished: () => peer.unfinished(place),
 };
 

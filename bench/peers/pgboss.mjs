@@ -35,7 +35,7 @@ export async function produce(place, connections) {
 export async function work(place, job) {
   const boss = await start(place, { max: 20, useListenNotify: notifies(place.mode) });
   await boss.work(queue, settings[place.mode], async (jobs) => {
-    for (const { data } of jobs) job(data);
+    for (const { data } of jobs) await job(data, (next) => boss.send(queue, next));
   });
 }
 

@@ -9,6 +9,7 @@ import drain
 import failures
 import held
 import latency
+import plans
 import sleeps
 import steady
 
@@ -48,9 +49,12 @@ def variants(name, options):
                                    drain.spread, {"jobs": spread, "lanes": lanes}) for lanes in (1, 1000)],
         "failures": lambda: [Variant(f"failures: settle {spread:,}, none or a fifth of them failed", tuple(failures.FAILING), failures.failures,
                                      {"jobs": spread})],
+        "plan": lambda: [Variant(f"plan: {plans.NODES:,} noops, each after up to 3 others, 1 instance", ("rowlock",), plans.plan)],
+        "chain": lambda: [Variant(f"chain: {plans.STEPS:,} noops, one after the other, 1 process", (*PEERS, "rowlock"), plans.chain)],
+        "fan-out": lambda: [Variant(f"fan-out: a node that maps over {plans.ITEMS:,} items, 1 instance", ("rowlock",), plans.fan_out)],
         "sleeps": lambda: [Variant(f"sleeps: {n:,} at a time, 1 instance", ("rowlock",), sleeps.sleeps, {"count": n}) for n in (10_000, 100_000)],
     }[name]()
 
 
-NAMES = ("drain", "submit", "batch", "stream", "steady", "latency", "held", "backlog", "spread", "failures", "sleeps")
+NAMES = ("drain", "submit", "batch", "stream", "steady", "latency", "held", "backlog", "spread", "failures", "plan", "chain", "fan-out", "sleeps")
 CONTENDERS = (*PEERS, "ceiling", "ceiling-start", "ceiling-retries", "ceiling-dead", "rowlock", "rowlock-run")
