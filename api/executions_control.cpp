@@ -82,7 +82,7 @@ runtime::awaitable<response> cancel_execution(request_context& rq)
     result<cancel_cascade> reach = cancel_cascade_of(cascade.value_or("NONE"));
     if (!cascade) reach = co_await default_cascade(rq, *id);
     if (!reach) co_return rq.refuse(reach.error());
-    const auto outcome = co_await rq.app.instance.cancel(rq.caller, *id, std::move(reason), static_cast<storage::cancel_cascade>(*reach));
+    const auto outcome = co_await rq.app.instance.cancel(rq.caller, *id, std::move(reason), *reach);
     if (!outcome) co_return rq.refuse(outcome.error());
     co_return co_await answer_execution(rq, 202, *id);
 }

@@ -25,8 +25,8 @@ constexpr double microsecond = 1e-6;
 // puts names to them when somebody asks.
 class collected final : public prometheus::Collectable {
 public:
-    collected(const runtime::counters& runtime, std::span<const http_figures* const> http, const bounds& limits, bool ready)
-        : runtime_(runtime), http_(http), limits_(limits), ready_(ready)
+    collected(const runtime::counters& runtime, const runtime::catalog::dependency_figures& dependencies, std::span<const http_figures* const> http, const bounds& limits, bool ready)
+        : runtime_(runtime), dependencies_(dependencies), http_(http), limits_(limits), ready_(ready)
     {
     }
 
@@ -34,6 +34,7 @@ public:
     {
         std::vector<MetricFamily> all;
         collect_runtime(all);
+        collect_dependencies(all);
         collect_http(all);
         return all;
     }
@@ -97,6 +98,14 @@ private:
         counter(all, "rowlock_run_seconds_total", "Time between started and returned, summed.", value_of(r.run_us) * microsecond);
     }
 
+    void collect_dependencies(std::vector<MetricFamily>& all) const
+    {
+        const double cycles = value_of(dependencies_.cycles);
+        counter(all, "rowlock_cycle_detections_total", "Definitions that were refused because they close a cycle.", cycles);
+        all.push_back({"rowlock_dependency_errors_total", "What was wrong with dependencies when definitions were put here, by the error_type of dependency_errors.", MetricType::Counter,
+                       {counted(cycles, {{"error_type", "CYCLE_DETECTED"}}), counted(value_of(dependencies_.missing), {{"error_type", "MISSING_UPSTREAM"}})}});
+    }
+
     template <class Get>
     double sum(Get get) const
     {
@@ -153,6 +162,7 @@ private:
     }
 
     const runtime::counters& runtime_;
+    const runtime::catalog::dependency_figures& dependencies_;
     std::span<const http_figures* const> http_;
     const bounds& limits_;
     bool ready_;
@@ -163,7 +173,7 @@ private:
 // GET /metrics: 200, the text format of Prometheus.
 runtime::awaitable<response> metrics(request_context& rq)
 {
-    const collected all(rq.app.instance.figures(), rq.app.all_figures, rq.app.limits, rq.app.instance.ready().ready);
+    const collected all(rq.app.instance.figures(), rq.app.instance.jobs().figures(), rq.app.all_figures, rq.app.limits, rq.app.instance.ready().ready);
     std::ostringstream text;
     prometheus::TextSerializer().Serialize(text, all.Collect());
     auto answer = rq.reply(200, "text/plain; version=0.0.4; charset=utf-8");

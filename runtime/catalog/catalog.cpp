@@ -86,6 +86,8 @@ awaitable<result<storage::put_job>> catalog::put(principal who, storage::job_cha
     const auto job_id = change.definition.job_id;
     auto stored = co_await db_.write([who = std::move(who), change = std::move(change), dry_run](storage::session& s) { return storage::put(s, who, change, dry_run); });
     if (!dry_run) forget_name(tenant, job_id);
+    if (!stored) count(stored.error());
+    else if (!dry_run) count(*stored);
     co_return stored;
 }
 
@@ -95,8 +97,12 @@ awaitable<result<std::vector<storage::put_job>>> catalog::put_all(principal who,
     std::vector<std::string> names;
     for (const auto& change : changes) names.push_back(change.definition.job_id);
     auto stored = co_await db_.write([who = std::move(who), changes = std::move(changes), dry_run](storage::session& s) { return storage::put_all(s, who, changes, dry_run); });
+    if (!stored) count(stored.error());
     if (dry_run) co_return stored;
     for (const auto& name : names) forget_name(tenant, name);
+    if (stored) {
+        for (const auto& each : *stored) count(each);
+    }
     co_return stored;
 }
 
@@ -118,6 +124,17 @@ awaitable<result<void>> catalog::remove(principal who, std::string job_id, std::
     });
     forget_name(tenant, job_id);
     co_return removed;
+}
+
+void catalog::count(const storage::put_job& stored)
+{
+    // What has not changed has been told before.
+    if (stored.changed) figures_.missing.fetch_add(stored.missing.size(), std::memory_order_relaxed);
+}
+
+void catalog::count(const error& why)
+{
+    if (why.code == errc::dependency_cycle) figures_.cycles.fetch_add(1, std::memory_order_relaxed);
 }
 
 void catalog::forget_name(tenant_key tenant, const std::string& job_id)

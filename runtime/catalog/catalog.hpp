@@ -4,6 +4,8 @@
 #include "storage/job_store.hpp"
 #include "storage/model/job.hpp"
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <shared_mutex>
 #include <string>
@@ -36,6 +38,13 @@ public:
 
     const definition_defaults& defaults() const { return defaults_; }
 
+    // Definitions that were refused here because they close a cycle, and upstreams that definitions stored here named and that there were not.
+    struct dependency_figures {
+        std::atomic<std::uint64_t> cycles{0};
+        std::atomic<std::uint64_t> missing{0};
+    };
+    const dependency_figures& figures() const { return figures_; }
+
     // Forgets what is known of these jobs, or of all; the next use asks the database.
     void forget(const std::vector<job_key>& jobs);
     void forget_all();
@@ -51,9 +60,12 @@ private:
     void remember(const job_version_ptr& version, std::uint64_t read_at);
     std::uint64_t epoch() const;
     void forget_name(tenant_key tenant, const std::string& job_id);
+    void count(const storage::put_job& stored);
+    void count(const error& why);
 
     database& db_;
     definition_defaults defaults_;
+    dependency_figures figures_;
     mutable std::shared_mutex mutex_;
     std::uint64_t epoch_ = 0;                        // grows with every change that was heard of
     std::unordered_map<tenant_key, by_name> current_;
