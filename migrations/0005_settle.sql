@@ -25,6 +25,7 @@ declare
     hi uuid[] := array_fill(null::uuid, array[n_extents]); left_ int[] := array_fill(0, array[n_extents]);
     claimed timestamptz[] := array_fill(null::timestamptz, array[n_extents]); lanes_ int[] := array_fill(0, array[n_extents]); upstreams int[];
     held int := 0; d_extent int[]; d_n int[]; whole uuid[]; part jsonb; expected bigint; done bigint; partly boolean; failed_ids uuid[]; nexts uuid[]; limited boolean := false; limit_ids_ int[]; limit_n int[];
+    over_ uuid[]; over_status smallint[]; ordered boolean := false;
 begin
     -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
     -- `is not distinct from` keeps the planner off extents_owned: all that the instance owns, once for each extent, is quadratic.
@@ -80,7 +81,9 @@ begin
         perform record_failures_1(failed_ids, p_category, p_details, p_kept, p_next, p_next_ms, p_next_wait_ms, p_age);
     end if;
     if cardinality(p_planned) > 0 then
-        perform plans_advance_1(array(select p_id[u.at] from unnest(p_planned) u (at) where p_extent[u.at] > 0), 0::smallint);
+        select array_agg(p_id[u.at]), array_agg(p_status[u.at]) into over_, over_status
+        from unnest(p_planned) u (at) where p_extent[u.at] > 0 and (nexts is null or nexts[u.at] is null);
+        ordered := over_ is not null and plans_advance_1(over_, 0::smallint, over_status);
     end if;
     -- What this finds is what is registered now: no cache of an instance is asked.
     upstreams := array(select d.upstream_lane from dependencies d where d.upstream_lane = any (lanes_));
@@ -89,7 +92,7 @@ begin
                                            where u.extent > 0 and lanes_[u.extent] = any (upstreams) order by u.k));
     end if;
     if cardinality(p_planned) > 0 or cardinality(upstreams) > 0 then
-        perform advance_order_1(array(select p_id[u.at] from unnest(p_planned) u (at) where p_extent[u.at] > 0), '{}');
+        perform advance_order_1(case when ordered then over_ else '{}' end, '{}');
         if cardinality(upstreams) > 0 or exists (select from plan_work) then return next null; end if;
     end if;
     if cardinality(p_watched) > 0 then
