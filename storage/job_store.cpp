@@ -52,7 +52,8 @@ error cycle_of(const pqxx::sql_error& e)
     const auto end = told.find(']', begin);
     if (begin == std::string_view::npos || end == std::string_view::npos) throw;
     std::vector<std::string> path;
-    for (const auto& id : boost::json::parse(told.substr(begin, end + 1 - begin)).as_array()) path.emplace_back(id.as_string());
+    const auto ids = boost::json::parse(told.substr(begin, end + 1 - begin));
+    for (const auto& id : ids.as_array()) path.emplace_back(id.as_string());
     field_errors errors;
     errors.add_cycle("dependencies", std::move(path));
     return std::move(errors).take("What is to be stored");
@@ -129,7 +130,8 @@ std::vector<std::string> texts_in(const pqxx::field& json)
 {
     std::vector<std::string> all;
     if (json.is_null()) return all;
-    for (const auto& text : boost::json::parse(json.c_str()).as_array()) all.emplace_back(text.as_string());
+    const auto list = boost::json::parse(json.c_str());
+    for (const auto& text : list.as_array()) all.emplace_back(text.as_string());
     return all;
 }
 
