@@ -65,6 +65,7 @@ create table plan_runs (
     has_fallbacks  boolean not null,
     has_maps       boolean not null,
     has_refs       boolean not null,
+    has_ordered    boolean not null,                    -- a node of it has a job with an ordering key
     age            real not null,                       -- PRIORITY_AGE_SECONDS of the submission: ranks are fixed then
     correlation_id text,
     trace_parent   text,
@@ -300,11 +301,12 @@ begin
 end $$;
 
 -- Makes the first attempts of nodes, or of items of nodes, under the lock of their plan. What can be claimed alike makes one extent. p_docs: as
--- resolve_refs takes them. Returns those whose parameters could not be put together: they have failed.
+-- resolve_refs takes them. What has an ordering key waits for its turn in an extent of its own, as 0011 says. Returns those whose parameters could not be
+-- put together: they have failed.
 create function start_executions_1(r plan_runs, p_no int[], p_item_no int[], p_item jsonb[], p_docs jsonb) returns table (node_no int, item_no int) language plpgsql as $$
 #variable_conflict use_column
 declare
-    block text := left(execution_id_of((extract(epoch from clock_timestamp()) * 1000)::bigint, nextval('rowlock.blocks'), 0)::text, 31); bad record;
+    block text := left(execution_id_of((extract(epoch from clock_timestamp()) * 1000)::bigint, nextval('rowlock.blocks'), 0)::text, 31); odd record;
 begin
     with resolved as materialized (
         select u.item_no, n.*, case when n.refs is null then n.plain else x.value::json end as parameters, x.missing
@@ -313,27 +315,33 @@ begin
         cross join lateral (select n.node_no, n.lane_id, n.job_key, n.job_version, n.priority, n.wait_ms, n.needs, n.tags, n.refs, n.parameters as plain
                             from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no limit 1) n
         left join lateral resolve_refs(r.plan_run_id, coalesce(n.plain::jsonb, '{}'), n.refs, coalesce(u.item, 'null'), p_docs) x on true),
+    keyed as (
+        select s.*, case when r.has_ordered and s.missing is null then ordering_value(s.job_key, s.job_version, s.parameters) end as ordering_key from resolved s),
     numbered as materialized (
-        select s.*, (block || lpad(to_hex(row_number() over (order by s.missing is not null, s.lane_id, s.priority, s.wait_ms, s.node_no, s.item_no) - 1), 5, '0'))::uuid as id
-        from resolved s),
+        select s.*, (block || lpad(to_hex(row_number() over (order by s.missing is not null, s.ordering_key is not null, s.lane_id, s.priority, s.wait_ms, s.node_no, s.item_no) - 1),
+                                   5, '0'))::uuid as id
+        from keyed s),
     made as (
         insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at, parameters,
-                                correlation_id, tags, submitter, trace_parent, plan_run_id, node_no, item_no, contract_ref, approval_ref)
+                                correlation_id, tags, submitter, trace_parent, plan_run_id, node_no, item_no, ordering_key, contract_ref, approval_ref)
         select s.id, s.id, s.lane_id, r.tenant_key, s.job_key, s.job_version, 1, s.priority, case when s.needs > 0 then 3 else 2 end, clock(), s.parameters,
-               r.correlation_id, s.tags, r.submitter, r.trace_parent, r.plan_run_id, s.node_no, s.item_no, r.contract_ref, r.approval_ref
+               r.correlation_id, s.tags, r.submitter, r.trace_parent, r.plan_run_id, s.node_no, s.item_no, s.ordering_key, r.contract_ref, r.approval_ref
         from numbered s),
     queued as (
         insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
         select min(s.id::text)::uuid, max(s.id::text)::uuid, s.lane_id, rank_of(clock(), s.priority, r.age), clock(),
                coalesce(clock() + s.wait_ms * interval '1 millisecond', 'infinity'), s.priority, true, count(*)
-        from numbered s where s.missing is null group by s.lane_id, s.priority, s.wait_ms)
-    select array_agg(s.id) as ids, array_agg(s.node_no) as nos, array_agg(s.item_no) as items, array_agg(s.missing) as words
-    into bad from numbered s where s.missing is not null;
-    if bad.ids is not null then
+        from numbered s where s.missing is null and s.ordering_key is null group by s.lane_id, s.priority, s.wait_ms)
+    select array_agg(s.id) filter (where s.missing is not null) as ids, array_agg(s.node_no) filter (where s.missing is not null) as nos,
+           array_agg(s.item_no) filter (where s.missing is not null) as items, array_agg(s.missing) filter (where s.missing is not null) as words,
+           array_agg(s.id order by s.node_no, s.item_no) filter (where s.ordering_key is not null) as ordered
+    into odd from numbered s where s.missing is not null or s.ordering_key is not null;
+    if odd.ordered is not null then perform queue_held_1(odd.ordered, r.age); end if;
+    if odd.ids is not null then
         insert into results (execution_id, status, fence, completed_at, error_code, error_message, actor)
-        select u.id, 6, 0, clock(), 'INVALID_CONFIG', u.words, 'plan' from unnest(bad.ids, bad.words) u (id, words);
-        perform record_failures_1(bad.ids, array_fill(2::smallint, array[cardinality(bad.ids)]), null, null, null);
-        return query select u.no, u.item from unnest(bad.nos, bad.items) u (no, item);
+        select u.id, 6, 0, clock(), 'INVALID_CONFIG', u.words, 'plan' from unnest(odd.ids, odd.words) u (id, words);
+        perform record_failures_1(odd.ids, array_fill(2::smallint, array[cardinality(odd.ids)]), null, null, null);
+        return query select u.no, u.item from unnest(odd.nos, odd.items) u (no, item);
     end if;
 end $$;
 
@@ -404,7 +412,7 @@ begin
             end if;
         end loop;
     end if;
-    if r.has_refs then
+    if r.has_refs or r.has_ordered then
         return query select s.node_no, 6::smallint from start_executions_1(r, p_no, null, null, '{}') s;
     elsif cardinality(p_no) > 0 then
         perform start_as_they_are_1(r, p_no);

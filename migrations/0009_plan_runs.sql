@@ -9,7 +9,7 @@ declare
     x record; i int; block int := -1; st smallint[]; w int[]; done int := 0; started int := 0; ended int := 0; n int; fell smallint;
 begin
     if g.status <> 3 then return; end if;
-    if g.grown then r.has_maps := true; r.has_refs := true; end if;
+    if g.grown then r.has_maps := true; r.has_refs := true; r.has_ordered := true; end if;
     loop
         while cardinality(ready) > 0 and not g.stopping loop
             -- What is too much for one transaction is left to the next.
@@ -21,7 +21,7 @@ begin
             end if;
             ready := '{}';
             started := started + cardinality(start_);
-            if r.has_maps or r.has_refs then
+            if r.has_maps or r.has_refs or r.has_ordered then
                 select f_no || coalesce(array_agg(s.node_no), '{}'), f_outcome || coalesce(array_agg(s.outcome), '{}'), f_end || coalesce(array_agg(true), '{}')
                 into f_no, f_outcome, f_end from start_nodes_1(r, start_) s;
             elsif cardinality(start_) > 0 then
@@ -267,12 +267,14 @@ begin
             return;
         end if;
     end if;
-    insert into plan_runs (plan_run_id, tenant_key, plan_key, plan_version, rerun_of, parent_run_id, definition, parameters, fail_fast, has_fallbacks, has_maps, has_refs, age,
-                           correlation_id, trace_parent, tags, submitter, contract_ref, approval_ref)
+    insert into plan_runs (plan_run_id, tenant_key, plan_key, plan_version, rerun_of, parent_run_id, definition, parameters, fail_fast, has_fallbacks, has_maps, has_refs,
+                           has_ordered, age, correlation_id, trace_parent, tags, submitter, contract_ref, approval_ref)
     values (p_run, p_tenant, p_plan, p_plan_version, p_rerun_of, p_parent, p_definition, p_parameters, p_fail_fast,
             exists (select from unnest(p_fallback) u (no) where u.no is not null), exists (select from unnest(p_for_each) u (t) where u.t is not null),
-            exists (select from unnest(p_refs) u (t) where u.t is not null), p_age,
-            p_correlation, p_trace, p_tags, p_submitter, p_contract, p_approval) returning * into r;
+            exists (select from unnest(p_refs) u (t) where u.t is not null),
+            exists (select from (select distinct u.job, u.version from unnest(p_job, p_job_version) u (job, version)) u
+                    join job_versions v on v.job_key = u.job and v.version = u.version where v.ordering_path is not null),
+            p_age, p_correlation, p_trace, p_tags, p_submitter, p_contract, p_approval) returning * into r;
     insert into plan_nodes (plan_run_id, node_no, node_id, job_key, job_version, lane_id, priority, wait_ms, is_gate, layer, needs, fallback_no, fallback_of, parameters,
                             refs, for_each, tags, out_to, out_kind, out_condition, kept_run, kept_no)
     select p_run, u.k - 1, u.node_id, u.job, u.version, u.lane, u.priority, u.wait_ms, u.gate = 1, u.layer, u.needs, u.fallback, u.fallback_of, u.parameters, u.refs::jsonb,
@@ -288,6 +290,7 @@ begin
     roots := array(select u.k - 1 from unnest(p_needs) with ordinality u (needs, k) where u.needs = 0 and u.k - 1 <> all (kept) order by u.k);
     perform release_1(p_run, roots);
     perform advance_plan_1(r, g, kept, array_fill(5::smallint, array[cardinality(kept)]), roots);
+    perform advance_order_1('{}', '{}');
 end $$;
 
 -- Marks nodes that are to start as released.
@@ -338,6 +341,7 @@ begin
     end if;
     select * into g from plan_progress p where p.plan_run_id = w.plan_run_id for no key update;
     if g.status <> 3 then return true; end if;
+    r.has_ordered := r.has_ordered or g.grown;
     if w.kind = 1 then
         perform advance_plan_1(r, g, w.nodes, w.outcomes, '{}');
     elsif w.kind = 2 then
@@ -346,6 +350,7 @@ begin
         outcome := start_items_1(r, w.nodes[1], g.stopping);
         if outcome is not null then perform advance_plan_1(r, g, w.nodes, array[outcome], '{}'); end if;
     end if;
+    perform advance_order_1('{}', '{}');
     return true;
 end $$;
 
@@ -363,6 +368,7 @@ begin
     where p.plan_run_id = p_run returning * into g;
     insert into plan_work (plan_run_id, kind) values (p_run, 4);
     perform advance_plan_1(r, g, '{}', '{}', '{}');
+    perform advance_order_1('{}', '{}');
     return 3::smallint;
 end $$;
 
@@ -417,6 +423,7 @@ begin
     perform release_1(p_run, ready);
     dead := array(select distinct u from unnest(dead) u);
     perform advance_plan_1(r, g, dead, array_fill(9::smallint, array[cardinality(dead)]), ready);
+    perform advance_order_1('{}', '{}');
     return base;
 end $$;
 

@@ -19,6 +19,9 @@ public:
     queue_database db;
     instance_id me;
 
+    // A job with rules of its own, before a plan names it.
+    void define(const std::string& job_id, queue_job_options o) { jobs_[job_id] = db.job(job_id, std::move(o)); }
+
     // A run of the plan with this JSON text, whose nodes name jobs that are made if they are new. `kept`: by node_id, of the run before.
     uuid start(std::string_view plan, const storage::new_plan_run& like = {}, const std::map<std::string, std::pair<uuid, int>>& kept = {});
 

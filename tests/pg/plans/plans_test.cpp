@@ -144,6 +144,37 @@ TEST_CASE("a template that finds nothing when the node starts fails the node", "
     CHECK(bench.db.violations() == "");
 }
 
+TEST_CASE("S5: nodes of plans that have the same ordering key run one at a time, whatever plan they are of", "[pg][plan]")
+{
+    struct row { const char* why; const char* plan; int runs; int turns; };
+    const auto r = GENERATE(values<row>({
+        {"nodes that an end starts", R"({"nodes":[{"node_id":"first","job_id":"j"},{"node_id":"a","job_id":"o","parameters":{"k":1},"needs":["first"]},
+             {"node_id":"b","job_id":"o","parameters":{"k":1},"needs":["first"]},{"node_id":"c","job_id":"o","parameters":{"k":2},"needs":["first"]}]})", 2, 5},
+        {"nodes that start with their plan", R"({"nodes":[{"node_id":"a","job_id":"o","parameters":{"k":1}},{"node_id":"b","job_id":"o","parameters":{"k":1}}]})", 2, 4},
+        {"a key that an upstream gives", R"({"nodes":[{"node_id":"a","job_id":"j"},{"node_id":"b","job_id":"o","parameters":{"k":"{{ nodes.a.outputs.n }}"},"needs":["a"]}]})", 3, 4},
+        {"items of a list", R"({"nodes":[{"node_id":"each","job_id":"o","for_each":[7,8,7,7],"parameters":{"k":"{{ item }}"}}]})", 2, 6},
+        {"nodes without a key wait for nobody", R"({"nodes":[{"node_id":"a","job_id":"o"},{"node_id":"b","job_id":"o","parameters":{"other":1}}]})", 2, 1}}));
+    INFO(r.why);
+    plan_bench bench;
+    bench.define("o", {.max_attempts = 100, .rules = R"({"ordering_path": ["k"]})"});
+    std::vector<uuid> runs;
+    for (int k = 0; k < r.runs; ++k) runs.push_back(bench.start(r.plan));
+    int turns = 0;
+    for (;; ++turns) {
+        bench.step();
+        const auto extents = bench.take();
+        if (extents.empty()) break;
+        CHECK(bench.db.value("select count(*) - count(distinct e.ordering_key) from extents s join executions e on e.execution_id between s.lo and s.hi"
+                             " where s.owner is not null and e.ordering_key is not null") == "0");
+        CHECK(bench.db.violations() == "");
+        bench.settle(extents, all_well);
+    }
+    CHECK(turns == r.turns);
+    for (const auto& run : runs) CHECK(bench.status(run) == "COMPLETED");
+    CHECK(bench.db.value("select count(*) from waits") + bench.db.value("select count(*) from ordered_runs") == "00");
+    CHECK(bench.db.violations() == "");
+}
+
 TEST_CASE("rule 16: a cancel goes as far as it was told to", "[pg][plan]")
 {
     const auto cascade = GENERATE(0, 1, 2);
