@@ -116,8 +116,8 @@ begin
             values (with_ordinal(x.lo, ordinal_of(x.lo) + n), x.hi, x.lane_id, x.rank, x.eligible_at, x.expires_at, x.priority, x.ready, x.fence, x.remaining - n);
         end if;
         insert into results (execution_id, status, fence, completed_at, error_code, error_message, actor)
-        select id, 7, x.fence, clock(), 'EXPIRED', case when x.eligible_at = 'infinity' then 'It waited longer than the timeout_seconds of a dependency.'
-                                                        else 'It waited longer than its queue_timeout_seconds.' end, 'clock' from unnest(ids) id;
+        select id, 7, x.fence, clock(), 'EXPIRED',
+               case when x.eligible_at = 'infinity' then waited_for(id) else 'It waited longer than its queue_timeout_seconds.' end, 'clock' from unnest(ids) id;
         all_id := all_id || ids;
     end loop;
     if cardinality(all_id) = 0 then return; end if;

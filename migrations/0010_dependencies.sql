@@ -114,7 +114,7 @@ begin
     while cardinality(frontier) > 0 loop
         next_ := '{}';
         for x in select d.upstream_key as upstream, min(d.job_key) as waiter from dependencies d join jobs j on j.job_key = d.job_key and j.deleted_at is null
-                 where d.job_key = any (frontier) and d.upstream_key <> all (seen) group by d.upstream_key loop
+                 where d.job_key = any (frontier) and d.upstream_key is not null and d.upstream_key <> all (seen) group by d.upstream_key loop
             next_ := next_ || x.upstream; seen := seen || x.upstream; waiters := waiters || x.waiter;
         end loop;
         if p_job = any (next_) then

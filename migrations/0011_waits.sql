@@ -253,13 +253,18 @@ create function waiting_below(p_id uuid[], p_cascade smallint) returns uuid[] la
     select array(select w.execution_id from (select distinct b.job_key from below b) j join waits w on w.job_key = j.job_key and w.on_dependencies and w.due_at is not null
                  order by w.place limit 10000) $$;
 
+-- What an execution, which waits for dependencies, has waited for in vain.
+create function waited_for(p_id uuid) returns text language sql stable as $$
+    select 'It waited for ' || string_agg(d.upstream_job_id, ', ' order by d.wait_for, d.upstream_job_id) || ' for '
+           || extract(epoch from min(d.wait_for))::float8 || ' s, which is as long as it may.'
+    from waits w join dependencies d on d.job_key = w.job_key and not is_marked(d) where w.execution_id = p_id and w.on_dependencies $$;
+
 -- Of these, which have just expired, those that waited for dependencies are a matter of those.
 create function blame_dependencies_1(p_id uuid[]) returns void language sql volatile as $$
     update errors x set queue = 2, category = null, error_code = 'DEP_003_UPSTREAM_TIMEOUT', error_message = late.words,
            details = jsonb_build_object('error_type', 'TIMEOUT', 'dependency_id', late.first_id, 'upstream_job_ids', late.jobs)
     from (select w.execution_id, jsonb_agg(d.upstream_job_id order by d.wait_for, d.upstream_job_id) as jobs, (array_agg(d.dependency_id order by d.wait_for, d.upstream_job_id))[1] as first_id,
-                 'It waited for ' || string_agg(d.upstream_job_id, ', ' order by d.wait_for, d.upstream_job_id) || ' for '
-                 || extract(epoch from min(d.wait_for))::float8 || ' s, which is as long as it may.' as words
+                 waited_for(w.execution_id) as words
           from waits w join dependencies d on d.job_key = w.job_key and not is_marked(d)
           where w.execution_id = any (p_id) and w.on_dependencies group by w.execution_id) late
     where x.error_id = late.execution_id $$;
