@@ -138,7 +138,7 @@ std::vector<std::string> warnings_of(const job_definition& definition, const sto
 {
     std::vector<std::string> warnings;
     for (const auto& upstream : made.missing) {
-        warnings.push_back(fmt::format("There is no job {}: the dependency on it holds for nothing until there is (DEP_001_MISSING_UPSTREAM).", upstream));
+        warnings.push_back(fmt::format("There is no job {}, and this one depends on it: it is not started before that is defined and has ended (DEP_001_MISSING_UPSTREAM).", upstream));
     }
     const auto& process = here.process;
     if (const auto* calls = std::get_if<http_handler>(&definition.handler); calls && calls->completion == http_completion::webhook) warn_of_webhook(definition, *calls, warnings);
