@@ -5,6 +5,18 @@
 using namespace rowlock::test;
 namespace json = boost::json;
 
+namespace {
+
+// The fields that are refused, in their order.
+std::vector<std::string> fields_of(const json::value& problem)
+{
+    std::vector<std::string> fields;
+    for (const auto& one : problem.at("errors").as_array()) fields.push_back(text_at(one, "/field"));
+    return fields;
+}
+
+}
+
 TEST_CASE("a stored plan has versions with author, reason and time, and only a change makes one", "[e2e][plans]")
 {
     auto& server = open_server();
@@ -112,9 +124,7 @@ TEST_CASE("many plans are applied as one: all of them, or none", "[e2e][plans][a
     REQUIRE(refused.status == 422);
     CHECK(refused.json().at("code") == "DEP_002_CYCLE_DETECTED");
     CHECK(refused.json().at_pointer("/errors/0/cycle_path").as_array().size() == 3);
-    std::vector<std::string> fields;
-    for (const auto& one : refused.json().at("errors").as_array()) fields.push_back(text_at(one, "/field"));
-    CHECK(fields == std::vector<std::string>{"plans[1].nodes[0].needs", "who", "plans[2].plan_id", "plans[3].nodes[0].needs[0]", "plans[4]", "plans[5].plan_id"});
+    CHECK(fields_of(refused.json()) == std::vector<std::string>{"plans[1].nodes[0].needs", "who", "plans[2].plan_id", "plans[3].nodes[0].needs[0]", "plans[4]", "plans[5].plan_id"});
     CHECK(server.get("/v1/plans/apply-other").status == 404);
 
     // The same where only the catalogue or the database knows that it is wrong.
@@ -123,9 +133,7 @@ TEST_CASE("many plans are applied as one: all of them, or none", "[e2e][plans][a
     const auto late = apply({named("apply-other", {node("a")}), named("apply-third", {unknown}), named("apply-fourth", {node("a"), no_path})});
     INFO(late.body);
     REQUIRE(late.status == 422);
-    fields.clear();
-    for (const auto& one : late.json().at("errors").as_array()) fields.push_back(text_at(one, "/field"));
-    CHECK(fields == std::vector<std::string>{"plans[1].nodes[0].job_id", "plans[2].nodes[1].needs[0].condition"});
+    CHECK(fields_of(late.json()) == std::vector<std::string>{"plans[1].nodes[0].job_id", "plans[2].nodes[1].needs[0].condition"});
     CHECK(server.get("/v1/plans/apply-other").status == 404);
     CHECK(apply({}).status == 422);
     CHECK(server.post("/v1/plans/apply", json::array{}).status == 400);

@@ -69,6 +69,13 @@ std::vector<execution_id> past::run(const queue_job& job, const std::vector<int>
     return ids;
 }
 
+void past::plan_run(const std::string& id, const std::string& rerun_of)
+{
+    db_.rows(fmt::format("insert into plan_runs select (jsonb_populate_record(null::plan_runs, jsonb_object_agg(c.column_name, false) || jsonb_build_object('plan_run_id', '{}', 'tenant_key', 1,"
+                         " 'rerun_of', nullif('{}', ''), 'definition', '{{}}'::json, 'parameters', '{{}}'::json, 'age', 1, 'created_at', clock()))).*"
+                         " from information_schema.columns c where c.table_schema = 'rowlock' and c.table_name = 'plan_runs' and c.data_type = 'boolean'", id, rerun_of));
+}
+
 void past::leave_records(const execution_id& id)
 {
     const auto x = id.str();

@@ -34,6 +34,8 @@ public:
     execution_id ended(const queue_job& job, int days_ago) { return ended(job, days_ago, like{}); }
     // A run whose attempts were submitted so many days ago each; all but the last failed. Returns the attempts.
     std::vector<execution_id> run(const queue_job& job, const std::vector<int>& days_ago);
+    // A row of plan_runs, of a plan that has nothing special. rerun_of empty: it is none.
+    void plan_run(const std::string& id, const std::string& rerun_of = {});
     // A row in every table that hangs on executions.
     void leave_records(const execution_id& id);
 

@@ -63,9 +63,8 @@ const pin pins[] = {
      [](past& p, const execution_id& id) {
          // It began today: its own id holds no day back.
          const auto rerun = p.db().value("select first_id_at(clock())");
+         p.plan_run(rerun, id.str());
          p.db().rows(fmt::format("set session_replication_role = replica; update executions set plan_run_id = execution_id where execution_id = '{0}'; set session_replication_role = origin; "
-                                 "insert into plan_runs (plan_run_id, tenant_key, rerun_of, definition, parameters, fail_fast, has_fallbacks, has_maps, age) "
-                                 "values ('{1}', 1, '{0}', '{{}}', '{{}}', false, false, false, 1); "
                                  "insert into plan_nodes (plan_run_id, node_no, node_id, job_key, job_version, lane_id, priority, is_gate, layer, needs, kept_run, kept_no) "
                                  "select '{1}', 0, 'a', job_key, 1, lane_id, 0, false, 0, 0, '{0}', 0 from executions where execution_id = '{0}'; "
                                  "insert into plan_progress (plan_run_id, nodes, unended) values ('{1}', 1, 1); "

@@ -60,7 +60,7 @@ struct history {
         }
         return n;
     }
-    bool is_shown(const uuid& run) { return !bench.status(run).empty(); }
+    bool is_shown(const uuid& run) { return bench.db.value(fmt::format("select count(*) from v_plan_runs where plan_run_id = '{}'", run.str())) == "1"; }
 
     plan_bench bench;
 };

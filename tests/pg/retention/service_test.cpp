@@ -65,9 +65,8 @@ TEST_CASE("a round of retention deletes all that has outlived its time, and coun
     for (int i = 0; i < 12; ++i) p.ended(job, 6);
     p.ended(for_ever, 6);
     make_errors(p.db(), 47);
-    p.db().rows("insert into plan_runs (plan_run_id, tenant_key, definition, parameters, fail_fast, has_fallbacks, has_maps, age) "
-                "values (first_id_at(clock() - interval '7 days'), 1, '{}', '{}', false, false, false, 1); "
-                "insert into plan_progress (plan_run_id, status, nodes, unended, ended_at) select plan_run_id, 5, 1, 0, clock() - interval '6 days' from plan_runs");
+    p.plan_run(p.db().value("select first_id_at(clock() - interval '7 days')"));
+    p.db().rows("insert into plan_progress (plan_run_id, status, nodes, unended, ended_at) select plan_run_id, 5, 1, 0, clock() - interval '6 days' from plan_runs");
     runtime::core core(0);
     bench b(p.db());
     REQUIRE(run_on_core(core, b.service.round()));
