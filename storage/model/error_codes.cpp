@@ -8,7 +8,7 @@ constexpr error_code_entry table[] = {
     {"TIMEOUT", "TIMEOUT", 0, "the attempt ran longer than timeout_seconds", "Raise timeout_seconds, choose timeout_action EXTEND, or find out why it is slow."},
     {"TIMEOUT_WARNING", "TIMEOUT", 0, "an attempt with timeout_action WARN runs longer than timeout_seconds; it goes on", "Raise timeout_seconds if this is as it should be."},
     {"HEARTBEAT_LOST", "TIMEOUT", 0, "no sign of life for heartbeat.missed_limit intervals", "The job hangs, or sends heartbeats too rarely: compare its log with heartbeat.interval_seconds."},
-    {"EXPIRED", "TIMEOUT", 0, "it waited in the queue for longer than queue_timeout_seconds", "Look at what held it back, add capacity, or raise queue_timeout_seconds."},
+    {"EXPIRED", "TIMEOUT", 0, "it waited in the queue for longer than queue_timeout_seconds, or for another job for longer than a dependency allows", "Look at what held it back, add capacity, or raise queue_timeout_seconds or the dependency's timeout_seconds."},
     {"LEASE_LOST", "TRANSIENT", 0, "the instance that ran it died or lost contact with the database", "Nothing is lost: the next attempt goes on from the last good checkpoint. See the runbook instance-died.md."},
     {"CONNECTION_FAILED", "TRANSIENT", 0, "the http target, or the database of a sql job, cannot be reached, or broke the connection off", "Check that the target runs and that its name and port are right."},
     {"RATE_LIMITED", "TRANSIENT", 0, "the http target answered 429", "The target's Retry-After is honoured; lower the job's rate if this goes on."},

@@ -258,7 +258,7 @@ TEST_CASE("who may submit may ignore the dependencies of a job, and that is part
     check_no_violations();
 }
 
-TEST_CASE("an execution that has waited too long for another job ends TIMEOUT, and the error says for what", "[e2e][dependencies]")
+TEST_CASE("an execution that has waited too long for another job ends TIMEOUT, EXPIRED; its entry in dependency_errors says for what", "[e2e][dependencies]")
 {
     auto& server = open_server();
     server.define("late-up", telling());
@@ -266,7 +266,7 @@ TEST_CASE("an execution that has waited too long for another job ends TIMEOUT, a
     const auto end = server.ended(server.submit("late-down"));
     INFO(end);
     CHECK(end.at("status") == "TIMEOUT");
-    CHECK(end.at_pointer("/result/error_code") == "DEP_003_UPSTREAM_TIMEOUT");
+    CHECK(end.at_pointer("/result/error_code") == "EXPIRED");
     CHECK(end.at_pointer("/result/error_message").as_string().find("late-up") != std::string::npos);
     CHECK(end.at("started_time").is_null());
     json::value error;
@@ -277,6 +277,9 @@ TEST_CASE("an execution that has waited too long for another job ends TIMEOUT, a
     });
     INFO(error);
     CHECK(error.at("error_code") == "DEP_003_UPSTREAM_TIMEOUT");
+    CHECK(error.at("error_type") == "TIMEOUT");
+    CHECK(error.at("dependency_id") == "late-rule");
+    CHECK(error.at("execution_id") == end.at("execution_id"));
     // What comes too late starts an execution of its own.
     end_of(server, "late-up");
     CHECK(count_of(server, "late-down") == 2);

@@ -164,7 +164,8 @@ TEST_CASE("where cycles are not looked for, they are taken, and what is on one e
     server_process server({"serve", "--auth", "none", "--database", database.url()}, {{"ROWLOCK_DEPENDENCY_CYCLE_DETECTION_ENABLED", "false"}});
     check_stored(put_job(server, job("round-a", {on("round-b", {{"timeout_seconds", 0.2}})})));
     check_stored(put_job(server, job("round-b", {on("round-a", {{"timeout_seconds", 0.2}})})));
-    CHECK(server.run("round-a").at_pointer("/result/error_code") == "DEP_003_UPSTREAM_TIMEOUT");
+    CHECK(server.run("round-a").at_pointer("/result/error_code") == "EXPIRED");
+    CHECK(dependency_errors(server, "round-a").front().at("error_code") == "DEP_003_UPSTREAM_TIMEOUT");
     CHECK(server.get("/v1/graph").json().at("is_valid") == false);
 }
 
