@@ -68,7 +68,6 @@ def goals(medians):
         ("failures, a fifth dead letters, processor time a job, against successes", m.ratio("failures", "cpu us/job", "ceiling-dead", "ceiling"), "at most", 2.2),
         ("plan, jobs/s, against plain ones of the same server", m.of("plan", "rowlock", "its share"), "at least", 0.5),
         ("chain, ms a step", m.of("chain", "rowlock", "ms/step"), "at most", 5),
-        *((f"chain, ms a step, against {peer}", m.ratio("chain", "ms/step", "rowlock", peer), "at most", 1) for peer in ("graphile", "pgboss")),
         ("sleeps, MB with 10,000", m.of("sleeps", "rowlock", "RSS MB"), "at most", 150),
         ("sleeps, running of 100,000", m.of("sleeps", "rowlock", "running", 1), "at least", 100_000),
     ]
