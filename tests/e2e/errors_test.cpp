@@ -121,7 +121,7 @@ TEST_CASE("errors of other kinds show their own members, and what belongs to no 
     CHECK(scheduling[0].at("schedule_id") == "s");
     CHECK(scheduling[0].at("execution_id").is_null());
     CHECK(text_at(scheduling[0], "/hint").find("cron") != std::string::npos);
-    CHECK(items(server, "queue=dependency_errors").empty());
+    CHECK(items(server, "queue=dependency_errors&job_id=errs-kinds").empty());
     const auto refused = server.post("/v1/errors/0190b5a4-2f3c-7d1e-8a77-b16f3a3f9f77/retry", json::object{});
     CHECK(refused.status == 409);
     CHECK(refused.json().at("code") == "NOT_RETRYABLE");
