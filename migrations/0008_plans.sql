@@ -127,6 +127,7 @@ create table plan_progress (
     cancelled    int not null default 0,
     stopping     boolean not null default false,        -- nothing starts any more
     grown        boolean not null default false,        -- there are plan_added_edges
+    told_at      timestamptz not null default clock(),  -- of the newest end that it has been told: what it starts is no older, whoever waited for its lock
     cancelled_at timestamptz,
     cancelled_by text,
     cancel_reason text,
@@ -277,8 +278,9 @@ create function documents_of(p_run uuid, p_refs jsonb) returns jsonb language sq
 
 -- ---- starting nodes
 
--- Makes the first attempts of nodes that have nothing to be put in, under the lock of their plan. What can be claimed alike makes one extent.
-create function start_as_they_are_1(r plan_runs, p_no int[]) returns void language plpgsql as $$
+-- Makes the first attempts of nodes that have nothing to be put in, under the lock of their plan; p_at: their time. What can be claimed alike makes one
+-- extent.
+create function start_as_they_are_1(r plan_runs, p_at timestamptz, p_no int[]) returns void language plpgsql as $$
 declare
     block text := left(execution_id_of((extract(epoch from clock_timestamp()) * 1000)::bigint, nextval('rowlock.blocks'), 0)::text, 31);
 begin
@@ -291,19 +293,19 @@ begin
     made as (
         insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at, parameters,
                                 correlation_id, tags, submitter, trace_parent, plan_run_id, node_no, contract_ref, approval_ref)
-        select s.id, s.id, s.lane_id, r.tenant_key, s.job_key, s.job_version, 1, s.priority, case when s.needs > 0 then 3 else 2 end, clock(), s.parameters,
+        select s.id, s.id, s.lane_id, r.tenant_key, s.job_key, s.job_version, 1, s.priority, case when s.needs > 0 then 3 else 2 end, p_at, s.parameters,
                r.correlation_id, s.tags, r.submitter, r.trace_parent, r.plan_run_id, s.node_no, r.contract_ref, r.approval_ref
         from numbered s)
     insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
-    select min(s.id::text)::uuid, max(s.id::text)::uuid, s.lane_id, rank_of(clock(), s.priority, r.age), clock(),
-           coalesce(clock() + s.wait_ms * interval '1 millisecond', 'infinity'), s.priority, true, count(*)
+    select min(s.id::text)::uuid, max(s.id::text)::uuid, s.lane_id, rank_of(p_at, s.priority, r.age), p_at,
+           coalesce(p_at + s.wait_ms * interval '1 millisecond', 'infinity'), s.priority, true, count(*)
     from numbered s group by s.lane_id, s.priority, s.wait_ms;
 end $$;
 
 -- Makes the first attempts of nodes, or of items of nodes, under the lock of their plan. What can be claimed alike makes one extent. p_docs: as
 -- resolve_refs takes them. What has an ordering key waits for its turn in an extent of its own, as 0011 says. Returns those whose parameters could not be
 -- put together: they have failed.
-create function start_executions_1(r plan_runs, p_no int[], p_item_no int[], p_item jsonb[], p_docs jsonb) returns table (node_no int, item_no int) language plpgsql as $$
+create function start_executions_1(r plan_runs, p_at timestamptz, p_no int[], p_item_no int[], p_item jsonb[], p_docs jsonb) returns table (node_no int, item_no int) language plpgsql as $$
 #variable_conflict use_column
 declare
     block text := left(execution_id_of((extract(epoch from clock_timestamp()) * 1000)::bigint, nextval('rowlock.blocks'), 0)::text, 31); odd record;
@@ -324,13 +326,13 @@ begin
     made as (
         insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at, parameters,
                                 correlation_id, tags, submitter, trace_parent, plan_run_id, node_no, item_no, ordering_key, contract_ref, approval_ref)
-        select s.id, s.id, s.lane_id, r.tenant_key, s.job_key, s.job_version, 1, s.priority, case when s.needs > 0 then 3 else 2 end, clock(), s.parameters,
+        select s.id, s.id, s.lane_id, r.tenant_key, s.job_key, s.job_version, 1, s.priority, case when s.needs > 0 then 3 else 2 end, p_at, s.parameters,
                r.correlation_id, s.tags, r.submitter, r.trace_parent, r.plan_run_id, s.node_no, s.item_no, s.ordering_key, r.contract_ref, r.approval_ref
         from numbered s),
     queued as (
         insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
-        select min(s.id::text)::uuid, max(s.id::text)::uuid, s.lane_id, rank_of(clock(), s.priority, r.age), clock(),
-               coalesce(clock() + s.wait_ms * interval '1 millisecond', 'infinity'), s.priority, true, count(*)
+        select min(s.id::text)::uuid, max(s.id::text)::uuid, s.lane_id, rank_of(p_at, s.priority, r.age), p_at,
+               coalesce(p_at + s.wait_ms * interval '1 millisecond', 'infinity'), s.priority, true, count(*)
         from numbered s where s.missing is null and s.ordering_key is null group by s.lane_id, s.priority, s.wait_ms)
     select array_agg(s.id) filter (where s.missing is not null) as ids, array_agg(s.node_no) filter (where s.missing is not null) as nos,
            array_agg(s.item_no) filter (where s.missing is not null) as items, array_agg(s.missing) filter (where s.missing is not null) as words,
@@ -339,14 +341,14 @@ begin
     if odd.ordered is not null then perform queue_held_1(odd.ordered, r.age); end if;
     if odd.ids is not null then
         insert into results (execution_id, status, fence, completed_at, error_code, error_message, actor)
-        select u.id, 6, 0, clock(), 'INVALID_CONFIG', u.words, 'plan' from unnest(odd.ids, odd.words) u (id, words);
+        select u.id, 6, 0, p_at, 'INVALID_CONFIG', u.words, 'plan' from unnest(odd.ids, odd.words) u (id, words);
         perform record_failures_1(odd.ids, array_fill(2::smallint, array[cardinality(odd.ids)]), null, null, null);
         return query select u.no, u.item from unnest(odd.nos, odd.items) u (no, item);
     end if;
 end $$;
 
 -- Makes the executions of the next items of a node. Returns whether the node has ended by it, and how; null: it has not.
-create function start_items_1(r plan_runs, p_no int, p_stopping boolean) returns smallint language plpgsql as $$
+create function start_items_1(r plan_runs, p_at timestamptz, p_no int, p_stopping boolean) returns smallint language plpgsql as $$
 declare
     c plan_chunks; n int; bad int := 0; m plan_maps;
 begin
@@ -359,7 +361,7 @@ begin
         select min(y.first_item) from plan_chunks y where y.plan_run_id = r.plan_run_id and y.node_no = p_no) returning * into c;
     if not found then return null; end if;
     n := jsonb_array_length(c.items);
-    bad := (select count(*) from start_executions_1(r, array_fill(p_no, array[n]), array(select c.first_item + g from generate_series(0, n - 1) g),
+    bad := (select count(*) from start_executions_1(r, p_at, array_fill(p_no, array[n]), array(select c.first_item + g from generate_series(0, n - 1) g),
                                                     array(select x from jsonb_array_elements(c.items) x),
                                                     (select documents_of(x.plan_run_id, coalesce(x.refs, '[]')) from plan_nodes x where x.plan_run_id = r.plan_run_id and x.node_no = p_no)));
     update plan_maps x set made = x.made + n, ended = x.ended + bad, failed = x.failed + bad where x.plan_run_id = r.plan_run_id and x.node_no = p_no returning * into m;
@@ -370,7 +372,7 @@ begin
 end $$;
 
 -- Starts these nodes. Returns those that have ended by it, and how.
-create function start_nodes_1(r plan_runs, p_no int[]) returns table (node_no int, outcome smallint) language plpgsql as $$
+create function start_nodes_1(r plan_runs, p_at timestamptz, p_no int[]) returns table (node_no int, outcome smallint) language plpgsql as $$
 #variable_conflict use_column
 declare
     x record; items jsonb; outcome_ smallint; bad uuid; b record;
@@ -387,10 +389,10 @@ begin
                 bad := execution_id_of(b.ms, b.block, 0);
                 insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at,
                                         correlation_id, tags, submitter, trace_parent, plan_run_id, node_no, contract_ref, approval_ref)
-                values (bad, bad, x.lane_id, r.tenant_key, x.job_key, x.job_version, 1, x.priority, 3, clock(), r.correlation_id, x.tags, r.submitter, r.trace_parent,
+                values (bad, bad, x.lane_id, r.tenant_key, x.job_key, x.job_version, 1, x.priority, 3, p_at, r.correlation_id, x.tags, r.submitter, r.trace_parent,
                         r.plan_run_id, x.node_no, r.contract_ref, r.approval_ref);
                 insert into results (execution_id, status, fence, completed_at, error_code, error_message, actor)
-                values (bad, 6, 0, clock(), 'INVALID_CONFIG', 'for_each: ' || (x.for_each ->> 'path') || case when items is null then ' names nothing' else ' is no list' end, 'plan');
+                values (bad, 6, 0, p_at, 'INVALID_CONFIG', 'for_each: ' || (x.for_each ->> 'path') || case when items is null then ' names nothing' else ' is no list' end, 'plan');
                 perform record_failures_1(array[bad], array[2::smallint], null, null, null);
                 node_no := x.node_no; outcome := 6;
                 return next;
@@ -405,7 +407,7 @@ begin
             insert into plan_chunks (plan_run_id, node_no, first_item, items)
             select r.plan_run_id, x.node_no, (min(i.k) - 1)::int, jsonb_agg(i.item order by i.k)
             from jsonb_array_elements(items) with ordinality i (item, k) group by (i.k - 1) / 1000;
-            outcome_ := start_items_1(r, x.node_no, false);
+            outcome_ := start_items_1(r, p_at, x.node_no, false);
             if outcome_ is not null then
                 node_no := x.node_no; outcome := outcome_;
                 return next;
@@ -413,8 +415,8 @@ begin
         end loop;
     end if;
     if r.has_refs or r.has_ordered then
-        return query select s.node_no, 6::smallint from start_executions_1(r, p_no, null, null, '{}') s;
+        return query select s.node_no, 6::smallint from start_executions_1(r, p_at, p_no, null, null, '{}') s;
     elsif cardinality(p_no) > 0 then
-        perform start_as_they_are_1(r, p_no);
+        perform start_as_they_are_1(r, p_at, p_no);
     end if;
 end $$;

@@ -6,6 +6,7 @@ declare
     most constant int := 2000;
     f_no int[] := p_no; f_outcome smallint[] := p_outcome; f_end boolean[] := array_fill(true, array[cardinality(p_no)]); f_tell boolean[];
     e_no int[]; e_outcome smallint[]; e_end boolean[]; x_no int[]; x_what int[]; ready int[] := p_start; start_ int[];
+    at constant timestamptz := greatest(clock(), g.told_at);
     x record; i int; block int := -1; st smallint[]; w int[]; done int := 0; started int := 0; ended int := 0; n int; fell smallint;
 begin
     if g.status <> 3 then return; end if;
@@ -23,9 +24,9 @@ begin
             started := started + cardinality(start_);
             if r.has_maps or r.has_refs or r.has_ordered then
                 select f_no || coalesce(array_agg(s.node_no), '{}'), f_outcome || coalesce(array_agg(s.outcome), '{}'), f_end || coalesce(array_agg(true), '{}')
-                into f_no, f_outcome, f_end from start_nodes_1(r, start_) s;
+                into f_no, f_outcome, f_end from start_nodes_1(r, at, start_) s;
             elsif cardinality(start_) > 0 then
-                perform start_as_they_are_1(r, start_);
+                perform start_as_they_are_1(r, at, start_);
             end if;
         end loop;
         if cardinality(ready) > 0 then
@@ -145,7 +146,7 @@ begin
     update plan_progress p
     set unended = g.unended, failed = g.failed, cancelled = g.cancelled, stopping = g.stopping, cancelled_by = g.cancelled_by, cancel_reason = g.cancel_reason,
         status = case when g.unended > 0 then 3 when g.cancelled_at is not null then 8 when g.failed > 0 then 6 when g.cancelled > 0 then 8 else 5 end,
-        ended_at = case when g.unended = 0 then clock() end
+        ended_at = case when g.unended = 0 then at end, told_at = at
     where p.plan_run_id = r.plan_run_id;
 end $$;
 
@@ -204,6 +205,8 @@ begin
             -- The cascade has changed it.
             if p_cascade > 0 then select * into g from plan_progress p where p.plan_run_id = x.plan_run_id; end if;
             perform advance_plan_1(r, g, nos, outcomes, '{}');
+        elsif x.mapped then
+            update plan_progress p set told_at = greatest(p.told_at, clock()) where p.plan_run_id = x.plan_run_id;
         end if;
     end loop;
     return ordered;
@@ -347,7 +350,7 @@ begin
     elsif w.kind = 2 then
         perform advance_plan_1(r, g, '{}', '{}', w.nodes);
     else
-        outcome := start_items_1(r, w.nodes[1], g.stopping);
+        outcome := start_items_1(r, greatest(clock(), g.told_at), w.nodes[1], g.stopping);
         if outcome is not null then perform advance_plan_1(r, g, w.nodes, array[outcome], '{}'); end if;
     end if;
     perform advance_order_1('{}', '{}');

@@ -45,6 +45,23 @@ TEST_CASE("a node starts in the transaction that ends the last of what it needs"
     CHECK(bench.db.value("select trigger_type from v_executions where node_id = 'b'") == "DEPENDENCY");
 }
 
+TEST_CASE("what a plan starts is dated no earlier than the ends that brought it about, whoever began first and then waited", "[pg][plan]")
+{
+    plan_bench bench;
+    const auto run = bench.start(R"({"nodes":[{"node_id":"a","job_id":"j"},{"node_id":"b","job_id":"j"},{"node_id":"c","job_id":"j","needs":["a","b"]}]})");
+    const auto first = bench.take(1);
+    const auto second = bench.take();
+    bench.db.move_clock(std::chrono::minutes{1});
+    bench.settle(first, all_well);
+    bench.db.move_clock({});
+    bench.settle(second, all_well);
+    CHECK(bench.db.value("select submitted_at = (select max(completed_at) from results) from executions where node_no = 2") == "t");
+    CHECK(bench.db.violations() == "");
+    bench.run(all_well);
+    CHECK(bench.status(run) == "COMPLETED");
+    CHECK(bench.db.violations() == "");
+}
+
 TEST_CASE("D4: a fallback stands in for a node that has failed", "[pg][plan]")
 {
     const auto plan = R"({"nodes":[{"node_id":"a","job_id":"j","fallback":"f"},{"node_id":"f","job_id":"j"},
