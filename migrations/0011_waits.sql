@@ -56,7 +56,7 @@ create function advance_dependent_1(y dependents, p_end uuid[]) returns void lan
 declare
     edges dependencies[] := array(select d from dependencies d where d.job_key = y.job_key order by d.upstream_job_id);
     was dependencies[] := edges; n int := cardinality(edges); j jobs; v job_versions; starts boolean; keeps boolean; waiting uuid[]; n_waiting int; rounds int := 0;
-    round_no int[] := '{}'; round_edge int[] := '{}'; round_end uuid[] := '{}'; lasts int[] := '{}'; skips boolean[] := '{}';
+    round_no int[] := '{}'; round_edge int[] := '{}'; round_end uuid[] := '{}'; lasts int[] := '{}'; skips boolean[] := '{}'; ats timestamptz[] := '{}';
     x record; verdict smallint; at int; complete boolean; served boolean; last int; ids uuid[]; b record; skipped uuid[]; lane int;
 begin
     select * into j from jobs where job_key = y.job_key;
@@ -97,11 +97,12 @@ begin
             complete := (select case when y.require_all or n = 0 then coalesce(bool_and(is_marked(d)), true) else bool_or(is_marked(d)) end from unnest(edges) d);
             exit when not complete or not (rounds < n_waiting or (verdict > 0 and starts and not served));
             served := true;
-            rounds := rounds + 1; lasts := lasts || coalesce(last, 1); skips := skips || false;
+            rounds := rounds + 1; lasts := lasts || coalesce(last, 1); skips := skips || false; ats := ats || clock();
             for i in 1 .. n loop
                 continue when not is_marked(edges[i]);
                 round_no := round_no || rounds; round_edge := round_edge || i; round_end := round_end || (edges[i]).end_id;
                 skips[rounds] := skips[rounds] or (edges[i]).end_skips;
+                ats[rounds] := greatest(ats[rounds], (edges[i]).ended_at);      -- this transaction may be older than that of the end
                 if (edges[i]).window_ is null then
                     edges[i].end_id := null; edges[i].ended_at := null; edges[i].end_skips := false;
                 end if;
@@ -122,7 +123,7 @@ begin
         select l.lane_id into lane from lanes l where l.tenant_key = y.tenant_key and l.job_key = y.job_key;
         insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at, trigger_id,
                                 parameters, correlation_id, tags, submitter, trace_parent, ordering_key)
-        select u.id, u.id, lane, y.tenant_key, y.job_key, v.version, 1, coalesce((v.definition -> 'resources' ->> 'priority')::smallint, 0), 3, clock(),
+        select u.id, u.id, lane, y.tenant_key, y.job_key, v.version, 1, coalesce((v.definition -> 'resources' ->> 'priority')::smallint, 0), 3, ats[u.k],
                (edges[u.last]).dependency_id, p.parameters, e.correlation_id, nullif(v.definition::jsonb -> 'tags', '{}'), 'dependency', e.trace_parent,
                case when v.ordering_path is not null then ordering_value(y.job_key, v.version, p.parameters) end
         from unnest(ids, lasts) with ordinality u (id, last, k)

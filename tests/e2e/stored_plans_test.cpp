@@ -213,10 +213,11 @@ TEST_CASE("the graph of all jobs has an edge from who makes a data set to who re
         if (edge.at("from") != "graph-make") continue;
         found = true;
         CHECK(edge.at("to") == "graph-read");
-        CHECK(edge.at("type") == "DATA_READY");
+        CHECK(edge.at("type") == "SUCCESS");
     }
     CHECK(found);
-    CHECK(reply.json().at("is_valid") == true);
+    // Jobs of other tests may name upstreams that are not there.
+    for (const auto& one : graph.at("validation_errors").as_array()) CHECK(json::serialize(one).find("graph-") == std::string::npos);
     for (const char* member : {"graph_id", "jobs", "nodes", "edges", "execution_order", "critical_path", "is_valid", "validation_errors"}) CHECK(reply.json().as_object().contains(member));
     CHECK(server.get("/v1/graph?format=dot").body.find("\"graph-make\" -> \"graph-read\"") != std::string::npos);
     CHECK(server.get("/v1/graph?format=mermaid").body.rfind("flowchart", 0) == 0);
