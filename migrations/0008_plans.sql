@@ -193,6 +193,22 @@ create index plan_run_keys_expiring on plan_run_keys (expires_at);
 
 -- ---- what nodes hand on
 
+-- The result of an execution as conditions and templates see it.
+create function result_document(p_id uuid) returns jsonb language sql stable as $$
+    select jsonb_build_object('status', result_status_name(r.status), 'exit_code', r.exit_code, 'error_code', r.error_code, 'error_message', r.error_message,
+                              'records_processed', r.records_processed, 'records_failed', r.records_failed,
+                              'duration_seconds', extract(epoch from coalesce(r.returned_at, r.completed_at) - r.started_at)::float8,
+                              'metrics', coalesce(r.metrics::jsonb, '{}'), 'outputs', coalesce(r.outputs::jsonb, '{}'))
+    from results r where r.execution_id = p_id $$;
+
+-- What cannot be evaluated does not hold.
+create function condition_holds(p_document jsonb, p_condition text) returns boolean language plpgsql immutable as $$
+begin
+    return p_condition is null or coalesce(jsonb_path_match(p_document, p_condition::jsonpath, '{}', true), false);
+exception when others then
+    return false;
+end $$;
+
 -- The result of a node as conditions and templates see it. Where a fallback stood in, it is that one's.
 create function node_document(p_run uuid, p_no int) returns jsonb language plpgsql stable as $$
 declare
@@ -212,11 +228,7 @@ begin
         return doc;
     end if;
     id := (select e.execution_id from executions e where e.plan_run_id = p_run and e.node_no = p_no order by e.attempt_number desc limit 1);
-    select jsonb_build_object('status', result_status_name(r.status), 'exit_code', r.exit_code, 'error_code', r.error_code, 'error_message', r.error_message,
-                              'records_processed', r.records_processed, 'records_failed', r.records_failed,
-                              'duration_seconds', extract(epoch from coalesce(r.returned_at, r.completed_at) - r.started_at)::float8,
-                              'metrics', coalesce(r.metrics::jsonb, '{}'), 'outputs', coalesce(r.outputs::jsonb, '{}'))
-    into doc from results r where r.execution_id = id;
+    doc := result_document(id);
     if n.fallback_no is not null and doc ->> 'status' <> 'SUCCESS' then
         return coalesce((select x from node_document(p_run, n.fallback_no) x where x ->> 'status' = 'SUCCESS'), doc);
     end if;
@@ -228,10 +240,7 @@ create function need_holds(p_run uuid, p_no int, p_kind smallint, p_condition te
 declare
     doc jsonb := node_document(p_run, p_no);
 begin
-    return (p_kind & 7 <> 3 or coalesce(doc -> 'outputs', '{}') not in ('{}', '[]'))
-           and (p_condition is null or coalesce(jsonb_path_match(doc, p_condition::jsonpath, '{}', true), false));
-exception when others then
-    return false;
+    return (p_kind & 7 <> 3 or coalesce(doc -> 'outputs', '{}') not in ('{}', '[]')) and condition_holds(doc, p_condition);
 end $$;
 
 -- Puts into parameters what `refs` says: [{"at": [path], "parts": [text | {"node", "path"} | {"item": path}]}]. One part that is no text is put there

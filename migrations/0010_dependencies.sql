@@ -51,22 +51,6 @@ create trigger dependency_uses_no_truncate before truncate on dependency_uses ex
 
 -- ---- registering
 
--- The result of an execution as conditions see it.
-create function result_document(p_id uuid) returns jsonb language sql stable as $$
-    select jsonb_build_object('status', result_status_name(r.status), 'exit_code', r.exit_code, 'error_code', r.error_code, 'error_message', r.error_message,
-                              'records_processed', r.records_processed, 'records_failed', r.records_failed,
-                              'duration_seconds', extract(epoch from coalesce(r.returned_at, r.completed_at) - r.started_at)::float8,
-                              'metrics', coalesce(r.metrics::jsonb, '{}'), 'outputs', coalesce(r.outputs::jsonb, '{}'))
-    from results r where r.execution_id = p_id $$;
-
--- What cannot be evaluated does not hold.
-create function condition_holds(p_document jsonb, p_condition text) returns boolean language plpgsql immutable as $$
-begin
-    return p_condition is null or coalesce(jsonb_path_match(p_document, p_condition::jsonpath, '{}', true), false);
-exception when others then
-    return false;
-end $$;
-
 -- What an end is for a dependency: 1 it satisfies it; 2 it was skipped, and so is the dependent; 0 nothing; -1 a gate has failed: what it said before holds no more.
 create function verdict_of(d dependencies, p_end uuid, p_status smallint, p_gate boolean) returns smallint language sql stable as $$
     select case when p_status = 9 and d.skip then 2
