@@ -136,6 +136,8 @@ begin
     perform pg_advisory_xact_lock_shared(1919906155, 2);       -- as lane_of does, which comes later
     insert into jobs (tenant_key, job_id) select p_tenant, x from unnest(p_job_ids) x order by x on conflict (tenant_key, job_id) do nothing;
     perform from jobs where tenant_key = p_tenant and job_id = any (p_job_ids) order by job_id for no key update;
+    -- And the graph of jobs, as set_dependencies_1 does for one: some take it shared, others alone, and two of these transactions would wait for one another.
+    perform pg_advisory_xact_lock(1919906155, 5);
 end $$;
 
 -- Makes the job if it is new or was deleted, and a version if the definition differs from the current one. p_enabled null keeps what is; a new job is enabled.

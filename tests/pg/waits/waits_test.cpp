@@ -221,3 +221,16 @@ TEST_CASE("a new dependency is satisfied by what its upstream did before, and st
     CHECK(db.status(sent.id(0)) == "QUEUED");
     CHECK(db.violations() == "");
 }
+
+TEST_CASE("those who store several jobs at once take turns from the beginning: none waits for what another holds halfway", "[pg][waits]")
+{
+    queue_database db;
+    pqxx::connection one(db.url());
+    pqxx::work storing(one);
+    storing.exec("set search_path = rowlock; select lock_jobs_1(1, array['a', 'b'])");
+    storing.exec("select from put_job_1(1, 'a', '{}', '{\"max_attempts\": 1}', null, 'test', '', null)");
+    db.rows("set lock_timeout = '100ms'");
+    CHECK(db.sqlstate("select lock_jobs_1(1, array['c', 'd'])") == "55P03");
+    storing.commit();
+    CHECK(db.sqlstate("select lock_jobs_1(1, array['c', 'd'])") == "");
+}
