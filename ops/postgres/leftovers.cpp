@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <fstream>
-#include <iterator>
 #include <poll.h>
+#include <sstream>
 #include <unistd.h>
 
 namespace rowlock::ops {
@@ -66,9 +66,10 @@ std::vector<pid_t> leftover_processes(const data_folder& folder)
         const std::string name = entry.path().filename().string();
         pid_t process = 0;
         if (std::from_chars(name.data(), name.data() + name.size(), process).ptr != name.data() + name.size()) continue;
-        std::ifstream in(entry.path() / "cmdline", std::ios::binary);
-        const std::string cmdline{std::istreambuf_iterator<char>(in), {}};
-        if (belongs(folder, cmdline)) found.push_back(process);
+        // One that ends meanwhile cannot be read: << takes that for the end, where an iterator would throw.
+        std::ostringstream cmdline;
+        cmdline << std::ifstream(entry.path() / "cmdline", std::ios::binary).rdbuf();
+        if (belongs(folder, cmdline.view())) found.push_back(process);
     }
     return found;
 }
