@@ -149,13 +149,14 @@ begin
         from executions e cross join (values (x.claimed_at, 2, 3, 'claimed'), (clock(), 3, 2, p_reason)) t (at, from_status, to_status, reason)
         where e.execution_id between x.lo and x.hi and e.execution_id <> all (gone || cancelled);
         delete from live_notes n where n.execution_id between x.lo and x.hi;
-        delete from cancel_requests c where c.execution_id between x.lo and x.hi;
         ids := ids || x.limit_ids;
         ns := ns || array_fill(x.remaining, array[cardinality(coalesce(x.limit_ids, '{}'))]);
         ended := ended || cancelled;
         total := total + x.remaining - cardinality(cancelled);
     end loop;
     perform advance_ends_1(ended, 0::smallint);
+    -- Not earlier: they say whether anything may follow.
+    delete from cancel_requests c where c.execution_id = any (ended);
     perform give_back(ids, ns);
     return total;
 end $$;

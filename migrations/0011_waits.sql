@@ -57,7 +57,7 @@ declare
     edges dependencies[] := array(select d from dependencies d where d.job_key = y.job_key order by d.upstream_job_id);
     was dependencies[] := edges; n int := cardinality(edges); j jobs; v job_versions; starts boolean; keeps boolean; waiting uuid[]; n_waiting int; rounds int := 0;
     round_no int[] := '{}'; round_edge int[] := '{}'; round_end uuid[] := '{}'; lasts int[] := '{}'; skips boolean[] := '{}'; ats timestamptz[] := '{}';
-    x record; verdict smallint; at int; complete boolean; served boolean; last int; ids uuid[]; b record; skipped uuid[]; lane int;
+    x record; verdict smallint; complete boolean; served boolean; last int; ids uuid[]; b record; skipped uuid[]; lane int;
 begin
     select * into j from jobs where job_key = y.job_key;
     select * into v from job_versions where job_key = y.job_key and version = j.current_version;
@@ -93,6 +93,7 @@ begin
                 edges[i].end_id := null; edges[i].ended_at := null; edges[i].end_skips := false;
             end if;
         end loop;
+        continue when x.id is not null and verdict = 0;      -- no mark has changed
         loop
             complete := (select case when y.require_all or n = 0 then coalesce(bool_and(is_marked(d)), true) else bool_or(is_marked(d)) end from unnest(edges) d);
             exit when not complete or not (rounds < n_waiting or (verdict > 0 and starts and not served));

@@ -17,6 +17,14 @@ queue_job_options after(std::string_view upstream, int type = 1, bool skip = fal
     return {.rules = fmt::format(needs, upstream, type, skip, more)};
 }
 
+// Job b depends on job a.
+struct pair_of_jobs {
+    queue_database db;
+    instance_id me = db.instance(1h);
+    queue_job a = db.job("a");
+    queue_job b = db.job("b", after("a"));
+};
+
 // Submits an execution of the job, claims it and ends it.
 execution_id run(queue_database& db, instance_id me, const queue_job& job, execution_status as = execution_status::completed)
 {
@@ -67,10 +75,8 @@ TEST_CASE("where an upstream was skipped, a dependent that says so is skipped, a
 
 TEST_CASE("ends of many executions of an upstream start as many dependents, with one transaction", "[pg][waits]")
 {
-    queue_database db;
-    const auto me = db.instance(1h);
-    const auto a = db.job("a");
-    const auto b = db.job("b", after("a"));
+    pair_of_jobs jobs;
+    auto& [db, me, a, b] = jobs;
     submission waiting;
     waiting.extent(b).hold(1).extent(b).hold(1).commit(db.service());
     submission sent;
@@ -85,10 +91,8 @@ TEST_CASE("ends of many executions of an upstream start as many dependents, with
 
 TEST_CASE("an execution whose cancel holds its row is passed over, and the next one is let go", "[pg][waits]")
 {
-    queue_database db;
-    const auto me = db.instance(1h);
-    const auto a = db.job("a");
-    const auto b = db.job("b", after("a"));
+    pair_of_jobs jobs;
+    auto& [db, me, a, b] = jobs;
     submission waiting;
     waiting.extent(b).hold(1).extent(b).hold(1).commit(db.service());
     {
@@ -164,10 +168,8 @@ TEST_CASE("a run that is retried by hand takes its place at the end of its order
 
 TEST_CASE("what is scheduled begins to wait when its time has come", "[pg][waits]")
 {
-    queue_database db;
-    const auto me = db.instance(1h);
-    const auto a = db.job("a");
-    const auto b = db.job("b", after("a"));
+    pair_of_jobs jobs;
+    auto& [db, me, a, b] = jobs;
     submission sent;
     sent.extent(b, 1, {.eligible = wall_clock() + 10min}).hold(1).commit(db.service());
     CHECK(db.value(fmt::format("select waiting_on ->> 'rule' from v_executions where execution_id = '{}'", sent.id().str())) == "schedule");
@@ -219,6 +221,26 @@ TEST_CASE("a new dependency is satisfied by what its upstream did before, and st
     submission sent;
     CHECK(sent.extent(b).hold(1).extent(b).hold(1).commit(db.service()).held == std::vector<int>{2});
     CHECK(db.status(sent.id(0)) == "QUEUED");
+    CHECK(db.violations() == "");
+}
+
+TEST_CASE("what is cancelled with all that follows starts nothing, whoever ends it", "[pg][waits]")
+{
+    queue_database db;
+    const auto me = db.instance(1h);
+    const auto a = db.job("a");
+    db.job("b", after("a", 2));
+    submission sent;
+    sent.extent(a, 2).commit(db.service());
+    const auto mine = claim_one(db.service(), me);
+    for (const auto& id : sent.ids()) {
+        const auto cascade = id == sent.id(0) ? cancel_cascade::all_downstream : cancel_cascade::none;
+        REQUIRE(storage::cancel(db.service(), a.tenant, id, "token:t", "enough", cascade).owner == me);
+    }
+    CHECK(hand_back(db.service(), me, mine) == 0);
+    CHECK(db.value("select parameters -> 'upstream' -> 'a' ->> 'execution_id' from v_executions where job_id = 'b'") == sent.id(1).str());
+    CHECK(db.value("select count(*) from executions where trigger_type = 3") == "1");
+    CHECK(storage::cancel_requests(db.service(), me).empty());
     CHECK(db.violations() == "");
 }
 
