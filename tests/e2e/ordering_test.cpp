@@ -1,5 +1,6 @@
 #include "tests/support/database_rows.hpp"
 #include "tests/support/job_runs.hpp"
+#include "tests/support/plans.hpp"
 
 #include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
@@ -186,6 +187,25 @@ TEST_CASE("what its dependencies let go still waits for its turn", "[e2e][orderi
     CHECK(server.ended(second).at("status") == "COMPLETED");
     CHECK(last_of(server, "turn-down").at("status") == "COMPLETED");
     CHECK(order_in(file)["a"] == std::vector<int>{0, 1, 0});
+    CHECK(violations_at(open_server_database()) == std::vector<std::string>{});
+}
+
+TEST_CASE("nodes that are added to a plan while it runs take their turn as others do", "[e2e][ordering][plans]")
+{
+    auto& server = open_server();
+    const scratch_folder folder;
+    const auto file = folder.path() / "notes";
+    const auto gate = folder.path() / "gate";
+    server.define("ordered-grown", noting(file, "sleep 0.02"), ordered());
+    const auto id = start_plan(server, plan_of({script("first", until_there(gate))}));
+    json::array added;
+    for (int n = 0; n < 4; ++n) added.push_back(json::object{{"node_id", fmt::format("turn{}", n)}, {"job_id", "ordered-grown"}, {"parameters", of_key("a", n)}});
+    const auto accepted = server.post("/v1/plan-runs/" + id + "/nodes", json::object{{"nodes", added}});
+    INFO(accepted.body);
+    REQUIRE(accepted.status == 201);
+    write_file(gate, "");
+    CHECK(ended_plan(server, id).at("status") == "COMPLETED");
+    CHECK(order_in(file)["a"] == first_numbers(4));
     CHECK(violations_at(open_server_database()) == std::vector<std::string>{});
 }
 
