@@ -177,8 +177,9 @@ exit_code run_server(const settings& s, const std::string& database_url, const s
         instance.stop(std::atomic<bool>{true});
         return complain(answering.error());
     }
-    std::cout << "listening on http://" << server.address() << std::endl;
+    // Before it is said: who reads that may look at once.
     if (around.listening) around.listening(server.address());
+    std::cout << "listening on http://" << server.address() << std::endl;
 
     wait_for_stop(signals, around.own_database);
     spdlog::info("stopping: running work gets {} s", std::chrono::duration_cast<std::chrono::seconds>(s.graceful_timeout).count());
