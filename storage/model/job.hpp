@@ -3,6 +3,7 @@
 #include "storage/model/error.hpp"
 #include "storage/model/ids.hpp"
 #include "storage/model/need_type.hpp"
+#include "storage/model/schedule.hpp"
 #include "storage/model/time.hpp"
 
 #include <array>
@@ -230,6 +231,9 @@ struct job_definition {
     // run one at a time, in the order of their submission. Empty: none are.
     std::vector<std::string> ordering_path{};
     std::string ordering_key{};                     // the same as text: "customer.id"
+    std::optional<schedule_spec> schedule{};
+    std::vector<execution_window> windows{};        // empty: it may start at any time
+    bool skip_outside_window = false;               // what would start outside of them is skipped instead of waiting
     cancel_cascade on_cancel = cancel_cascade::none;    // where who cancels an execution does not say
     std::vector<path_to_check> paths{};             // in `dependencies`, by field
     std::optional<milliseconds> timeout{};
@@ -258,6 +262,7 @@ struct definition_defaults {
     retry_policy retry{};
     heartbeat_policy heartbeat{};                   // of `heartbeat: {}`
     dependency_rules dependencies{};
+    std::string timezone = "UTC";                   // of a schedule that names none: SCHEDULER_TIMEZONE_DEFAULT
 };
 
 // Reads and validates a definition, whole: every error comes back at once, by field. `path_id` is the job_id of the route ("": the body
