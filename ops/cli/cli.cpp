@@ -1,7 +1,7 @@
 #include "ops/cli/cli.hpp"
 
-#include "ops/cli/nearest_name.hpp"
 #include "ops/cli/verbs.hpp"
+#include "storage/model/nearest_name.hpp"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

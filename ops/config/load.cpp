@@ -1,10 +1,10 @@
 #include "ops/config/load.hpp"
 
-#include "ops/cli/nearest_name.hpp"
 #include "ops/cli/yaml_json.hpp"
 #include "storage/connection_defaults.hpp"
 #include "storage/model/http_address.hpp"
 #include "storage/model/json_text.hpp"
+#include "storage/model/nearest_name.hpp"
 
 #include <algorithm>
 #include <array>

@@ -3,6 +3,7 @@
 #include "runtime/schedule/zone.hpp"
 #include "storage/model/error.hpp"
 
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
@@ -18,13 +19,14 @@ public:
     // `folder` empty: $TZDIR, else /usr/share/zoneinfo.
     explicit zone_database(std::string folder = {});
 
-    // UTC is known even where there is no data. Errors: invalid_request, a sentence with the name and the nearest one that is known; where there
-    // is no tz data at all it says so. Reads files: costs a microsecond when the zone is known, more the first time.
+    // UTC is known even where there is no data. Errors: invalid_timezone; the detail goes on where a field's name left off ("names no time
+    // zone; did you mean Europe/Berlin?"). Looks at the file each time: about two microseconds, more when it has to be read.
     result<zone_ptr> find(std::string_view name);
-    // Every name, in order; walks the folder.
-    std::vector<std::string> names() const;
+    // All there are, in order. Walks the folder the first time; names that come later are found, but not listed.
+    const std::vector<std::string>& names();
 
 private:
+    // What tells one state of a file from another.
     struct file_mark {
         std::int64_t size = 0;
         std::int64_t seconds = 0;
@@ -32,16 +34,19 @@ private:
         std::uint64_t inode = 0;
         bool operator==(const file_mark&) const = default;
     };
-    struct entry {
-        zone_ptr zone;
+    struct known_zone {
+        zone_ptr clocks;
         file_mark mark;
     };
 
-    error unknown(std::string_view name) const;
+    error unknown(std::string_view name);
 
     std::string folder_;
+    zone_ptr utc_;
     std::mutex mutex_;
-    std::map<std::string, entry, std::less<>> zones_;
+    std::map<std::string, known_zone, std::less<>> zones_;
+    std::vector<std::string> names_;
+    bool walked_ = false;
 };
 
 }

@@ -21,6 +21,9 @@ std::string_view sentence(errc code)
     case errc::signature_reused: return "This signed message was taken in before.";
     case errc::version_conflict: return "The definition has changed since it was read.";
     case errc::dependency_cycle: return "The dependencies form a cycle.";
+    case errc::invalid_cron: return "The cron expression cannot be understood, or never fires.";
+    case errc::invalid_timezone: return "There is no such time zone.";
+    case errc::schedule_conflict: return "The members of the schedule contradict each other.";
     case errc::unauthenticated: return "A valid token is required.";
     case errc::forbidden: return "The token does not permit this.";
     case errc::method_not_allowed: return "The path does not take this method.";

@@ -27,6 +27,9 @@ enum class errc {
     signature_reused,      // a signed message that was taken in before
     version_conflict,      // If-Match does not hold
     dependency_cycle,      // the first of `fields` has a cycle_path
+    invalid_cron,          // all that is wrong is a cron expression
+    invalid_timezone,      // all that is wrong are names of time zones
+    schedule_conflict,     // all that is wrong is that members of a schedule contradict each other
     unauthenticated,
     forbidden,
     method_not_allowed,
@@ -49,6 +52,7 @@ struct field_error {
     std::string value;
     std::string message;
     std::vector<std::string> cycle_path{};   // of dependencies that form a cycle: ids, each waited for by the next, the first again at the end
+    errc kind = errc::invalid_request;       // of the refusal, where it has a code of its own
     bool operator==(const field_error&) const = default;
 };
 

@@ -38,6 +38,10 @@ void read_dependencies(json_fields& definition, job_definition& made);
 void read_ordering(json_fields& definition, job_definition& made);
 void read_cancelling(json_fields& definition, job_definition& made);
 
+// When it runs (spec J2) and when it may start (rule 17). Whether there are the zones that they name is not asked; made.job_id is read already.
+void read_schedule(json_fields& definition, job_definition& made, const definition_defaults& defaults);
+void read_windows(json_fields& definition, job_definition& made);
+
 // The policy in force: what the definition leaves out comes from `defaults`.
 retry_policy read_retry_policy(json_fields& definition, const retry_policy& defaults);
 

@@ -61,7 +61,13 @@ std::optional<std::int64_t> to_integer(const json::value& v)
 
 }
 
-void field_errors::add(std::string path, const json::value* given, std::string message)
+errc common_kind(const std::vector<field_error>& errors)
+{
+    const bool alike = !errors.empty() && std::all_of(errors.begin(), errors.end(), [&errors](const field_error& e) { return e.kind == errors.front().kind; });
+    return alike ? errors.front().kind : errc::invalid_request;
+}
+
+void field_errors::add(std::string path, const json::value* given, std::string message, errc kind)
 {
     if (errors_.size() == most) {
         more_ = true;
@@ -71,7 +77,7 @@ void field_errors::add(std::string path, const json::value* given, std::string m
         const bool below = path.starts_with(at) && (path.size() == at.size() || path[at.size()] == '[' || path[at.size()] == '.');
         if (below) path.replace(0, at.size(), name);
     }
-    errors_.push_back({std::move(path), given ? shown(*given) : std::string(), std::move(message)});
+    errors_.push_back({std::move(path), given ? shown(*given) : std::string(), std::move(message), {}, kind});
 }
 
 void field_errors::add_all(const error& part, std::string_view place)
@@ -123,7 +129,7 @@ error field_errors::take(std::string_view subject) &&
     } else {
         detail += fmt::format(" has {} errors: see `errors` for each.", errors_.size());
     }
-    return {cycles_ > 0 ? errc::dependency_cycle : errc::invalid_request, std::move(detail), std::move(errors_)};
+    return {cycles_ > 0 ? errc::dependency_cycle : common_kind(errors_), std::move(detail), std::move(errors_)};
 }
 
 std::size_t count_characters(std::string_view text)
@@ -158,9 +164,9 @@ json_fields::found json_fields::find(std::string_view name, std::string_view ali
     return {name, v};
 }
 
-void json_fields::refuse(const found& f, std::string message)
+void json_fields::refuse(const found& f, std::string message, errc kind)
 {
-    errors_.add(path_of_member(f.name), f.value, std::move(message));
+    errors_.add(path_of_member(f.name), f.value, std::move(message), kind);
 }
 
 void json_fields::accept(std::string_view name, json::value v)

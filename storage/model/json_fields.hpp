@@ -19,6 +19,9 @@
 
 namespace rowlock {
 
+// The kind that all of them are of; where they differ, invalid_request.
+errc common_kind(const std::vector<field_error>& errors);
+
 // Gathers what is refused in one body, so that all of it comes back at once.
 class field_errors {
 public:
@@ -26,7 +29,7 @@ public:
     static constexpr std::size_t most = 1000;
 
     // `given` is null where the member is missing. Long values are cut.
-    void add(std::string path, const boost::json::value* given, std::string message);
+    void add(std::string path, const boost::json::value* given, std::string message, errc kind = errc::invalid_request);
     void add_missing(std::string path) { add(std::move(path), nullptr, "is required"); }
     // What was refused in a part of the body that was read by itself, and stands at `place`: its cycles are cycles of the whole. What was said
     // already is not said twice.
@@ -39,7 +42,7 @@ public:
     bool empty() const { return errors_.empty(); }
     // Whatever is added now is left out, so it need not be worked out.
     bool full() const { return errors_.size() == most; }
-    // Error invalid_request or dependency_cycle with all of them. `subject` begins the sentence: "The definition of job ingest".
+    // Error invalid_request or dependency_cycle with all of them, or the kind that all of them are of. `subject` begins the sentence: "The definition of job ingest".
     error take(std::string_view subject) &&;
 
 private:
@@ -142,7 +145,7 @@ public:
 
     // What is to be stored under `name`; replaces what is there.
     void accept(std::string_view name, boost::json::value v);
-    void refuse(const found& f, std::string message);
+    void refuse(const found& f, std::string message, errc kind = errc::invalid_request);
     void require(std::string_view name) { errors_.add_missing(path_of_member(name)); }
     // The member is known, but neither checked nor kept.
     void drop(std::string_view name) { known_.push_back(name); }

@@ -25,14 +25,7 @@ struct later_part {
 };
 
 constexpr later_part later_parts[] = {
-    {"definition", "schedule"},
     {"definition", "triggers"},
-    {"definition", "execution_windows"},
-    {"definition", "skip_outside_window"},
-    {"definition", "skip_if_running"},
-    {"definition", "queue_if_running"},
-    {"definition", "catchup_enabled"},
-    {"definition", "max_catchup_runs", "0"},
     {"definition", "concurrency"},
     {"definition", "pool_concurrency_limit"},
     {"definition", "global_max_concurrent"},

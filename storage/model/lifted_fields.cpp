@@ -10,15 +10,24 @@ namespace json = boost::json;
 
 namespace {
 
-// The rules of priority, pools, retries, heartbeats, checkpoints and dead letters name their members flat; the definition keeps them in the
+// The rules of schedules, priority, pools, retries, heartbeats, checkpoints and dead letters name their members flat; the definition keeps them in the
 // object they belong to.
 struct lifted_field {
     std::string_view name;
     std::string_view into;
     std::string_view as = name;          // its name there
+    bool makes_object = true;            // false: without the object it says nothing, and is refused where it asks for something
 };
 
 constexpr lifted_field lifted_fields[] = {
+    {"cron_expression", "schedule"},
+    {"interval_seconds", "schedule"},
+    {"timezone", "schedule", "timezone", false},
+    {"tolerance_seconds", "schedule", "tolerance_seconds", false},
+    {"skip_if_running", "schedule", "skip_if_running", false},
+    {"queue_if_running", "schedule", "queue_if_running", false},
+    {"catchup_enabled", "schedule", "catchup_enabled", false},
+    {"max_catchup_runs", "schedule", "max_catchup_runs", false},
     {"priority", "resources"},
     {"resource_pool", "resources"},
     {"max_attempts", "retry_policy"},
@@ -58,11 +67,16 @@ bool has_lifted_fields(const json::object& body)
 json::object with_lifted_fields(const json::object& body, field_errors& errors)
 {
     json::object lifted(body, json::storage_ptr());
-    for (const auto& [name, into, as] : lifted_fields) {
+    for (const auto& [name, into, as, makes_object] : lifted_fields) {
         const auto* v = body.if_contains(name);
         if (!v) continue;
         lifted.erase(name);
         if (v->is_null()) continue;
+        if (!makes_object && !is_given(lifted, into)) {
+            const bool asks_for_nothing = v->is_bool() && !v->get_bool();
+            if (!asks_for_nothing) errors.add(std::string(name), v, fmt::format("is for a {}, and the definition has none; give it one, or leave this out", into), errc::schedule_conflict);
+            continue;
+        }
         auto& home = lifted[into];
         if (home.is_null()) home.emplace_object();
         if (!home.is_object()) continue;      // refused as such by its reader

@@ -37,8 +37,9 @@ struct schedule_spec {
     std::string cron_expression{};                  // CRON: as it was given; it parses (storage/model/cron.hpp)
     std::chrono::seconds interval{0};               // INTERVAL: at least 1
     std::optional<timestamp> run_at{};              // ONCE: there
-    std::string timezone = "UTC";                   // an IANA name, SCHEDULER_TIMEZONE_DEFAULT where none was given; that there is such a zone
-                                                    // is checked where the definition is put (runtime/schedule/zone_database.hpp)
+    // An IANA name; SCHEDULER_TIMEZONE_DEFAULT where none was given, as it was when the definition was put. Whether there is such a zone is asked
+    // where definitions are put, and again at each compile (runtime/schedule/next_fire.hpp), since the system's data can change.
+    std::string timezone = "UTC";
     std::optional<timestamp> start_date{};
     std::optional<timestamp> end_date{};
     bool skip_if_running = false;                   // a tick that comes while an execution of the job has not ended makes none
@@ -49,15 +50,18 @@ struct schedule_spec {
     std::chrono::milliseconds jitter{0};            // a tick starts up to so much later, by chance; its scheduled_time stays
     std::optional<int> max_concurrent_runs{};       // at least 1
     bool enabled = true;
-    // None: times of a schedule whose hours are given fire once, at the end of a gap, and at the first of two; a schedule whose hour field
+    // CRON. None: times of a schedule whose hours are given fire once, at the end of a gap, and at the first of two; a schedule whose hour field
     // begins with `*` goes by the instants: what the clock skips does not fire, and what it shows twice fires twice.
     std::optional<dst_gap> gap{};
     std::optional<dst_overlap> overlap{};
     std::map<std::string, std::string> tags{};
 };
 
-// The normalised `schedule` of a stored definition, read back. Errors: invalid_request.
+// The `schedule` of a stored definition, which names its id, its type and its zone, read back. Errors: those of its fields.
 result<schedule_spec> parse_schedule(const boost::json::object& document);
+
+inline constexpr std::size_t longest_zone_name = 128;
+inline constexpr std::size_t most_windows = 32;     // of a definition
 
 // Days of the week as bits: Sunday is bit 0, Saturday bit 6.
 using weekday_set = std::uint8_t;
@@ -77,7 +81,7 @@ struct zone_to_check {
     std::string field;
     std::string name;
 };
-// The zones that a definition as it was given names, whether or not the rest of it can be read. Pure.
+// The zones that a definition as it was given names, whether or not the rest of it can be read, so that all of its errors come back at once. Pure.
 std::vector<zone_to_check> zones_named_in(const boost::json::object& definition);
 
 }

@@ -1,14 +1,15 @@
 #include "ops/cli/human_text.hpp"
-#include "ops/cli/nearest_name.hpp"
 #include "ops/cli/output.hpp"
 #include "ops/cli/progress_bar.hpp"
 #include "ops/cli/table.hpp"
 #include "ops/cli/terminal.hpp"
+#include "storage/model/nearest_name.hpp"
 
 #include <catch2/catch.hpp>
 #include <sstream>
 
 using namespace rowlock::ops;
+using rowlock::nearest_name;
 
 namespace {
 

@@ -1,8 +1,8 @@
-#include "ops/cli/nearest_name.hpp"
+#include "storage/model/nearest_name.hpp"
 
 #include <algorithm>
 
-namespace rowlock::ops {
+namespace rowlock {
 
 namespace {
 

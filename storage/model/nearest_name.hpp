@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace rowlock::ops {
+namespace rowlock {
 
 // The one of `known` that is fewest insertions, deletions, replacements and swaps of neighbours away from `given`; nullopt where even that is
 // more than a third of its length (at least one) away. Pure.
