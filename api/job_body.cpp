@@ -2,8 +2,11 @@
 
 #include "api/job_diff.hpp"
 #include "runtime/handlers/program.hpp"
+#include "runtime/schedule/next_fire.hpp"
+#include "runtime/schedule/zone_database.hpp"
 #include "storage/json_paths.hpp"
 #include "storage/model/ids.hpp"
+#include "storage/model/json_fields.hpp"
 
 #include <algorithm>
 #include <boost/json/string.hpp>
@@ -42,7 +45,23 @@ std::vector<field_error> refused_here(const request_context& rq, const json::obj
     if (job_id.starts_with(storage::inline_job_prefix)) {
         refused.push_back({"job_id", to_text(json::string(job_id)), fmt::format("must not begin with {}: such jobs are those of inline nodes of plans", storage::inline_job_prefix)});
     }
+    for (const auto& [field, name] : zones_named_in(body)) {
+        const auto known = rq.app.instance.zones().find(name);
+        if (!known) refused.push_back({field, to_text(json::string(name)), known.error().detail, {}, errc::invalid_timezone});
+    }
     return refused;
+}
+
+// Where its fields are good each by itself: a schedule that can never fire in its zone.
+void refuse_idle_schedule(const request_context& rq, const job_definition& definition, std::vector<field_error>& refused)
+{
+    if (!definition.schedule || !refused.empty()) return;
+    const auto compiled = runtime::compile(*definition.schedule, rq.app.instance.zones(), wall_clock());
+    if (compiled) return;
+    for (auto one : compiled.error().fields) {
+        one.field = path_of("schedule", one.field);
+        refused.push_back(std::move(one));
+    }
 }
 
 void warn_of_connection(const sql_handler& asks, const std::vector<std::string>& known, std::vector<std::string>& warnings)
@@ -109,10 +128,12 @@ result<storage::job_change> read_job_change(const request_context& rq, const jso
 {
     auto definition = parse_job_definition(body, path_id, rq.app.instance.jobs().defaults());
     auto refused = refused_here(rq, body, path_id.empty() ? text_in(body, "job_id") : std::string(path_id));
+    if (definition) refuse_idle_schedule(rq, *definition, refused);
     if (definition && refused.empty()) return storage::job_change{std::move(*definition), enabled_in(body), text_in(body, "reason"), {}, {}};
     error why = definition ? error{errc::invalid_request, fmt::format("The definition is refused: {} {}.", refused.front().field, refused.front().message), {}, {}}
                            : std::move(definition).error();
     for (auto& one : refused) why.fields.push_back(std::move(one));
+    if (why.code != errc::dependency_cycle) why.code = common_kind(why.fields);
     if (why.fields.size() > 1) why.detail = fmt::format("The definition has {} errors: see `errors` for each.", why.fields.size());
     return why;
 }

@@ -12,6 +12,7 @@
 #include "runtime/execute/submitter.hpp"
 #include "runtime/plan/job_plans.hpp"
 #include "runtime/plan/plan_steps.hpp"
+#include "runtime/schedule/zone_database.hpp"
 #include "storage/breaker_store.hpp"
 #include "storage/execution_store.hpp"
 #include "storage/listener.hpp"
@@ -145,6 +146,7 @@ struct instance::parts {
     database general;
     database control;
     catalog jobs;
+    zone_database zones;
     run_watch runs;
     run_watch plan_run_ends;
     change_watch changes;
@@ -374,6 +376,7 @@ awaitable<result<bool>> instance::reset_breaker(principal who, std::string key)
 }
 
 catalog& instance::jobs() { return parts_->jobs; }
+zone_database& instance::zones() { return parts_->zones; }
 plan_runs& instance::plans() { return *parts_->plans; }
 database& instance::db() { return parts_->general; }
 run_watch& instance::runs() { return parts_->runs; }

@@ -21,6 +21,7 @@
 namespace rowlock::runtime {
 
 class callback_board;
+class zone_database;
 
 struct instance_options {
     std::string database_url;
@@ -84,6 +85,8 @@ public:
     awaitable<result<bool>> reset_breaker(principal who, std::string key);
 
     catalog& jobs();
+    // Any thread.
+    zone_database& zones();
     // After start().
     plan_runs& plans();
     database& db();

@@ -55,7 +55,7 @@ std::uint32_t days_by_weekday(const cron_pattern& pattern, const month_shape& mo
     for (std::uint64_t rest = pattern.nth_weekdays; rest != 0; rest &= rest - 1) {
         const auto bit = static_cast<unsigned>(std::countr_zero(rest));
         const unsigned nth = bit / 8;
-        const unsigned first = month.first(bit % 7);
+        const unsigned first = month.first(bit % 8);
         const unsigned last = first + (month.days - first) / 7 * 7;
         const unsigned day = nth == 0 ? last : first + 7 * (nth - 1);
         if (day <= month.days) fit |= 1U << day;
