@@ -40,6 +40,8 @@ constexpr route table[] = {
     {method::post, "/v1/jobs/{job_id}/enable", permission::define, &enable_job},
     {method::post, "/v1/jobs/{job_id}/disable", permission::define, &disable_job},
 
+    {method::post, "/v1/schedules/preview", permission::read, &preview_schedule},
+
     {method::post, "/v1/plans/apply", permission::define, &apply_plans},
     {method::put, "/v1/plans/{plan_id}", permission::define, &put_plan},
     {method::get, "/v1/plans", permission::read, &list_plans},

@@ -43,6 +43,8 @@ runtime::awaitable<response> rollback_job(request_context& rq);
 runtime::awaitable<response> enable_job(request_context& rq);
 runtime::awaitable<response> disable_job(request_context& rq);
 runtime::awaitable<response> delete_job(request_context& rq);
+// schedules_preview.cpp
+runtime::awaitable<response> preview_schedule(request_context& rq);
 // plans.cpp
 runtime::awaitable<response> put_plan(request_context& rq);
 runtime::awaitable<response> apply_plans(request_context& rq);

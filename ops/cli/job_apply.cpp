@@ -22,7 +22,7 @@ exit_code apply(context& c, const apply_options& options, const runner_options& 
 std::shared_ptr<runner_options> add_runner_options(CLI::App& verb)
 {
     const auto options = std::make_shared<runner_options>(default_runner_options());
-    verb.add_flag("--without-schedules", options->without_schedules, "Of runner files: make the jobs, and leave out the schedules and limits that this version does not have");
+    verb.add_flag("--without-schedules", options->without_schedules, "Of runner files: make the jobs, and leave out their schedules and limits");
     verb.add_option("--dativo-command", options->command, "Of runner files: what their jobs run; {{ config }}, {{ name }} and {{ tenant_id }} are replaced")
         ->envname("ROWLOCK_DATIVO_COMMAND")->capture_default_str();
     return options;

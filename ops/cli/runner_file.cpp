@@ -14,6 +14,7 @@
 #include <fmt/ranges.h>
 #include <optional>
 #include <span>
+#include <utility>
 
 namespace rowlock::ops {
 
@@ -22,8 +23,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// What this version cannot do with a schedule.
-constexpr std::array<std::string_view, 4> schedule_fields{"cron", "interval_seconds", "timezone", "max_concurrent_runs"};
+// What of an entry is the job's schedule, and its name there.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> schedule_fields{{
+    {"cron", "cron_expression"},
+    {"interval_seconds", "interval_seconds"},
+    {"timezone", "timezone"},
+    {"max_concurrent_runs", "max_concurrent_runs"},
+}};
 constexpr std::array<std::string_view, 9> entry_fields{"name", "config", "cron", "interval_seconds", "timezone", "max_concurrent_runs", "enabled", "tags", "retry_config"};
 // What a job takes from its configuration, or from the head of the runner file.
 constexpr std::array<std::string_view, 5> configuration_fields{"tenant_id", "source_connector", "target_connector", "asset", "retry_config"};
@@ -133,8 +139,11 @@ private:
             const std::string_view name(member.key().data(), member.key().size());
             if (!is_one_of(entry_fields, name)) complain(path_of(path, name), "is not a known field of a schedule");
         }
-        for (const auto name : schedule_fields) {
-            if (given(*schedule, name)) later_.push_back(path_of(path, name));
+        for (const auto& [name, as] : schedule_fields) {
+            if (options_.without_schedules && given(*schedule, name)) later_.push_back(path_of(path, name));
+        }
+        if (!options_.without_schedules && !given(*schedule, "cron") && !given(*schedule, "interval_seconds")) {
+            warn(path, "has neither cron nor interval_seconds: the job is made without a schedule");
         }
         const std::string name = text_of(given(*schedule, "name"));
         const std::string config = text_of(given(*schedule, "config"));
@@ -234,8 +243,20 @@ private:
         if (retries) body["retry_config"] = *retries;
         else body["retry_policy"] = json::object{{"max_attempts", 1}};
         if (const json::value* enabled = given(schedule, "enabled")) body["enabled"] = *enabled;
+        if (json::object when = schedule_of(schedule); !when.empty()) body["schedule"] = std::move(when);
         body["tags"] = tags_of(schedule, name, tenant, text_of(given(settings, "source_connector")), path);
         out_.jobs.push_back({std::move(body), runner_.document.line_of(path)});
+    }
+
+    // Empty where there is no time in it, and where it is not wanted. What is wrong with it is told where the definition is read.
+    json::object schedule_of(const json::object& entry) const
+    {
+        json::object when;
+        if (options_.without_schedules || (!given(entry, "cron") && !given(entry, "interval_seconds"))) return when;
+        for (const auto& [name, as] : schedule_fields) {
+            if (const json::value* v = given(entry, name)) when[as] = *v;
+        }
+        return when;
     }
 
     // The schedule's own, and those that every job gets.
@@ -263,8 +284,8 @@ private:
         if (options_.without_schedules) {
             out_.warnings.push_back(fmt::format("{}:{}: warning: the jobs are made without schedules and limits; left out: {}", runner_.file, line, fields));
         } else {
-            out_.complaints.push_back(fmt::format("{}:{}: this version of Rowlock has no schedules and limits, so it cannot do what these fields ask for: {}; "
-                                                  "--without-schedules makes the jobs without them", runner_.file, line, fields));
+            out_.complaints.push_back(fmt::format("{}:{}: this version of Rowlock has no limits for the jobs of one runner file, so it cannot do what these fields ask for: {}; "
+                                                  "leave them out, or --without-schedules makes the jobs without schedules and limits", runner_.file, line, fields));
         }
     }
 

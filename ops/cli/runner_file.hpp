@@ -10,13 +10,14 @@
 namespace rowlock::ops {
 
 // Runner files and job configurations of ingestion pipelines. A runner file lists schedules below runner.orchestrator.schedules, each with a name
-// and the path of a job configuration; the program that is started reads the configuration itself. Here each schedule becomes a job of that name.
+// and the path of a job configuration; the program that is started reads the configuration itself. Here each schedule becomes a job of that
+// name with that schedule.
 
 // What is to become of them.
 struct runner_options {
     // The command of the jobs; {{ config }}, {{ name }} and {{ tenant_id }} are replaced.
     std::string command;
-    // Jobs without the schedules and limits that the files ask for; else such files are refused.
+    // Jobs without the schedules and limits that the files ask for; else files that ask for limits are refused.
     bool without_schedules = false;
 };
 

@@ -75,10 +75,10 @@ struct rule_change {
 std::vector<rule_change> changes_by(const zone_rule& rule, std::int64_t first, std::int64_t end)
 {
     std::vector<rule_change> made;
-    const epoch_seconds until = days_of(end, 1, 1) * day_seconds;
+    const epoch_seconds until = days_of(end, 1, 1) * day_seconds - rule.standard;
     for (auto year = first; rule.has_daylight && year < end; ++year) {
-        if (const auto at = rule.daylight_ends(year); at < until - rule.daylight) made.push_back({at, rule.standard});
-        if (const auto at = rule.daylight_begins(year); at < until - rule.standard) made.push_back({at, rule.daylight});
+        if (const auto at = rule.daylight_ends(year); at < until) made.push_back({at, rule.standard});
+        if (const auto at = rule.daylight_begins(year); at < until) made.push_back({at, rule.daylight});
     }
     std::stable_sort(made.begin(), made.end(), [](const rule_change& a, const rule_change& b) { return a.begin < b.begin; });
     return made;

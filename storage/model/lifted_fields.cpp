@@ -73,7 +73,7 @@ json::object with_lifted_fields(const json::object& body, field_errors& errors)
         lifted.erase(name);
         if (v->is_null()) continue;
         if (!makes_object && !is_given(lifted, into)) {
-            const bool asks_for_nothing = v->is_bool() && !v->get_bool();
+            const bool asks_for_nothing = *v == json::value(false) || *v == json::value(0);
             if (!asks_for_nothing) errors.add(std::string(name), v, fmt::format("is for a {}, and the definition has none; give it one, or leave this out", into), errc::schedule_conflict);
             continue;
         }

@@ -401,11 +401,15 @@ TEST_CASE("a runner file becomes jobs that run its command", "[e2e][definitions]
     INFO(made.err);
     REQUIRE(made.code == 0);
     CHECK(made.err.find("concurrency_per_tenant") != std::string::npos);
+    CHECK_FALSE(server.get("/v1/jobs/def-runner").json().as_object().contains("schedule"));
+    write_file(runner, "runner:\n  orchestrator:\n    schedules:\n      - name: def-runner\n        config: jobs/a b.yaml\n        cron: \"0 0 1 1 *\"\n        timezone: Europe/Berlin\n");
+    REQUIRE(run_rowlock({"job", "apply", runner}, environment).code == 0);
     const auto shown = server.get("/v1/jobs/def-runner").json();
     INFO(json::serialize(shown));
     CHECK(shown.at("tags") == json::value{{"connector_type", "stripe"}, {"job_name", "def-runner"}, {"tenant", "acme"}});
     CHECK(shown.at("retry_policy") == json::value{{"initial_delay_seconds", 10}, {"max_attempts", 4}});
     CHECK(shown.at("asset") == "customers");
+    CHECK(shown.at("schedule") == json::value{{"schedule_id", "def-runner"}, {"schedule_type", "CRON"}, {"cron_expression", "0 0 1 1 *"}, {"timezone", "Europe/Berlin"}});
     const auto id = server.submit("def-runner");
     CHECK(server.ended(id).at("status") == "COMPLETED");
     CHECK(server.get("/v1/executions/" + id + "/log").body == "ran jobs/a b.yaml\n");

@@ -158,16 +158,16 @@ TEST_CASE("a runner file becomes the jobs of its schedules, with the tenant, con
 
     const ended asks = run_against(stub, {"job", "apply", runner, stripe});
     CHECK(asks.code == 2);
-    CHECK_THAT(asks.err, Catch::Contains(runner + ":5: ") && Catch::Contains("runner.orchestrator.concurrency_per_tenant, runner.orchestrator.schedules[0].cron, "
-                                                                             "runner.orchestrator.schedules[0].timezone, runner.orchestrator.schedules[0].max_concurrent_runs, "
-                                                                             "runner.orchestrator.schedules[1].interval_seconds; --without-schedules"));
+    CHECK_THAT(asks.err, Catch::Contains(runner + ":5: ") && Catch::Contains("runner.orchestrator.concurrency_per_tenant; leave them out, or --without-schedules"));
     CHECK_THAT(asks.err, Catch::Contains("Nothing was applied."));
 
     const ended e = run_against(stub, {"job", "apply", runner, stripe, "--without-schedules"});
     INFO(e.err);
     CHECK(e.code == 0);
     CHECK(e.out == "stripe_customers_hourly created, version 1\nhubspot created, version 1\n");
-    CHECK_THAT(e.err, Catch::Contains("warning: the jobs are made without schedules and limits; left out: runner.orchestrator.concurrency_per_tenant"));
+    CHECK_THAT(e.err, Catch::Contains("warning: the jobs are made without schedules and limits; left out: runner.orchestrator.concurrency_per_tenant, runner.orchestrator.schedules[0].cron, "
+                                    "runner.orchestrator.schedules[0].timezone, runner.orchestrator.schedules[0].max_concurrent_runs, "
+                                    "runner.orchestrator.schedules[1].interval_seconds"));
     const auto jobs = sent_jobs(stub);
     CHECK(jobs.at(0) == json_of(R"({"job_id":"stripe_customers_hourly","handler":{"type":"process","command":["dativo","run","--config","/app/jobs/acme/stripe.yaml"]},
         "source_connector":"stripe","target_connector":"iceberg","asset":"stripe_customers","retry_config":{"max_retries":3,"retryable_exit_codes":[1,2]},"enabled":true,
@@ -176,6 +176,25 @@ TEST_CASE("a runner file becomes the jobs of its schedules, with the tenant, con
         "source_connector":"hubspot","retry_policy":{"max_attempts":1},"enabled":false,"tags":{"job_name":"hubspot","tenant":"beta","connector_type":"hubspot"}})"));
     CHECK(run_against(stub, {"job", "apply", runner, "--without-schedules", "--dativo-command", "run-it --of '{{ tenant_id }} x' {{config}}"}).code == 0);
     CHECK(sent_jobs(stub).at(1).at("handler").at("command") == json_of(R"(["run-it","--of","beta x","jobs/here.yaml"])"));
+}
+
+TEST_CASE("the jobs of a runner file have its schedules", "[unit][cli][apply]")
+{
+    const scratch_folder folder;
+    const std::string runner = write_file(folder, "runner.yaml",
+                                          "runner:\n  orchestrator:\n    type: dagster\n    schedules:\n"
+                                          "      - {name: hourly, config: a.yaml, cron: \"0 * * * *\", timezone: America/New_York, max_concurrent_runs: 1}\n"
+                                          "      - {name: often, config: a.yaml, interval_seconds: 21600}\n"
+                                          "      - {name: by-hand, config: a.yaml}\n");
+    const stub_http stub(all_created);
+    const ended e = run_against(stub, {"job", "apply", runner});
+    INFO(e.err);
+    CHECK(e.code == 0);
+    CHECK_THAT(e.err, Catch::Contains(runner + ":7: warning: runner.orchestrator.schedules[2]: has neither cron nor interval_seconds"));
+    const auto jobs = sent_jobs(stub);
+    CHECK(jobs.at(0).at("schedule") == json_of(R"({"cron_expression":"0 * * * *","timezone":"America/New_York","max_concurrent_runs":1})"));
+    CHECK(jobs.at(1).at("schedule") == json_of(R"({"interval_seconds":21600})"));
+    CHECK_FALSE(jobs.at(2).as_object().contains("schedule"));
 }
 
 TEST_CASE("what is wrong with a runner file is told by line", "[unit][cli][apply]")

@@ -243,9 +243,7 @@ TEST_CASE("what this version cannot do is refused, never ignored", "[unit][defin
 {
     struct row { std::string members; std::string field; };
     const auto r = GENERATE(values<row>({
-        {R"("schedule":{"schedule_type":"CRON","cron_expression":"* * * * *"})", "schedule"},
         {R"("triggers":[{"trigger_type":"API_CALL"}])", "triggers"},
-        {R"("execution_windows":[{"start":"06:00","end":"22:00"}])", "execution_windows"},
         {R"("concurrency":{"max_running":5})", "concurrency"},
         {R"("rate_limit":{"starts":5,"per_seconds":1})", "rate_limit"},
         {R"("on_lease_doubt":"stop")", "on_lease_doubt"},
