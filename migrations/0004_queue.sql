@@ -150,16 +150,45 @@ create function fingerprint_of(p_job int, p_version int, p_parameters jsonb) ret
 create function fingerprint_key(p_job int, p_version int, p_parameters json) returns text language sql immutable parallel safe as $$
     select ' unfinished ' || fingerprint_of(p_job, p_version, p_parameters::jsonb) $$;
 
+-- Users' transactions hold these advisory locks (1919906158, bucket) shared for the keys that they have taken.
+create function key_bucket(p_tenant int, p_key text) returns int language sql immutable parallel safe as $$ select (hashtextextended(p_key, p_tenant) & 127)::int $$;
+
+-- The numbers of those keys that a user's transaction has taken and not yet committed: an insert would wait for its end. Nobody can see which these are; so where
+-- somebody holds the bucket it is tried, and undone.
+create function keys_under_way(p_tenant int[], p_key text[]) returns int[] language plpgsql as $$
+declare
+    buckets int[] := array(select distinct l.objid::bigint::int from pg_locks l where l.locktype = 'advisory' and l.classid = 1919906158 and l.objsubid = 2 and l.pid <> pg_backend_pid()
+                           and l.database = (select d.oid from pg_database d where d.datname = current_database()));
+    x record; busy int[] := '{}';
+begin
+    if cardinality(buckets) = 0 then return busy; end if;
+    for x in select u.tenant, u.key, array_agg(u.k::int) as ks from unnest(p_tenant, p_key) with ordinality u (tenant, key, k)
+             where key_bucket(u.tenant, u.key) = any (buckets) group by u.tenant, u.key order by u.tenant, u.key
+    loop
+        begin
+            perform set_config('lock_timeout', '5ms', true);
+            insert into idempotency_keys (tenant_key, key, hash, hash2, execution_id, expires_at)
+            values (x.tenant, x.key, 0, 0, '00000000-0000-0000-0000-000000000000', clock()) on conflict do nothing;
+            raise sqlstate 'RL000';
+        exception
+            when sqlstate 'RL000' then null;
+            when lock_not_available then busy := busy || x.ks;
+        end;
+    end loop;
+    return busy;
+end $$;
+
 -- Takes the keys of a group commit, ascending. A key that is in use gives a row: kind 'r' with the execution(s) it names where the
 -- request is the same, kind 'c' where it is another. A unit (what one client sent) with a 'c' gets none of its keys.
 -- A key of " " stands for the fingerprint of the execution (`dedupe`): in use until the run that holds it has ended. Two equal ones may come
 -- at once: the second is answered with the first; kind 'a' (come again) where the first is refused for another key of its unit.
+-- A user's transaction (0016) may hold a key for hours: p_patient waits for its end; else the answer is 'a', and nobody else has to wait.
 create function take_keys_1(p_ttl interval, p_tenant int[], p_key text[], p_request text[], p_unit int[], p_execution uuid[], p_executions text[],
-                            p_job int[], p_version int[])
+                            p_job int[], p_version int[], p_patient boolean default false)
 returns table (kind text, k int, execution_id uuid, execution_ids uuid[]) language plpgsql as $$
 #variable_conflict use_column
 declare
-    h bigint[]; h2 bigint[]; taken int[]; bad int[]; firsts int[];
+    h bigint[]; h2 bigint[]; taken int[]; bad int[]; firsts int[]; busy int[] := '{}';
 begin
     if ' ' = any (p_key) then
         p_key := array(select case when u.key = ' ' then fingerprint_key(u.job, u.version, u.request::json) else u.key end
@@ -167,7 +196,13 @@ begin
     end if;
     select array_agg(jsonb_hash_extended(r.request, 0) order by r.k), array_agg(jsonb_hash_extended(r.request, 1) order by r.k) into h, h2
     from (select u.request::jsonb as request, u.k from unnest(p_request) with ordinality u (request, k)) r;
-    firsts := array(select distinct on (u.tenant, u.key) u.k::int from unnest(p_tenant, p_key) with ordinality u (tenant, key, k) order by u.tenant, u.key, u.k);
+    if p_patient then
+        perform pg_advisory_xact_lock_shared(1919906158, b.no) from (select distinct key_bucket(u.tenant, u.key) as no from unnest(p_tenant, p_key) u (tenant, key) order by 1) b;
+    else
+        busy := keys_under_way(p_tenant, p_key);
+    end if;
+    firsts := array(select distinct on (u.tenant, u.key) u.k::int from unnest(p_tenant, p_key) with ordinality u (tenant, key, k)
+                    where u.k <> all (busy) order by u.tenant, u.key, u.k);
     with made as (
         insert into idempotency_keys as i (tenant_key, key, hash, hash2, execution_id, execution_ids, expires_at)
         select u.tenant, u.key, u.h, u.h2, u.execution, u.executions::uuid[], clock() + p_ttl
@@ -186,15 +221,17 @@ begin
     -- The rows in the way were locked by the conflict, so they are still there.
     select array_agg(distinct p_unit[u.k]) into bad
     from unnest(p_tenant, p_key, h, h2) with ordinality u (tenant, key, h, h2, k)
-    join idempotency_keys i on i.tenant_key = u.tenant and i.key = u.key
-    where u.k <> all (taken) and u.key not like ' %' and (i.hash, i.hash2) is distinct from (u.h, u.h2);
+    left join idempotency_keys i on i.tenant_key = u.tenant and i.key = u.key
+    where u.k = any (busy) or (u.k <> all (taken) and u.key not like ' %' and (i.hash, i.hash2) is distinct from (u.h, u.h2));
     return query
+        select 'a', u.k, '00000000-0000-0000-0000-000000000000'::uuid, null::uuid[] from unnest(busy) u (k)
+        union all
         select case when u.key not like ' %' and (i.hash, i.hash2) is distinct from (u.h, u.h2) then 'c'
                     when exists (select 1 from unnest(taken) t (k) where p_tenant[t.k] = u.tenant and p_key[t.k] = u.key and p_unit[t.k] = any (bad)) then 'a'
                     else 'r' end, u.k::int, i.execution_id, i.execution_ids
         from unnest(p_tenant, p_key, h, h2) with ordinality u (tenant, key, h, h2, k)
         join idempotency_keys i on i.tenant_key = u.tenant and i.key = u.key
-        where u.k <> all (taken);
+        where u.k <> all (taken) and u.k <> all (busy);
     -- What is answered with another's execution is not made: a key of its own names that one too.
     update idempotency_keys i set execution_id = d.execution_id
     from (select u.execution, x.execution_id from unnest(p_tenant, p_key, p_execution) with ordinality u (tenant, key, execution, k)

@@ -174,10 +174,13 @@ create table plan_chunks (
 create table plan_work (
     work_id     bigint generated always as identity primary key,
     plan_run_id uuid,
-    kind        smallint not null check (kind between 1 and 6),
+    kind        smallint not null check (kind between 1 and 7),
     nodes       int[] not null default '{}',
     outcomes    smallint[] not null default '{}',
-    ids         uuid[] not null default '{}',           -- executions, of 5 and 6
+    ids         uuid[] not null default '{}',           -- executions, of 5 to 7
+    tenant_key  int,                                    -- of 7: whose they are, who asked for it, and why
+    actor       text,
+    reason      text,
     at_node     int not null default -1,                -- of 4: how far it has come
     at_id       uuid not null default '00000000-0000-0000-0000-000000000000');
 

@@ -196,12 +196,12 @@ begin
         left join jobs j on j.tenant_key = p_tenant and j.job_id = u.upstream and j.current_version > 0 and j.deleted_at is null
         left join lanes l on l.tenant_key = p_tenant and l.job_key = j.job_key
         on conflict (job_key, upstream_job_id) do update set dependency_id = excluded.dependency_id, wait_for = excluded.wait_for
-        returning d.upstream_job_id, d.dependency_id, d.upstream_key is null as is_missing, d.end_id is null as unmarked
+        returning d.upstream_job_id, d.dependency_id, d.upstream_key is null as is_missing, d.xmax = 0 as is_new
     loop
         if x.is_missing then
             perform dependency_error_1(p_tenant, p_job, 'DEP_001_MISSING_UPSTREAM', 'MISSING_UPSTREAM', x.dependency_id, x.upstream_job_id,
                                        'The job ' || me.job_id || ' depends on ' || x.upstream_job_id || ', and there is no such job.');
-        elsif x.unmarked then
+        elsif x.is_new then
             perform mark_from_history_1(p_job, x.upstream_job_id);
         end if;
     end loop;

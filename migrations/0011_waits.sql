@@ -233,12 +233,23 @@ begin
     perform advance_order_1(p_id, '{}');
 end $$;
 
--- What plan_work says beside plans. 5: it is somebody's turn, whose extent was locked; 6: these have ended.
+-- What plan_work says beside plans. 5: it is somebody's turn, whose extent was locked; 6: these have ended; 7: these are to be cancelled (with what else was asked for in the
+-- same words, so that extents are locked in their order).
 create function follow_up_1(w plan_work) returns void language plpgsql as $$
+declare
+    others uuid[];
 begin
     if w.kind = 5 then
         perform from extents s where s.lo = any (w.ids) order by s.lo for no key update;
         perform advance_order_1('{}', w.ids);
+    elsif w.kind = 7 then
+        with gone as (
+            delete from plan_work x where x.work_id = any (array(
+                select y.work_id from plan_work y where y.kind = 7 and (y.tenant_key, y.actor, y.reason) = (w.tenant_key, w.actor, w.reason)
+                order by y.work_id limit 999 for update skip locked))
+            returning x.ids)
+        select array_agg(g.ids[1]) into others from gone g;
+        perform from cancel_1(w.tenant_key, w.ids || others, w.actor, w.reason);
     else
         perform advance_ends_1(w.ids, 0::smallint);
     end if;

@@ -267,9 +267,13 @@ begin
     end if;
 
     perform set_config('rowlock.retention', 'on', true);
-    -- An extent never reaches over a millisecond, so never over a border. None comes to be any more with ids of a day that is past.
+    -- An extent never reaches over a millisecond, so never over a border. None comes to be any more with ids of a day that is past, but for those of a user's transaction that
+    -- has been open since (0016): until it ends, it shows as a lock.
     live := exists (select from extents x where x.lo >= d.from_id and x.lo < d.to_id);
-    if live then
+    if exists (select from pg_locks l where l.locktype = 'relation' and l.relation = to_regclass(part) and l.mode = 'RowExclusiveLock' and l.pid <> pg_backend_pid()
+               and l.database = (select b.oid from pg_database b where b.datname = current_database())) then
+        why := 'a transaction that has written there and goes on';
+    elsif live then
         why := 'an execution that has not ended';
     elsif not d.surveyed then
         n := survey_day(d, 10 * p_rows);

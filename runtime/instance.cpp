@@ -84,7 +84,14 @@ struct instance::parts {
         storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
         members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance,
                                            options.retention.dead_letter_retention, [this](const std::vector<execution_id>& ended) { runs_ended(ended); },
-                                           [this] { steps.poke(); }, std::min<milliseconds>(options.dependency_check, std::chrono::seconds{5})}, cores[0], control, self, owned, jobs, *work, *claims, counts);
+                                           [this] { steps.poke(); }, std::min<milliseconds>(options.dependency_check, std::chrono::seconds{5}), told_settings()}, cores[0], control, self, owned, jobs, *work, *claims, counts);
+    }
+
+    // What functions in the database must know of the settings, by their names.
+    std::vector<storage::told_setting> told_settings() const
+    {
+        const auto in = [](milliseconds time, milliseconds unit) { return fmt::format("{}", static_cast<double>(time.count()) / static_cast<double>(unit.count())); };
+        return {{"PRIORITY_AGE_SECONDS", in(options.priority_age, std::chrono::seconds{1})}, {"IDEMPOTENCY_KEY_TTL_HOURS", in(options.key_ttl, std::chrono::hours{1})}};
     }
 
     // The run of a plan ends with one of its nodes.

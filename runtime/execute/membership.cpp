@@ -72,6 +72,11 @@ awaitable<result<void>> membership::start()
 {
     const auto made = co_await control_.write([days = options_.partition_days_ahead](storage::session& s) -> result<int> { return storage::make_partitions(s, days); });
     if (!made) co_return made.error();
+    const auto told = co_await control_.write([settings = options_.settings](storage::session& s) -> result<void> {
+        storage::tell_settings(s, settings);
+        return {};
+    });
+    if (!told) co_return told.error();
     if (const auto joined = co_await join(); !joined) co_return joined.error();
     if (options_.sole_instance) {
         const auto dead = co_await control_.write([self = self_.id()](storage::session& s) -> result<int> { return storage::declare_dead(s, self, true); });

@@ -9,6 +9,7 @@
 #include "runtime/execute/ledger.hpp"
 #include "runtime/observe/counters.hpp"
 #include "storage/queue_store.hpp"
+#include "storage/settings_store.hpp"
 
 #include <atomic>
 #include <string>
@@ -29,6 +30,7 @@ public:
         std::function<void(const std::vector<execution_id>& runs)> runs_ended{};     // by no instance: they waited too long. On the home core
         std::function<void()> plans_left{};          // something is left to do for plans, or may be. On the home core
         milliseconds between_plans_looks{5000};      // some of it shows in no tick
+        std::vector<storage::told_setting> settings{};   // what functions in the database must know
     };
 
     membership(options o, core& home, database& control, identity& self, ledger& owned, catalog& jobs, executor& runs, claimer& claims, counters& counts);

@@ -338,7 +338,7 @@ void submitter::answer_keys(storage::session& s, const plan& p, const storage::s
         auto& answer = answers[key.request];
         const auto& request = *p.requests[key.request];
         if (used.come_again) {
-            if (answer) answer = error{errc::overloaded, "An equal submission of this job was refused at the same moment. Try again.", {}, std::chrono::seconds{1}};
+            if (answer) answer = error{errc::overloaded, "An equal submission is under way, in an SQL transaction that has not ended, or was refused at this moment. Try again.", {}, std::chrono::seconds{1}};
             continue;
         }
         if (!used.same_request) {
