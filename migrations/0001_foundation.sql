@@ -3,7 +3,7 @@
 -- THE RULES THAT KEEP THE QUEUE RIGHT (the statements are in 0004 to 0006)
 --   Isolation      READ COMMITTED. Every function is one statement for its caller, so one transaction of its own. plpgsql takes a new
 --                  snapshot for each statement inside: what is read after a lock is what the lock shows.
---   Lock order     1 advisory "lanes being made"   2 idempotency keys, ascending   3 advisory "admission rules"   4 instances
+--   Lock order     1 advisory "lanes being made"   2 idempotency keys, ascending (users' transactions: after their buckets, shared, 0016)   3 advisory "admission rules"   4 instances
 --                  5 extents, ascending lo (or SKIP LOCKED, which never waits)   6 plan runs, ascending   7 dependents, ascending, then
 --                  advisory buckets of ordering keys, ascending (0011)   8 breakers, ascending
 --                  9 limits, ascending limit_id: last, as they are the hottest, and held until the commit. Nobody who holds a lock waits for one further up. Hence no deadlock.

@@ -29,6 +29,20 @@ create view jobs_in_force as
            exists (select from dependencies d where d.job_key = j.job_key) as depends
     from jobs j join job_versions v on v.job_key = j.job_key and v.version = j.current_version join lanes l on l.tenant_key = j.tenant_key and l.job_key = j.job_key
     where j.deleted_at is null;
+comment on view jobs_in_force is 'Not for users: what the functions that make executions know of each job.';
+comment on column jobs_in_force.job_key is 'The job.';
+comment on column jobs_in_force.tenant_key is 'Its tenant.';
+comment on column jobs_in_force.job_id is 'Its id in the tenant.';
+comment on column jobs_in_force.enabled is 'May it be submitted?';
+comment on column jobs_in_force.version is 'The current version of its definition.';
+comment on column jobs_in_force.lane_id is 'Where its executions wait.';
+comment on column jobs_in_force.queue_timeout is 'How long they may wait once they are eligible; null: for ever.';
+comment on column jobs_in_force.dedupe is 'Whether an equal run that has not ended stands for a new one.';
+comment on column jobs_in_force.ordering_path is 'Where in the parameters the value is whose executions run one at a time.';
+comment on column jobs_in_force.defaults is 'The parameters of the definition.';
+comment on column jobs_in_force.priority is 'The priority of the definition.';
+comment on column jobs_in_force.tags is 'The tags of the definition.';
+comment on column jobs_in_force.depends is 'Whether it depends on other jobs.';
 
 -- The definition's parameters, with these instead of those of the same name.
 create function merged_parameters(p_defaults json, p_own json) returns json language sql immutable parallel safe as $$

@@ -1,5 +1,5 @@
-#include "tests/pg/enqueue/sql_user.hpp"
 #include "tests/pg/queue/queue_traffic.hpp"
+#include "tests/support/sql_user.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -22,7 +22,7 @@ TEST_CASE("SQL cancels what is queued, asks for it where it runs, and says where
     queue_database db;
     const auto me = db.instance(1h);
     const auto a = db.job("a");
-    sql_user user(db);
+    sql_user user(db.url());
     submission alone;
     alone.extent(a).commit(db.service());
     submission together;
@@ -68,7 +68,7 @@ TEST_CASE("what is submitted and cancelled in one transaction has never run", "[
     queue_database db;
     const auto me = db.instance(1h);
     db.job("a");
-    sql_user user(db);
+    sql_user user(db.url());
     user.run("begin");
     const auto id = user.value("select rowlock.submit('a')");
     CHECK(user.value("select rowlock.cancel('" + id + "', '')") == "t");
@@ -89,7 +89,7 @@ TEST_CASE("what others wait for is cancelled after the commit, and lets them go 
     sent.extent(a).extent(b).hold(1);
     sent.extent(c, 1, {.parameters = R"({"k": 1})"}).hold(2).extent(c, 1, {.parameters = R"({"k": 1})"}).hold(2);
     sent.commit(db.service());
-    sql_user user(db);
+    sql_user user(db.url());
     user.run("begin; " + cancel(sent.id(0)) + "; " + cancel(sent.id(2)));
     db.service().run("set lock_timeout = '1s'");
     submission more;

@@ -1,6 +1,6 @@
-#include "tests/pg/enqueue/sql_user.hpp"
 #include "tests/pg/queue/queue_traffic.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/sql_user.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -14,7 +14,7 @@ TEST_CASE("a key names the execution of its first request, for SQL as for HTTP",
 {
     queue_database db;
     const auto job = db.job("a");
-    sql_user user(db);
+    sql_user user(db.url());
     const auto id = user.value("select rowlock.submit('a', idempotency_key => 'k')");
     struct row {
         const char* call;
@@ -66,7 +66,7 @@ TEST_CASE("while a transaction holds a key, an equal submission of the service i
     queue_database db;
     const auto job = db.job("a");
     db.service().run("set lock_timeout = '1s'");             // whoever waits fails
-    sql_user user(db);
+    sql_user user(db.url());
     const auto id = user.value("begin; select rowlock.submit('a', idempotency_key => 'k')");
 
     submission meanwhile;
@@ -102,8 +102,8 @@ TEST_CASE("of two transactions with the same key the second waits for the first"
 {
     queue_database db;
     db.job("a");
-    sql_user first(db);
-    sql_user second(db);
+    sql_user first(db.url());
+    sql_user second(db.url());
     const auto id = first.value("begin; select rowlock.submit('a', idempotency_key => 'k')");
     auto waiting = std::async(std::launch::async, [&] { return second.value("select rowlock.submit('a', idempotency_key => 'k')"); });
     eventually("the second waits", [&] { return db.value("select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'") == "1"; });
@@ -119,7 +119,7 @@ TEST_CASE("an execution of a job with dedupe stands for its equals while it has 
     queue_database db;
     const auto me = db.instance(1h);
     const auto job = db.job("a", {.rules = R"({"dedupe": true})"});
-    sql_user user(db);
+    sql_user user(db.url());
     const auto id = user.value("select rowlock.submit('a', '{\"n\": 1}')");
     CHECK(user.value("select rowlock.submit('a', '{\"n\":1}')") == id);
     CHECK(user.value("select rowlock.submit('a', '{\"n\": 1}', idempotency_key => 'k')") == id);

@@ -1,5 +1,5 @@
-#include "tests/pg/enqueue/sql_user.hpp"
 #include "tests/pg/queue/queue_traffic.hpp"
+#include "tests/support/sql_user.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -40,7 +40,7 @@ TEST_CASE("a transaction that has submitted and stays open stops nobody", "[pg][
     const auto running = claim(db.service(), me);
     REQUIRE(running.size() == 2);
 
-    sql_user user(db);
+    sql_user user(db.url());
     user.run("begin; select rowlock.submit('a'); select rowlock.submit('b'); select rowlock.submit('c', '{\"k\": \"x\", \"n\": 1}'); select rowlock.submit_many('a', array['{}', '{}']::jsonb[])");
     user.run("select rowlock.cancel('" + before.id(1).str() + "', 'it runs')");
 
@@ -76,7 +76,7 @@ TEST_CASE("what may have to wait begins to wait when the transaction has been co
     const auto a = db.job("a");
     db.job("b", {.rules = std::string(after_a)});
     db.job("c", {.rules = std::string(by_key)});
-    sql_user user(db);
+    sql_user user(db.url());
     user.run("select rowlock.submit('b', '{\"n\": 1}'); select rowlock.submit('b', '{\"n\": 2}')");
     user.run("select * from rowlock.submit_many('c', array['{\"k\": 1, \"n\": 1}', '{\"k\": 2, \"n\": 2}', '{\"k\": 1, \"n\": 3}', '{\"n\": 4}']::jsonb[])");
     CHECK(db.value("select count(*) from v_executions where status = 'PENDING'") == "5");
@@ -101,7 +101,7 @@ TEST_CASE("what a long transaction has submitted is claimed though it is older t
     queue_database db;
     const auto me = db.instance(1h);
     const auto a = db.job("a");
-    sql_user user(db);
+    sql_user user(db.url());
     user.run("begin; select rowlock.submit('a')");
     submission later;
     later.extent(a, 3).commit(db.service());
@@ -119,13 +119,13 @@ TEST_CASE("a transaction with a snapshot of its own may submit as well", "[pg][e
     db.job("a", {.rules = R"({"dedupe": true})"});
     db.job("c", {.rules = std::string(by_key)});
     const auto* level = GENERATE("repeatable read", "serializable");
-    sql_user user(db);
+    sql_user user(db.url());
     user.run(fmt::format("begin isolation level {}; select 1", level));
     user.run("select rowlock.submit('a', idempotency_key => 'k'); select rowlock.submit('c', '{\"k\": 1}'); commit");
     db.rows("select promote_1(1000)");
     CHECK(db.value("select count(*) from v_executions where status = 'QUEUED'") == "2");
     // A key that came after its snapshot is a failure that is to be tried again, as PostgreSQL says it.
-    sql_user other(db);
+    sql_user other(db.url());
     user.run(fmt::format("begin isolation level {}; select 1", level));
     other.run("select rowlock.submit('a', '{\"n\": 1}', idempotency_key => 'late')");
     CHECK_THROWS_AS(user.run("select rowlock.submit('a', '{\"n\": 1}', idempotency_key => 'late')"), pqxx::transaction_rollback);

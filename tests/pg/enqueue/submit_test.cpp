@@ -1,5 +1,5 @@
-#include "tests/pg/enqueue/sql_user.hpp"
 #include "tests/pg/queue/queue_traffic.hpp"
+#include "tests/support/sql_user.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -27,7 +27,7 @@ TEST_CASE("what SQL submits is there if and when the transaction of its user com
 {
     queue_database db;
     define(db, "a", "{}");
-    sql_user user(db);
+    sql_user user(db.url());
     SECTION("a rollback leaves nothing")
     {
         user.run("begin; select rowlock.submit('a'); select rowlock.submit('a', idempotency_key => 'k'); select rowlock.submit_many('a', array['{}', '{}']::jsonb[])");
@@ -59,7 +59,7 @@ TEST_CASE("a role that may call the functions for users may do nothing else", "[
 {
     queue_database db;
     define(db, "a", "{}");
-    sql_user user(db);
+    sql_user user(db.url());
     CHECK(user.try_to("select rowlock.submit('a')").state == "");
     for (const char* sql : {"select * from rowlock.executions", "select * from rowlock.v_executions", "select * from rowlock.jobs_in_force", "insert into rowlock.plan_work (kind) values (7)",
                             "select rowlock.enqueue_1(array[1], null, null, null, null, null, null, null, null)", "select rowlock.take_key_1(1, 'k', '{}', gen_random_uuid(), null)",
@@ -78,7 +78,7 @@ TEST_CASE("SQL submits with the defaults that HTTP has", "[pg][enqueue]")
 {
     queue_database db;
     define(db, "a", R"({"parameters": {"x": 1, "y": {"z": 2}}, "resources": {"priority": 7}, "tags": {"t": "of the job"}})", R"({"queue_timeout_ms": 60000})");
-    sql_user user(db);
+    sql_user user(db.url());
     const auto shown = [&](const std::string& call) {
         const auto id = user.value("select rowlock.submit(" + call + ")");
         return db.value(fmt::format("select concat_ws(' | ', parameters, priority, status, correlation_id, tags, scheduled_time, attempt_number, job_version) from v_executions where execution_id = '{}'", id));
@@ -156,7 +156,7 @@ TEST_CASE("bad arguments are refused all at once, by field, with value and remed
     }();
     CHECK(made);
     const auto before = executions(db);
-    sql_user user(db);
+    sql_user user(db.url());
     const auto refusal = user.try_to(r.sql);
     INFO(refusal.told);
     CHECK(refusal.state == r.state);
@@ -169,7 +169,7 @@ TEST_CASE("SQL acts for the tenant that the session names", "[pg][enqueue]")
     queue_database db;
     define(db, "a", R"({"parameters": {"of": "default"}})");
     define(db, "a", R"({"parameters": {"of": "other"}})", "{}", "other");
-    sql_user user(db);
+    sql_user user(db.url());
     const auto mine = user.value("select rowlock.submit('a', idempotency_key => 'k')");
     user.run("set rowlock.tenant = 'other'");
     const auto theirs = user.value("select rowlock.submit('a', idempotency_key => 'k')");
@@ -186,7 +186,7 @@ TEST_CASE("submit_many gives an id for each element, in their order, and lays th
 {
     queue_database db;
     define(db, "a", R"({"parameters": {"x": 1}})");
-    sql_user user(db);
+    sql_user user(db.url());
     const auto rows = user.run("select * from rowlock.submit_many('a', array(select jsonb_build_object('n', n) from generate_series(1, 1000) n), priority => 2, correlation_id => 'c')");
     REQUIRE(rows.size() == 1000);
     db.rows("create table given (n int, id uuid)");

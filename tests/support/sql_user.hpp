@@ -1,7 +1,5 @@
 #pragma once
 
-#include "tests/pg/queue/queue_database.hpp"
-
 #include <pqxx/pqxx>
 #include <string>
 
@@ -16,8 +14,7 @@ struct refused {
 // A session of somebody who may call the functions for users, and nothing else.
 class sql_user {
 public:
-    explicit sql_user(queue_database& db) : sql_user(db.url()) {}
-    explicit sql_user(const std::string& url);
+    explicit sql_user(const std::string& database_url);
 
     // The first column of the first row; "" for null, and where there is no row.
     std::string value(const std::string& sql) { return value_of(run(sql)); }

@@ -1,10 +1,10 @@
-#include "tests/pg/enqueue/sql_user.hpp"
+#include "tests/support/sql_user.hpp"
 
 #include "storage/session.hpp"
 
 namespace rowlock::test {
 
-sql_user::sql_user(const std::string& url) : session_(url)
+sql_user::sql_user(const std::string& database_url) : session_(database_url)
 {
     // Roles belong to the cluster, which all test cases share.
     run(R"(do $$ begin
