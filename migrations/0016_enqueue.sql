@@ -87,7 +87,9 @@ end $$;
 -- Returns their ids in the order given; where a job has `dedupe` and an equal run has not ended, the id of that one, and nothing is made.
 -- What is admitted alike lies side by side, in one extent; what may have to wait for other jobs or for its turn is alone in its extent.
 create function enqueue_1(p_job int[], p_trigger smallint[], p_trigger_id text[], p_parameters json[], p_scheduled timestamptz[], p_priority smallint[],
-                          p_correlation text[], p_submitter text[], p_tags jsonb[]) returns uuid[] language plpgsql set plan_cache_mode = force_generic_plan as $$
+                          p_correlation text[], p_submitter text[], p_tags jsonb[]) returns uuid[] language plpgsql set plan_cache_mode = force_generic_plan
+    -- Of callers who have done without: what it joins are the arrays that it was given, and without these that is quadratic.
+    set enable_seqscan = on set enable_bitmapscan = on set enable_mergejoin = on as $$
 declare
     b_ms bigint; b_block bigint; ids uuid[]; missing int; age real; one jobs_in_force;
 begin
