@@ -78,7 +78,15 @@ create table lanes (
     weight     smallint not null default 1 check (weight > 0),
     limit_ids  int[],                                   -- ascending; null = nothing limits this lane
     breaker_id int,                                     -- the circuit breaker that may hold it
-    unique (tenant_key, job_key));
+    -- Starts are allowed from window_from up to and without window_until (0017). Null: always. After window_until nobody has said yet when it opens again: it is closed.
+    window_from   timestamptz,
+    window_until  timestamptz,
+    skips_outside boolean not null default false,       -- what would start outside is skipped, and does not wait
+    unique (tenant_key, job_key), check ((window_from is null) = (window_until is null)));
+
+-- May executions start, by the execution windows of their lane? Inlined.
+create function lane_is_open(p_from timestamptz, p_until timestamptz) returns boolean language sql stable parallel safe
+as $$ select p_until is null or (clock() >= p_from and clock() < p_until) $$;
 
 -- A limit exists only where one is configured: unlimited lanes touch no shared row at all.
 create table limits (
@@ -141,7 +149,7 @@ begin
 end $$;
 
 -- Makes the job if it is new or was deleted, and a version if the definition differs from the current one. p_enabled null keeps what is; a new job is enabled.
--- p_rules: {"max_attempts", "idempotent", "retry_lost", "dead_letter", "dead_letter_ms", "queue_timeout_ms", "dedupe", "is_gate", "ordering_path", "history_ms", "breaker"} and
+-- p_rules: {"max_attempts", "idempotent", "retry_lost", "dead_letter", "dead_letter_ms", "queue_timeout_ms", "dedupe", "is_gate", "ordering_path", "history_ms", "breaker", "windows", "skip_outside_window", "schedule"} and
 -- what set_dependencies_1 reads: what the queue must know of it; all but the first may be missing. p_if_match: the header as it came, or null; where it does not hold, RL412. dry run: the caller rolls back.
 -- `before` and `was_enabled` are null for a job that is new. `missing`: upstreams that it depends on and that are not there.
 create function put_job_1(p_tenant int, p_job_id text, p_definition json, p_rules jsonb, p_enabled boolean,
@@ -190,6 +198,9 @@ begin
         values (j.job_key, case when enabled then 'ENABLE' else 'DISABLE' end, version, p_author, p_reason);
     end if;
     if created then perform lane_of(p_tenant, j.job_key); end if;
+    if changed then perform set_windows_1(p_tenant, j.job_key, p_rules -> 'windows', coalesce((p_rules ->> 'skip_outside_window')::boolean, false)); end if;
+    if changed or created then perform set_schedule_1(p_tenant, j.job_key, p_rules -> 'schedule'); end if;
+    if not changed and not created and enabled <> j.enabled then perform switch_schedule_1(j.job_key); end if;
     if changed then perform set_dependencies_1(p_tenant, j.job_key, p_rules); end if;
     missing := missing_upstreams_1(p_tenant, p_job_id);
     if changed then perform set_breaker_1(p_tenant, j.job_key, p_rules -> 'breaker'); end if;
@@ -217,6 +228,7 @@ begin
     if j.job_key is null then return false; end if;
     if j.enabled <> p_enabled then
         update jobs set enabled = p_enabled, changed_seq = nextval('rowlock.job_changes') where job_key = j.job_key;
+        perform switch_schedule_1(j.job_key);
         insert into job_actions (job_key, action, version, author, reason)
         values (j.job_key, case when p_enabled then 'ENABLE' else 'DISABLE' end, j.current_version, p_author, p_reason);
     end if;
@@ -231,6 +243,7 @@ begin
     j := lock_job(p_tenant, p_job_id, p_if_match);
     if j.job_key is null then return false; end if;
     update jobs set deleted_at = clock(), changed_seq = nextval('rowlock.job_changes') where job_key = j.job_key;
+    perform switch_schedule_1(j.job_key);
     perform forget_upstream_1(j.job_key);
     insert into job_actions (job_key, action, version, author, reason) values (j.job_key, 'DELETE', j.current_version, p_author, p_reason);
     return true;

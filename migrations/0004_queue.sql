@@ -249,8 +249,8 @@ end $$;
 -- p_owner: null, or the instance that wants to start them at once, with p_slots free. It gets an extent where the lane is not
 -- paused, nothing of that rank or better waits in the lane, and the limits allow the whole extent; else the extent is queued.
 -- p_wait_ms: how long it may wait once it is eligible. p_hold: what may have to wait for more (0011), and is alone in its extent: 1 for ends of other
--- jobs, 2 for its turn, 3 both. p_from: no need to look for what waits at an earlier rank (see claim_1).
--- Returns kind 'o': extent k belongs to p_owner, under fence 1; 'h': extent k waits (0011); 'r' and 'c' as take_keys_1 does.
+-- jobs, 2 for its turn, 3 both; and 4 more: it is skipped outside its windows (0017). p_from: no need to look for what waits at an earlier rank (see claim_1).
+-- Returns kind 'o': extent k belongs to p_owner, under fence 1; 'h': extent k waits (0011); 's': extent k has been skipped; 'r' and 'c' as take_keys_1 does.
 create function submit_1(
     p_owner int, p_slots int, p_age real, p_key_ttl interval,
     p_id uuid[], p_extent int[], p_unit int[], p_parameters json[], p_correlation text[], p_tags json[], p_trace text[],
@@ -262,8 +262,12 @@ create function submit_1(
 returns table (kind text, k int, execution_id uuid, execution_ids uuid[]) language plpgsql set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
-    want int[]; got int[]; rules lane_rule[]; keys record; left_out uuid[]; bad int[]; whole int[]; holds boolean := coalesce(cardinality(p_hold), 0) > 0;
+    want int[]; got int[]; rules lane_rule[]; keys record; left_out uuid[]; bad int[]; whole int[]; holds boolean := coalesce(cardinality(p_hold), 0) > 0; skips boolean := false;
 begin
+    if holds then
+        skips := exists (select from unnest(p_hold) h where h >= 4);
+        if skips then p_hold := array(select (h & 3)::smallint from unnest(p_hold) with ordinality u (h, k) order by u.k); end if;
+    end if;
     if cardinality(p_key) > 0 then
         for keys in select * from take_keys_1(p_key_ttl, p_key_tenant, p_key, p_key_request, p_key_unit, p_key_execution, p_key_executions,
                                                   p_key_job, p_key_version) loop
@@ -283,7 +287,7 @@ begin
     end if;
     if p_owner is not null and left_out is null then
         perform read_rules(p_owner);
-        select array_agg(case when u.before < p_slots and not l.paused and u.eligible is null and (not holds or (p_hold[u.k] = 0 and l.limit_ids is null and l.breaker_id is null)) and (l.breaker_id is null or not breaker_holds(l.breaker_id)) and not exists (
+        select array_agg(case when u.before < p_slots and not l.paused and lane_is_open(l.window_from, l.window_until) and u.eligible is null and (not holds or (p_hold[u.k] = 0 and l.limit_ids is null and l.breaker_id is null)) and (l.breaker_id is null or not breaker_holds(l.breaker_id)) and not exists (
                      select 1 from extents s where s.owner is null and s.ready and s.lane_id = u.lane_id
                      and s.rank >= coalesce(u.from_rank, '-infinity') and s.rank <= rank_of(clock(), u.priority, p_age)) then u.n else 0 end order by u.k),
                array_agg(row(u.lane_id, limits_of(l.limit_ids, l.breaker_id))::lane_rule) filter (where not holds and (l.limit_ids is not null or l.breaker_id is not null))
@@ -313,6 +317,7 @@ begin
             return query select 'h', u.k::int, u.lo, null::uuid[] from unnest(p_lo, p_hold) with ordinality u (lo, hold, k)
                          where u.hold > 0 and exists (select from waits w where w.execution_id = u.lo);
         end if;
+        if skips then return query select 's', u.k::int, u.lo, null::uuid[] from unnest(p_lo, p_hi) with ordinality u (lo, hi, k) where exists (select from skip_outside_1(array[u.lo], array[u.hi])); end if;
         return;
     end if;
     -- The limits last: their rows are the hottest.
@@ -333,6 +338,7 @@ begin
         return query select 'h', u.k::int, u.lo, null::uuid[] from unnest(p_lo, p_hold) with ordinality u (lo, hold, k)
                      where u.hold > 0 and exists (select from waits w where w.execution_id = u.lo);
     end if;
+    if skips then return query select 's', u.k::int, u.lo, null::uuid[] from skip_outside_1(p_lo, p_hi) x join unnest(p_lo) with ordinality u (lo, k) on u.lo = x.lo; end if;
 end $$;
 
 -- Which lanes have something to claim, from p_after on, at most p_lanes of them: one index probe a lane, however much
@@ -384,15 +390,15 @@ declare
     whole uuid[]; part record;
 begin
     perform read_rules(p_instance);
-    -- A lane that is paused, at a limit, or held by its breaker is left out by its own row, whatever waits in it.
+    -- A lane that is paused, outside its windows, at a limit, or held by its breaker is left out by its own row, whatever waits in it.
     select array_agg(l.lane_id), array_agg(u.from_rank), bool_or(l.breaker_id is not null),
            array_agg(row(l.lane_id, l.now)::lane_rule) filter (where l.now is not null)
     into lanes_, froms, watched, rules
     from unnest(p_lane, p_from) u (lane_id, from_rank)
-    cross join lateral (select l.lane_id, l.paused, l.breaker_id,
+    cross join lateral (select l.lane_id, l.paused, l.breaker_id, l.window_from, l.window_until,
                                case when l.breaker_id is null then l.limit_ids else limits_of(l.limit_ids, l.breaker_id) end as now
                         from lanes l where l.lane_id = u.lane_id limit 1) l
-    where not l.paused and (l.breaker_id is null or not breaker_holds(l.breaker_id))
+    where not l.paused and lane_is_open(l.window_from, l.window_until) and (l.breaker_id is null or not breaker_holds(l.breaker_id))
       and (l.now is null or not exists (select 1 from limits m where m.limit_id = any (l.now) and m.in_use >= m.max_running));
     if lanes_ is null then return; end if;
     limited := rules is not null;

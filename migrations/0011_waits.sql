@@ -1,5 +1,5 @@
--- What an execution waits for beside time and slots: ends of the jobs that its job depends on (spec D1, rule 2), and its turn among the executions with
--- the same ordering key (spec S5).
+-- What an execution waits for beside time and slots: ends of the jobs that its job depends on (spec D1, rule 2), its turn among the executions with
+-- the same ordering key (spec S5), and, as a tick of a schedule, the end of what runs (0017).
 --
 --   A wait         What may not start yet has an extent of its own that is not ready and eligible at 'infinity', and a row in waits, which is changed only
 --                  under the lock of that extent. Who lets it start under locks further down takes the extent with SKIP LOCKED: somebody else who has it
@@ -18,10 +18,12 @@ create table waits (
     due_at          timestamptz,                        -- null: it is to wait from its scheduled time on
     on_dependencies boolean not null,
     on_order        boolean not null,
+    on_running      boolean not null default false,     -- for the end of what runs of its job: a tick of a schedule that queues (0017)
     entered         boolean not null);                  -- false only until the commit: its place in the order has not been taken
 create index waits_on_dependencies on waits (job_key, place) where on_dependencies and due_at is not null;
 create index waits_not_due on waits (execution_id) where due_at is null;
 create index waits_to_enter on waits (place) where not entered;
+create index waits_on_running on waits (job_key, place) where on_running;
 
 -- The unfinished runs of each ordering key. The first of a key may run.
 create table ordered_runs (
@@ -151,9 +153,9 @@ begin
     if n_waiting > 0 then
         update waits w set on_dependencies = false where w.execution_id = any (ids[1 : n_waiting]);
         -- An end of its turn in the order ends this wait.
-        update extents s set expires_at = 'infinity' where s.lo = any (array(select w.execution_id from waits w where w.execution_id = any (ids[1 : n_waiting]) and w.on_order));
+        update extents s set expires_at = 'infinity' where s.lo = any (array(select w.execution_id from waits w where w.execution_id = any (ids[1 : n_waiting]) and (w.on_order or w.on_running)));
         perform release_waits_1(f.ids, 'dependency', 'what it depends on has come about')
-        from (select array_agg(w.execution_id) as ids from waits w where w.execution_id = any (ids[1 : n_waiting]) and not w.on_order
+        from (select array_agg(w.execution_id) as ids from waits w where w.execution_id = any (ids[1 : n_waiting]) and not w.on_order and not w.on_running
               and w.execution_id <> all (coalesce(skipped, '{}'))) f where f.ids is not null;
     end if;
     if skipped is not null then
@@ -206,7 +208,7 @@ begin
     where not w.entered order by w.place on conflict (run_id) do nothing;
     update waits w set entered = true where not w.entered;
     for x in
-        select w.execution_id, w.on_dependencies, s.lo is not null as is_held
+        select w.execution_id, w.on_dependencies or w.on_running as waits_for_more, s.lo is not null as is_held
         from (select distinct u.job, u.key from unnest(jobs_, keys) u (job, key)) k
         cross join lateral (select o.execution_id from ordered_runs o where o.job_key = k.job and o.ordering_key = k.key order by o.place limit 1) o
         cross join lateral (select * from waits w where w.execution_id = o.execution_id and w.on_order limit 1) w
@@ -217,7 +219,7 @@ begin
             continue;
         end if;
         update waits w set on_order = false where w.execution_id = x.execution_id;
-        if not x.on_dependencies then perform release_waits_1(array[x.execution_id], 'order', 'the run before it has ended'); end if;
+        if not x.waits_for_more then perform release_waits_1(array[x.execution_id], 'order', 'the run before it has ended'); end if;
     end loop;
 end $$;
 
@@ -342,7 +344,7 @@ begin
     end loop;
     perform advance_order_1('{}', '{}');
     perform release_waits_1(f.ids, 'clock', 'nothing that it depends on keeps it')
-    from (select array_agg(w.execution_id) as ids from waits w where w.execution_id = any (p_id) and not w.on_dependencies and not w.on_order) f where f.ids is not null;
+    from (select array_agg(w.execution_id) as ids from waits w where w.execution_id = any (p_id) and not w.on_dependencies and not w.on_order and not w.on_running) f where f.ids is not null;
     update extents s set expires_at = waits_until(w.job_key, w.due_at) from waits w where w.execution_id = any (p_id) and w.on_dependencies and s.lo = w.execution_id;
 end $$;
 

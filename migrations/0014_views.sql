@@ -23,7 +23,8 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
        (select n.heartbeat_at from live_notes n where n.execution_id = e.execution_id) as heartbeat_time,
        case when r.execution_id is not null or s.owner is not null then null
             when not s.ready and s.eligible_at = 'infinity' then (
-                select case when w.on_order then jsonb_build_object('rule', 'job_limit', 'max_running', 1, 'in_use', 1, 'ordering_key', e.ordering_key,
+                select case when w.on_running then jsonb_build_object('rule', 'skip_if_running', 'detail', 'waits for the end of what runs of the job: its schedule has queue_if_running')
+                       when w.on_order then jsonb_build_object('rule', 'job_limit', 'max_running', 1, 'in_use', 1, 'ordering_key', e.ordering_key,
                            'detail', 'runs one at a time, in order, with others of the ordering key ' || e.ordering_key)
                        else jsonb_build_object('rule', 'dependency', 'until', rfc3339(nullif(s.expires_at, 'infinity')),
                            'upstream_job_ids', coalesce(jsonb_agg(d.upstream_job_id order by d.upstream_job_id), '[]'),
@@ -31,10 +32,13 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
                                else ' (' || (array['SUCCESS', 'COMPLETION', 'DATA_READY'])[d.kind] || ')' end, case when y.require_all then ' and ' else ' or ' end order by d.upstream_job_id), '')) end
                 from waits w left join dependents y on y.job_key = w.job_key
                 left join dependencies d on d.job_key = w.job_key and not (d.end_id is not null and (d.window_ is null or d.ended_at >= clock() - d.window_))
-                where w.execution_id = e.execution_id group by w.on_order, y.require_all)
+                where w.execution_id = e.execution_id group by w.on_running, w.on_order, y.require_all)
             when not s.ready then jsonb_build_object('rule', case e.trigger_type when 5 then 'backoff' else 'schedule' end,
                                                      'detail', 'eligible at ' || rfc3339(s.eligible_at), 'eligible_at', rfc3339(s.eligible_at))
             when l.paused then jsonb_build_object('rule', 'paused', 'detail', 'the job is paused')
+            when not (l.window_until is null or (clock() >= l.window_from and clock() < l.window_until)) then jsonb_build_object('rule', 'window',
+                'detail', 'outside the execution windows of the job' || case when l.window_from > clock() then ': they open at ' || rfc3339(l.window_from) else '' end,
+                'opens_at', case when l.window_from > clock() then rfc3339(l.window_from) end, 'closes_at', case when l.window_from > clock() then rfc3339(nullif(l.window_until, 'infinity')) end)
             when b.is_open then jsonb_build_object('rule', 'breaker', 'detail', 'the circuit breaker ' || b.key || case when b.next_probe_at > clock()
                     then ' is open until ' || rfc3339(b.next_probe_at) else ' is half open, and lets ' || b.half_open_max || ' at a time through' end,
                 'key', b.key, 'state', breaker_state(b.is_open, b.next_probe_at, clock()), 'next_probe_at', rfc3339(b.next_probe_at))
@@ -218,6 +222,7 @@ create function execution_json_1(v v_executions) returns json language sql stabl
             'metrics', coalesce(v.metrics, '{}'), 'outputs', coalesce(v.outputs, '{}'), 'termination', v.termination) end) $$;
 
 -- What must hold in any snapshot. No row: all is well. Reads everything: for tests and the doctor, not for the hot path.
+set local check_function_bodies = off;      -- it asks what later migrations bring
 create function violations() returns table (rule text, detail text) language sql stable set search_path = rowlock, pg_temp as $$
     with live as materialized (
         select e.execution_id, e.run_id, e.attempt_number, s.lo, s.owner from executions e
@@ -252,7 +257,7 @@ create function violations() returns table (rule text, detail text) language sql
     union all select 'a key names no execution', k.tenant_key || ' ' || k.key from idempotency_keys k left join executions e using (execution_id)
         where e.execution_id is null
     union all select 'held for nothing', s.lo::text from extents s left join waits w on w.execution_id = s.lo
-        where not s.ready and s.eligible_at = 'infinity' and (w.execution_id is null or w.due_at is null or not (w.on_dependencies or w.on_order))
+        where not s.ready and s.eligible_at = 'infinity' and (w.execution_id is null or w.due_at is null or not (w.on_dependencies or w.on_order or w.on_running))
     union all select 'a wait of what does not wait', w.execution_id::text from waits w left join extents s on s.lo = w.execution_id
         where s.lo is null or s.ready or s.hi <> s.lo or not w.entered
     union all select 'two of an ordering key at once', min(e.ordering_key) from open_ o join executions e using (execution_id)
@@ -281,4 +286,6 @@ create function violations() returns table (rule text, detail text) language sql
         where n.kept_run is null and exists (select from executions x left join results r using (execution_id) where x.plan_run_id = n.plan_run_id and x.node_no = n.node_no
                       and (r.execution_id is null or r.completed_at > e.submitted_at) and not exists (select from manual_retries m where m.next_execution_id = x.execution_id))
     union all select 'a key names another tenant''s execution', k.tenant_key || ' ' || k.key from idempotency_keys k join executions e using (execution_id)
-        where e.tenant_key <> k.tenant_key $$;
+        where e.tenant_key <> k.tenant_key
+    union all select * from schedule_violations() $$;
+set local check_function_bodies = on;
