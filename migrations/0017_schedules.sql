@@ -363,15 +363,13 @@ begin
     from unnest(p_of, p_tick, p_outcome, p_reason, p_last, p_ticks, made) u (k, tick, outcome, reason, last, ticks, id) where is_mine[u.k];
     update schedules s
     set decided_to = greatest(s.decided_to, p_decided[u.k]), next_fire_at = p_next[u.k], look_at = p_look[u.k], revision = s.revision + 1, error_code = null, error_message = null,
-        passed_to = case when s.passed_to > p_decided[u.k] then s.passed_to end, passed_why = case when s.passed_to > p_decided[u.k] then s.passed_why end
-    from unnest(mine) u (k) where s.job_key = p_job[u.k];
-    if cardinality(makes) > 0 then
-        update schedules s
-        set last_fired_at = x.ticks[1], last_execution_id = x.ids[1], live_runs = case when s.if_running > 0 or s.max_runs is not null then s.live_runs || x.ids else '{}' end
-        from (select p_of[u.i] as k, array_agg(p_tick[u.i] order by u.i desc) as ticks, array_agg(u.id order by u.i desc) as ids
-              from unnest(makes, ids) u (i, id) where p_outcome[u.i] < 4 group by p_of[u.i]) x
-        where s.job_key = p_job[x.k];
-    end if;
+        passed_to = case when s.passed_to > p_decided[u.k] then s.passed_to end, passed_why = case when s.passed_to > p_decided[u.k] then s.passed_why end,
+        last_fired_at = coalesce(x.ticks[1], s.last_fired_at), last_execution_id = coalesce(x.ids[1], s.last_execution_id),
+        live_runs = case when s.if_running > 0 or s.max_runs is not null then s.live_runs || x.ids else '{}' end
+    from unnest(mine) u (k)
+    left join (select p_of[u.i] as k, array_agg(p_tick[u.i] order by u.i desc) as ticks, array_agg(u.id order by u.i desc) as ids
+               from unnest(makes, ids) u (i, id) where p_outcome[u.i] < 4 group by p_of[u.i]) x on x.k = u.k
+    where s.job_key = p_job[u.k];
     return query select u.k, u.tick, u.outcome, u.reason, u.id from unnest(p_of, p_tick, p_outcome, p_reason, made) u (k, tick, outcome, reason, id) where is_mine[u.k];
 end $$;
 
