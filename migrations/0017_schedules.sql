@@ -36,6 +36,7 @@ create table schedules (
     created_at    timestamptz not null default clock(),
     changed_at    timestamptz not null default clock()) with (fillfactor = 80);
 create unique index schedules_by_id on schedules (tenant_key, schedule_id) where not removed;
+create index schedules_invalid on schedules (job_key) where error_code is not null;
 create index schedules_due on schedules (look_at) where look_at is not null;
 
 -- What became of each tick: 1 an execution was made for it, 2 so it was, by catch-up, 3 so it was, and waits for the end of what runs, 4 it was skipped. Of those
@@ -290,7 +291,7 @@ end $$;
 -- Decides ticks. Schedule k is p_job[k], as it was at p_revision[k]: all of its ticks up to p_decided[k] are decided by this, its next one is p_next[k] (null: there is none),
 -- and it is to be looked at again at p_look[k]. p_of: the number (from 1) of the schedule that a tick is of, ascending, its ticks ascending; p_outcome: 1 and 2 make an
 -- execution, 4 skips, for p_reason, the ticks from p_tick to p_last, of which there are p_ticks.
--- Schedules that somebody has changed meanwhile, or has under his hands, are left out. Returns what became of the ticks of the others.
+-- Schedules that somebody has changed meanwhile, or has under his hands, are left out. Returns what became of the ticks of the others; and a row without a tick for each of them.
 create function fire_1(p_job int[], p_revision bigint[], p_decided timestamptz[], p_next timestamptz[], p_look timestamptz[],
                        p_of int[], p_tick timestamptz[], p_outcome smallint[], p_reason text[], p_last timestamptz[], p_ticks bigint[])
 returns table (of_ int, tick_at timestamptz, outcome smallint, reason text, execution_id uuid) language plpgsql
@@ -370,7 +371,8 @@ begin
     left join (select p_of[u.i] as k, array_agg(p_tick[u.i] order by u.i desc) as ticks, array_agg(u.id order by u.i desc) as ids
                from unnest(makes, ids) u (i, id) where p_outcome[u.i] < 4 group by p_of[u.i]) x on x.k = u.k
     where s.job_key = p_job[u.k];
-    return query select u.k, u.tick, u.outcome, u.reason, u.id from unnest(p_of, p_tick, p_outcome, p_reason, made) u (k, tick, outcome, reason, id) where is_mine[u.k];
+    return query select u.k, u.tick, u.outcome, u.reason, u.id from unnest(p_of, p_tick, p_outcome, p_reason, made) u (k, tick, outcome, reason, id) where is_mine[u.k]
+        union all select u.k, null, null, null, null from unnest(mine) u (k);
 end $$;
 
 -- A schedule could not be evaluated, as it was at p_revision: this is recorded, once, and it is looked at again at p_look. Its ticks stay undecided.

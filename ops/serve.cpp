@@ -84,6 +84,9 @@ runtime::instance_options instance_options_of(const settings& s, const std::stri
     o.retention.history_retention = s.history_retention;
     o.retention.log_retention = s.log_retention;
     o.retention.checkpoint_retention = s.checkpoint_retention;
+    o.retention.tick_retention = s.tick_retention;
+    o.scheduler_enabled = s.scheduler_enabled;
+    o.catchup_limit = s.scheduler_catchup_limit;
     return o;
 }
 

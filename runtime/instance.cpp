@@ -12,6 +12,7 @@
 #include "runtime/execute/submitter.hpp"
 #include "runtime/plan/job_plans.hpp"
 #include "runtime/plan/plan_steps.hpp"
+#include "runtime/schedule/scheduler.hpp"
 #include "runtime/schedule/zone_database.hpp"
 #include "storage/breaker_store.hpp"
 #include "storage/execution_store.hpp"
@@ -20,6 +21,7 @@
 #include "storage/plan_watch_store.hpp"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -57,7 +59,9 @@ struct instance::parts {
           control(control_sessions), jobs(general, options.defaults),
           runs(general, cores[0], max_waiting_for_runs, &storage::ended_of), plan_run_ends(general, cores[0], max_waiting_for_runs, &storage::ended_plan_runs),
           changes(general, cores[0], counts), notes(general), callbacks(general, cores[0]), keeping(options.retention, options.process.run_root, general, self, counts),
-          steps(general, cores[0], counts, options.dependency_check, [this] { after_plans(false); }), background(cores[0].executor())
+          steps(general, cores[0], counts, options.dependency_check, [this] { after_plans(false); }),
+          clockwork({options.scheduler_enabled, options.poll, options.catchup_limit}, general, cores[0], zones, counts,
+                    {[this](int executions) { after_ticks(executions); }, [this](const std::vector<execution_id>& ended) { skipped(ended); }}), background(cores[0].executor())
     {
     }
 
@@ -80,7 +84,10 @@ struct instance::parts {
         claims.emplace(queue("claim"), self, free, owned, floors, jobs, *work, counts);
         free.when_freed([this] { claims->slots_freed(); });
         submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, floors, *work, counts,
-                            submitter::listeners{[this](std::size_t now, milliseconds soonest) { queued_here(now, soonest); }, [this] { claims->doubt(); }});
+                            submitter::listeners{[this](std::size_t now, milliseconds soonest) { queued_here(now, soonest); }, [this] { claims->doubt(); },
+                                                 [this](std::vector<execution_id> ended) {
+                                                     boost::asio::post(cores[0].executor(), [this, ended = std::move(ended)] { skipped(ended); });
+                                                 }});
         storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
         members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance,
                                            options.retention.dead_letter_retention, [this](const std::vector<execution_id>& ended) { runs_ended(ended); },
@@ -99,6 +106,22 @@ struct instance::parts {
     {
         runs.ended(ended);
         plan_run_ends.poke();
+        clockwork.runs_ended();
+    }
+
+    // Ticks have come, or a window has opened (0): some of it may start here.
+    void after_ticks(int executions)
+    {
+        claims->wake();
+        if (executions > 0) queued_by_hand(static_cast<std::size_t>(executions));
+    }
+
+    // They would have started outside their windows.
+    void skipped(const std::vector<execution_id>& ended)
+    {
+        runs_ended(ended);
+        changes.poke();
+        steps.poke();
     }
 
     // Something was queued by this instance: what it has no slots for the others are told of. They look by themselves for what becomes due.
@@ -161,6 +184,7 @@ struct instance::parts {
     callback_board callbacks;
     retention keeping;
     plan_steps steps;
+    scheduler clockwork;
     std::optional<plan_runs> plans;
     std::optional<job_plans> plans_of_jobs;
     task_group background;
@@ -186,7 +210,7 @@ T finish_on(core& where, awaitable<T> work)
 }
 
 awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitable<void> second, awaitable<void> third, awaitable<void> fourth, awaitable<void> fifth,
-                               awaitable<void> sixth, awaitable<void> seventh)
+                               awaitable<void> sixth, awaitable<void> seventh, awaitable<void> eighth)
 {
     group.spawn(std::move(first));
     group.spawn(std::move(second));
@@ -195,6 +219,7 @@ awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitab
     group.spawn(std::move(fifth));
     group.spawn(std::move(sixth));
     group.spawn(std::move(seventh));
+    group.spawn(std::move(eighth));
     co_return;
 }
 
@@ -216,7 +241,7 @@ result<void> instance::start(std::string address)
     if (const auto migrated = storage::check_migrated(p.options.database_url); !migrated) return migrated.error();
     p.make_services(std::move(address));
     if (const auto joined = finish_on(p.cores[0], p.members->start()); !joined) return joined.error();
-    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.changes.run(), p.notes.run(), p.keeping.run(), p.callbacks.run(), p.steps.run(), p.plan_run_ends.run()));
+    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.changes.run(), p.notes.run(), p.keeping.run(), p.callbacks.run(), p.steps.run(), p.plan_run_ends.run(), p.clockwork.run()));
     p.ears.emplace(p.options.database_url, wake_channel, [&p](const std::string& payload) { p.heard(payload); });
     p.started.store(true);
     p.claims->wake();
@@ -384,6 +409,7 @@ awaitable<result<bool>> instance::reset_breaker(principal who, std::string key)
 
 catalog& instance::jobs() { return parts_->jobs; }
 zone_database& instance::zones() { return parts_->zones; }
+scheduler& instance::schedules() { return parts_->clockwork; }
 plan_runs& instance::plans() { return *parts_->plans; }
 database& instance::db() { return parts_->general; }
 run_watch& instance::runs() { return parts_->runs; }

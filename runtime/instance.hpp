@@ -21,6 +21,7 @@
 namespace rowlock::runtime {
 
 class callback_board;
+class scheduler;
 class zone_database;
 
 struct instance_options {
@@ -42,6 +43,8 @@ struct instance_options {
     sql_options sql;
     definition_defaults defaults;
     retention_options retention;
+    bool scheduler_enabled = true;
+    int catchup_limit = 10;
 };
 
 // One Rowlock instance: everything between the API and PostgreSQL. Keeps nothing that it could not lose.
@@ -88,6 +91,7 @@ public:
     // Any thread.
     zone_database& zones();
     // After start().
+    scheduler& schedules();
     plan_runs& plans();
     database& db();
     run_watch& runs();

@@ -2,6 +2,7 @@
 
 #include "storage/model/http_address.hpp"
 #include "storage/model/json_fields.hpp"
+#include "storage/model/window_rules.hpp"
 #include "storage/rows.hpp"
 
 #include <algorithm>
@@ -116,6 +117,10 @@ std::string rules_of(const job_definition& d, bool check_cycles)
     // The jobs of nodes stand in their plans alone.
     if (!d.job_id.starts_with(inline_job_prefix)) add_links(rules, d);
     rules["check_cycles"] = check_cycles && d.waiting.check_cycles;
+    if (!d.windows.empty()) rules["windows"] = window_rules(d.windows);
+    if (d.skip_outside_window) rules["skip_outside_window"] = true;
+    // With its id and its zone, which do not change with the settings of a server.
+    if (d.schedule) rules["schedule"] = d.document.at("schedule");
     if (!d.ordering_path.empty()) rules["ordering_path"] = texts_of(d.ordering_path);
     return boost::json::serialize(rules);
 }

@@ -34,6 +34,7 @@ struct submit_batch {
 struct submit_reply {
     std::vector<int> owned;              // numbers (from 1) of the extents that the submitter now owns, under fence 1
     std::vector<int> held;               // those that wait for more than a slot
+    std::vector<int> skipped;            // those that have ended SKIPPED, outside their windows
     struct key_in_use {
         int key;                         // number (from 1)
         bool same_request;
@@ -104,6 +105,7 @@ struct claimed_execution {
     std::string correlation_id;
     std::string trace_parent;
     bool in_plan = false;
+    std::optional<timestamp> scheduled_time{};       // of its run: the tick that made it, or what its submitter asked for
 };
 std::vector<claimed_execution> read_executions(session& s, const std::vector<claimed_extent>& extents);
 

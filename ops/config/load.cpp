@@ -20,8 +20,8 @@ namespace json = boost::json;
 namespace {
 
 // Variables of the same family that are no settings: the client's, and those that a process job finds around itself.
-constexpr std::array<std::string_view, 11> other_variables{"ROWLOCK_URL", "ROWLOCK_TOKEN", "ROWLOCK_EXECUTION_ID", "ROWLOCK_RUN_ID", "ROWLOCK_JOB_ID",
-                                                           "ROWLOCK_ATTEMPT_NUMBER", "ROWLOCK_DEADLINE", "ROWLOCK_PARAMETERS_FILE", "ROWLOCK_RUN_DIR",
+constexpr std::array<std::string_view, 12> other_variables{"ROWLOCK_URL", "ROWLOCK_TOKEN", "ROWLOCK_EXECUTION_ID", "ROWLOCK_RUN_ID", "ROWLOCK_JOB_ID",
+                                                           "ROWLOCK_ATTEMPT_NUMBER", "ROWLOCK_SCHEDULED_TIME", "ROWLOCK_DEADLINE", "ROWLOCK_PARAMETERS_FILE", "ROWLOCK_RUN_DIR",
                                                            "ROWLOCK_CHECKPOINT_FILE", "ROWLOCK_CHECKPOINT_INTERVAL_SECONDS"};
 
 std::string meant(std::string_view given, std::string (*spelling)(const setting&))

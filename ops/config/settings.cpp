@@ -61,6 +61,7 @@ definition_defaults defaults_of(const settings& s)
     defaults.dependencies.timeout = s.dependency_resolution_timeout;
     defaults.dependencies.check_cycles = s.dependency_cycle_detection;
     defaults.dependencies.priority_age = s.priority_age;
+    defaults.timezone = s.scheduler_timezone_default;
     return defaults;
 }
 

@@ -45,7 +45,10 @@ struct settings {
     int cores{};
     int database_sessions{};
     int executor_parallelism{};
+    bool scheduler_enabled{};
     milliseconds scheduler_poll_interval{};
+    std::string scheduler_timezone_default;
+    int scheduler_catchup_limit{};
     milliseconds lease{};
     milliseconds priority_age{};
     int retry_default_max_attempts{};
@@ -66,6 +69,7 @@ struct settings {
     milliseconds history_retention{};            // 0: for ever
     milliseconds log_retention{};                // 0: as long as the history
     milliseconds checkpoint_retention{};         // 0: as long as the history
+    milliseconds tick_retention{};               // 0: for ever
     milliseconds drain{};
     milliseconds graceful_timeout{};
     milliseconds force_kill_after{};

@@ -29,6 +29,14 @@ public:
         rung_ = false;
     }
 
+    // The same, and returns at `until` at the latest.
+    awaitable<void> wait_until(deadline until)
+    {
+        if (!rung_) timer_.expires_at(until);
+        co_await wait();
+        timer_.expires_at(no_deadline);
+    }
+
 private:
     steady_timer timer_;
     bool rung_ = false;

@@ -208,7 +208,7 @@ std::vector<assignment> claimer::read_work(storage::session& s, instance_id owne
         if (!job) job = jobs_.load_now(s, e.job, e.job_version);
         if (job->definition.waits()) dependents.add(e.id);
         work.push_back({e.id, e.run_id, extent.lo, extent.fence, owner, std::move(job), e.attempt_number, e.lost_count, e.priority, std::move(e.parameters),
-                        std::move(e.correlation_id), std::move(e.trace_parent), extent.claimed_at, e.in_plan});
+                        std::move(e.correlation_id), std::move(e.trace_parent), extent.claimed_at, e.in_plan, e.scheduled_time});
     }
     if (dependents.size() > 0) {
         const auto given = storage::parameters_with_upstream(s, dependents);

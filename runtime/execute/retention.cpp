@@ -2,6 +2,7 @@
 
 #include "runtime/async/task_group.hpp"
 #include "runtime/handlers/run_directory.hpp"
+#include "storage/schedule_firing_store.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -62,6 +63,7 @@ awaitable<bool> retention::round()
     if (options_.checkpoint_retention > milliseconds{0} && !co_await sweep_records(storage::run_record::checkpoint, options_.checkpoint_retention)) co_return false;
     if (!co_await drop_history()) co_return false;
     if (!co_await sweep_plans()) co_return false;
+    if (options_.tick_retention > milliseconds{0} && !co_await sweep_ticks()) co_return false;
     co_await db_.write([self = self_.id()](storage::session& s) -> result<void> {
         storage::note_retention_round(s, self);
         return {};
@@ -144,6 +146,18 @@ awaitable<bool> retention::sweep_plans()
         if (!swept || swept->looked == 0) break;
         add(counts_.plan_runs_dropped, swept->dropped);
         if (!co_await pause(swept->looked)) co_return false;
+    }
+    co_return true;
+}
+
+awaitable<bool> retention::sweep_ticks()
+{
+    const auto kept_for = std::max<milliseconds>(options_.tick_retention, std::chrono::hours{48});
+    while (co_await has_turn()) {
+        const auto dropped = co_await db_.write([kept_for, o = options_](storage::session& s) -> result<std::int64_t> { return storage::sweep_schedule_ticks(s, kept_for, o.rows_per_step); });
+        if (!dropped || *dropped == 0) break;
+        add(counts_.ticks_dropped, *dropped);
+        if (!co_await pause(*dropped)) co_return false;
     }
     co_return true;
 }

@@ -19,6 +19,7 @@ struct retention_options {
     milliseconds history_retention{0};                               // where a job says nothing; 0: for ever
     milliseconds log_retention{0};                                   // from the end of the run; 0: as long as the history
     milliseconds checkpoint_retention{0};
+    milliseconds tick_retention{0};                                  // of what became of the ticks of schedules; 0: for ever
     milliseconds every = std::chrono::minutes{1};                    // between the beginnings of two rounds
     int rows_per_step = 1000;                                        // one transaction
     int rows_per_second = 10'000;                                    // on average: so that what runs does not feel it
@@ -45,6 +46,7 @@ private:
     awaitable<bool> sweep_records(storage::run_record what, milliseconds kept_for);
     awaitable<bool> drop_history();
     awaitable<bool> sweep_plans();
+    awaitable<bool> sweep_ticks();
     // After a step: leaves the database to others. false: cancelled.
     awaitable<bool> pause(std::int64_t rows);
 

@@ -24,11 +24,13 @@ struct likeness {
 // What take_keys_1 makes the fingerprint of. No client's key begins with a space.
 const std::string fingerprint_mark = " ";
 
-// What it may have to wait for, see submit_1. Who replays wants it now, or in its turn.
+// What it may have to wait for, and whether it may be skipped, see submit_1. Who replays wants it now, or in its turn.
+constexpr int skip_mark = 4;
+
 int hold_of(const submission& s)
 {
     const auto& definition = s.job->definition;
-    return (definition.waits() && !s.ignore_dependencies && !s.replay_of ? 1 : 0) + (definition.ordering_path.empty() ? 0 : 2);
+    return (definition.waits() && !s.ignore_dependencies && !s.replay_of ? 1 : 0) + (definition.ordering_path.empty() ? 0 : 2) + (definition.skip_outside_window ? skip_mark : 0);
 }
 
 likeness likeness_of(const submit_request& request, const submission& s)
@@ -75,7 +77,7 @@ submit_plan lay_out(const std::vector<const submit_request*>& requests, identity
         const submission& first = requests[g.members[0].first]->items[g.members[0].second];
         while (at < g.members.size()) {
             std::size_t n = g.members.size() - at;
-            const bool alone = hold_of(first) > 0;
+            const bool alone = (hold_of(first) & ~skip_mark) > 0;
             const bool start = slots > 0 && !first.scheduled_time && !alone;
             if (start) n = std::min(n, static_cast<std::size_t>(slots));
             if (alone) n = 1;

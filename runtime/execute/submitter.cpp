@@ -281,10 +281,16 @@ void submitter::answer(storage::session& s, plan& p, std::vector<item>& batch, c
     }
     std::vector<bool> held(p.layout.extents.size() + 1, false);
     for (const int number : reply.held) held[static_cast<std::size_t>(number)] = true;
+    std::vector<bool> skipped(p.layout.extents.size() + 1, false);
+    for (const int number : reply.skipped) skipped[static_cast<std::size_t>(number)] = true;
+    std::vector<execution_id> ended;
     for (const auto& place : p.layout.places) {
         const auto extent = static_cast<std::size_t>(place.extent);
         if (started[extent]) answers[place.request]->at(place.item).status = execution_status::running;
         else if (held[extent]) answers[place.request]->at(place.item).status = execution_status::pending;
+        if (!skipped[extent]) continue;
+        answers[place.request]->at(place.item).status = execution_status::skipped;
+        ended.push_back(place.id);
     }
     if (!reply.keys.empty()) answer_keys(s, p, reply, answers);
 
@@ -307,6 +313,10 @@ void submitter::answer(storage::session& s, plan& p, std::vector<item>& batch, c
     start_owned(p, reply.owned);
     for (std::size_t r = 0; r < batch.size(); ++r) waiter<submit_answer>::answer(std::move(batch[r].who), std::move(answers[r]));
     if (queued > 0 || soonest != std::chrono::milliseconds::max()) tell_.work_queued(queued, soonest);
+    if (!ended.empty()) {
+        counts_.ended[static_cast<std::size_t>(execution_status::skipped)].fetch_add(ended.size(), std::memory_order_relaxed);
+        if (tell_.skipped) tell_.skipped(std::move(ended));
+    }
 }
 
 void submitter::answer_keys(storage::session& s, const plan& p, const storage::submit_reply& reply, std::vector<submit_answer>& answers)

@@ -37,6 +37,7 @@ public:
         // (max(): there are none).
         std::function<void(std::size_t now, std::chrono::milliseconds soonest)> work_queued;
         std::function<void()> start_in_doubt;            // a commit was given up that may have given this instance something to run
+        std::function<void(std::vector<execution_id>)> skipped{};    // these have ended with their submission: outside their windows
     };
 
     submitter(options o, identity& self, slots& free, ledger& owned, const lane_floors& floors, executor& runs, counters& counts, listeners tell);

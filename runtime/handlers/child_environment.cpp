@@ -28,6 +28,7 @@ std::vector<std::string> child_environment(std::map<std::string, std::string> in
     all["ROWLOCK_JOB_ID"] = work.job->definition.job_id;
     all["ROWLOCK_ATTEMPT_NUMBER"] = std::to_string(work.attempt_number);
     all["ROWLOCK_DEADLINE"] = deadline;
+    if (work.scheduled_time) all["ROWLOCK_SCHEDULED_TIME"] = to_rfc3339(*work.scheduled_time);
     all["ROWLOCK_PARAMETERS_FILE"] = paths.parameters_file;
     all["ROWLOCK_RUN_DIR"] = paths.run_directory;
     if (const auto interval = work.job->definition.checkpoint.interval) all["ROWLOCK_CHECKPOINT_INTERVAL_SECONDS"] = fmt::format("{}", std::chrono::duration<double>(*interval).count());

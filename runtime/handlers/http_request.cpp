@@ -18,6 +18,7 @@ json::object contract_body(const assignment& work, const json::value& parameters
 {
     auto body = execution_of(work);
     body["parameters"] = parameters;
+    if (work.scheduled_time) body["scheduled_time"] = to_rfc3339(*work.scheduled_time);
     body["deadline"] = deadline.empty() ? json::value(nullptr) : json::value(std::string_view(deadline));
     body["checkpoint"] = checkpoint ? json::value(std::string_view(to_base64(checkpoint->bytes))) : json::value(nullptr);
     if (callback != nullptr) {

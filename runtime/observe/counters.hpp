@@ -33,6 +33,12 @@ struct counters {
     count checkpoints_dropped{0};       // before their history
     count plan_runs_dropped{0};
     count run_directories_dropped{0};
+    count ticks_dropped{0};             // what became of the ticks of schedules
+    // Schedules, here:
+    count ticks_fired{0};               // executions made for ticks in time
+    count ticks_caught_up{0};           // for ticks that had been missed
+    count ticks_skipped{0};
+    count scheduling_errors{0};         // schedules and windows that could not be evaluated
     count database_errors{0};
     std::atomic<std::int64_t> running{0};
     std::atomic<std::int64_t> waiting_for_commit{0};

@@ -43,6 +43,7 @@ struct assignment {
     std::string trace_parent{};
     timestamp started_at{};                          // when it was claimed, by the database's clock
     bool in_plan = false;                            // it is a node of a plan
+    std::optional<timestamp> scheduled_time{};       // of its run: the tick of its schedule, or what its submitter asked for
 };
 
 // What came of one attempt. `status` is completed, failed, timeout or cancelled.
