@@ -1,6 +1,7 @@
 #include "api/apply_body.hpp"
 #include "api/job_body.hpp"
 #include "api/routes.hpp"
+#include "runtime/schedule/scheduler.hpp"
 #include "storage/model/json_fields.hpp"
 
 #include <boost/json/array.hpp>
@@ -32,6 +33,9 @@ void append_with_warnings(std::string& out, std::string_view job_json, const std
 
 response rehearsed(request_context& rq, const job_definition& definition, const storage::put_job& would)
 {
+    for (const auto& change : given->changes) {
+        if (!given->dry_run) co_await set_clockwork(rq, change.definition);
+    }
     auto answer = rq.reply(200);
     fmt::format_to(std::back_inserter(answer.body), R"({{"dry_run":true,"created":{},"changed":{},"version":{},"diff":)", would.created, would.changed, would.version);
     append_diff(answer.body, would, definition);
@@ -110,6 +114,12 @@ result<std::string> only_slug(const request_context& rq)
     return rq.slug_of("job_id");
 }
 
+// What a definition that has been stored says of times holds from now on. What this cannot do the scheduler does a moment later.
+runtime::awaitable<void> set_clockwork(request_context& rq, const job_definition& definition)
+{
+    if (definition.schedule || !definition.windows.empty()) co_await rq.app.instance.schedules().look_at(rq.caller.tenant, definition.job_id);
+}
+
 runtime::awaitable<response> switch_job(request_context& rq, bool enabled)
 {
     const auto job_id = only_slug(rq);
@@ -120,6 +130,7 @@ runtime::awaitable<response> switch_job(request_context& rq, bool enabled)
     if (!reason) co_return rq.refuse(reason.error());
     const auto changed = co_await rq.app.instance.jobs().set_enabled(rq.caller, *job_id, enabled, *reason, if_match_of(rq));
     if (!changed) co_return rq.refuse(changed.error());
+    if (enabled) co_await rq.app.instance.schedules().look_at(rq.caller.tenant, *job_id);
     auto answer = rq.reply(200);
     answer.add_header("ETag", changed->etag);
     answer.body.append(changed->json);
@@ -148,6 +159,7 @@ runtime::awaitable<response> put_job(request_context& rq)
     if (!stored) co_return rq.refuse(stored.error());
     const auto& definition = only.front().definition;
     if (dry_run) co_return rehearsed(rq, definition, *stored);
+    co_await set_clockwork(rq, definition);
     auto answer = rq.reply(stored->created ? 201 : 200);
     answer.add_header("ETag", stored->etag);
     if (stored->created) answer.add_header("Location", "/v1/jobs/" + *job_id);
@@ -207,6 +219,7 @@ runtime::awaitable<response> rollback_job(request_context& rq)
     const auto definition = change->definition;
     const auto stored = co_await rq.app.instance.jobs().put(rq.caller, std::move(*change), false);
     if (!stored) co_return rq.refuse(stored.error());
+    co_await set_clockwork(rq, definition);
     auto answer = rq.reply(200);
     answer.add_header("ETag", stored->etag);
     append_with_warnings(answer.body, stored->job_json, warnings_of(definition, *stored, rq.app.options));

@@ -90,9 +90,15 @@ private:
         MetricFamily dropped{"rowlock_retention_dropped_total", "What this instance has deleted because it had been kept for long enough, by kind.", MetricType::Counter, {}};
         const std::pair<const char*, const count&> kinds[] = {{"executions", r.executions_dropped}, {"days", r.days_dropped}, {"errors", r.errors_dropped},
                                                               {"dead_letters", r.dead_letters_dropped}, {"logs", r.logs_dropped}, {"checkpoints", r.checkpoints_dropped},
-                                                              {"plan_runs", r.plan_runs_dropped}, {"run_directories", r.run_directories_dropped}};
+                                                              {"plan_runs", r.plan_runs_dropped}, {"run_directories", r.run_directories_dropped}, {"ticks", r.ticks_dropped}};
         for (const auto& [kind, n] : kinds) dropped.metric.push_back(counted(value_of(n), {{"kind", kind}}));
         all.push_back(std::move(dropped));
+        MetricFamily ticks{"rowlock_schedule_ticks_total", "Times of schedules that this instance has decided, by what became of them.", MetricType::Counter, {}};
+        const std::pair<const char*, const count&> outcomes[] = {{"fired", r.ticks_fired}, {"caught_up", r.ticks_caught_up}, {"skipped", r.ticks_skipped}};
+        for (const auto& [outcome, n] : outcomes) ticks.metric.push_back(counted(value_of(n), {{"outcome", outcome}}));
+        all.push_back(std::move(ticks));
+        counter(all, "rowlock_scheduling_errors_total", "Schedules and execution windows that could not be evaluated when this instance looked.", value_of(r.scheduling_errors));
+        gauge(all, "rowlock_invalid_schedules", "Schedules that cannot be evaluated.", static_cast<double>(r.invalid_schedules.load(std::memory_order_relaxed)));
         gauge(all, "rowlock_executions_running", "Executions that run here.", static_cast<double>(r.running.load(std::memory_order_relaxed)));
         gauge(all, "rowlock_submissions_waiting", "Submissions that wait for their commit.", static_cast<double>(r.waiting_for_commit.load(std::memory_order_relaxed)));
         counter(all, "rowlock_run_seconds_total", "Time between started and returned, summed.", value_of(r.run_us) * microsecond);

@@ -41,6 +41,15 @@ constexpr route table[] = {
     {method::post, "/v1/jobs/{job_id}/disable", permission::define, &disable_job},
 
     {method::post, "/v1/schedules/preview", permission::read, &preview_schedule},
+    {method::post, "/v1/jobs/{job_id}/backfill", permission::operate, &backfill_job},
+
+    {method::get, "/v1/schedules", permission::read, &list_schedules},
+    {method::get, "/v1/schedules/{schedule_id}", permission::read, &get_schedule},
+    {method::get, "/v1/schedules/{schedule_id}/next", permission::read, &list_next_fire_times},
+    {method::get, "/v1/schedules/{schedule_id}/ticks", permission::read, &list_schedule_ticks},
+    {method::post, "/v1/schedules/{schedule_id}/pause", permission::define, &pause_schedule},
+    {method::post, "/v1/schedules/{schedule_id}/resume", permission::define, &resume_schedule},
+    {method::post, "/v1/schedules/{schedule_id}/run", permission::operate, &run_schedule},
 
     {method::post, "/v1/plans/apply", permission::define, &apply_plans},
     {method::put, "/v1/plans/{plan_id}", permission::define, &put_plan},

@@ -45,6 +45,16 @@ runtime::awaitable<response> disable_job(request_context& rq);
 runtime::awaitable<response> delete_job(request_context& rq);
 // schedules_preview.cpp
 runtime::awaitable<response> preview_schedule(request_context& rq);
+// schedules.cpp
+runtime::awaitable<response> list_schedules(request_context& rq);
+runtime::awaitable<response> get_schedule(request_context& rq);
+runtime::awaitable<response> list_next_fire_times(request_context& rq);
+runtime::awaitable<response> list_schedule_ticks(request_context& rq);
+runtime::awaitable<response> pause_schedule(request_context& rq);
+runtime::awaitable<response> resume_schedule(request_context& rq);
+runtime::awaitable<response> run_schedule(request_context& rq);
+// backfill.cpp
+runtime::awaitable<response> backfill_job(request_context& rq);
 // plans.cpp
 runtime::awaitable<response> put_plan(request_context& rq);
 runtime::awaitable<response> apply_plans(request_context& rq);

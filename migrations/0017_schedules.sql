@@ -485,3 +485,33 @@ begin
 end $$;
 revoke execute on function when_of, set_schedule_1, switch_schedule_1, pause_schedule_1, set_windows_1, refresh_windows_1, skip_outside_1, sweep_windows_1, busy_jobs,
     hold_running_1, release_running_1, fire_1, schedule_failed_1, windows_failed_1, sweep_schedule_ticks_1, schedule_violations from public;
+
+comment on view v_schedules is 'The schedules of jobs, with the time that each fires next. They come and go with the definitions of their jobs.';
+comment on view v_schedule_ticks is 'What became of each time of each schedule: an execution, or why there is none. Order by tick_time.';
+comment on view v_schedule_actions is 'Who paused, resumed or ran a schedule by hand, or backfilled its job, when and why. Order by at.';
+do $$
+declare
+    c record;
+begin
+    for c in select * from (values
+        ('schedule_id', 'The schedule.'), ('job_id', 'The job that it runs.'), ('tenant_id', 'The tenant that it belongs to.'), ('schedule_type', 'CRON, INTERVAL or ONCE.'),
+        ('cron_expression', 'Of a CRON schedule.'), ('interval_seconds', 'Of an INTERVAL schedule.'), ('run_at', 'The time of a schedule of type ONCE.'), ('timezone', 'The zone whose clocks it goes by.'),
+        ('start_date', 'It has no time before this.'), ('end_date', 'It has no time at or after this.'), ('skip_if_running', 'A time that comes while the job runs is skipped.'),
+        ('queue_if_running', 'The execution of such a time waits for the end of what runs.'), ('catchup_enabled', 'Whether times that were missed are caught up.'),
+        ('max_catchup_runs', 'So many of them, the latest; null: SCHEDULER_CATCHUP_LIMIT.'), ('tolerance_seconds', 'What is later than this was missed.'),
+        ('jitter_seconds', 'Executions are made up to so much later than their times.'), ('max_concurrent_runs', 'So many of its runs may be unfinished; null: any number.'),
+        ('dst_gap', 'What becomes of times that the clocks leave out; null: the usual.'), ('dst_overlap', 'What becomes of times that come twice; null: the usual.'),
+        ('tags', 'Labels of its executions.'), ('enabled', 'Whether the definition enables it.'), ('state', 'ACTIVE, PAUSED, DISABLED (or its job is), INVALID or ENDED.'),
+        ('paused', 'Whether somebody has paused it.'), ('paused_time', 'Since when.'), ('paused_by', 'Who did.'), ('pause_reason', 'Why.'), ('next_fire_time', 'The next of its times; null: there is none, or it does not fire.'),
+        ('last_fire_time', 'The last of its times for which an execution was made.'), ('last_execution_id', 'That execution.'), ('error_code', 'Why it cannot be evaluated.'),
+        ('error_message', 'The same, for people.'), ('created_time', 'When the job got its first schedule.'), ('changed_time', 'When it was last registered, enabled or disabled.'),
+        ('tick_time', 'The time; of several that were skipped together, the first.'), ('outcome', 'FIRED, CAUGHT_UP, QUEUED or SKIPPED.'),
+        ('reason', 'Why: of a tick that was skipped, MISSED, CATCHUP_LIMIT, PAUSED, DISABLED, SKIP_IF_RUNNING, MAX_CONCURRENT_RUNS, QUEUE_FULL, OUTSIDE_WINDOW or DEDUPE; of an action, as given.'),
+        ('last_tick_time', 'The last of those that were skipped together.'), ('ticks', 'How many were skipped together; else 1.'), ('execution_id', 'The execution that was made, or that stood for it.'),
+        ('decided_time', 'When that was decided.'), ('at', 'When.'), ('action', 'PAUSE, RESUME, RUN or BACKFILL.'), ('author', 'Who did it.')) x (name, meaning)
+    loop
+        execute (select coalesce(string_agg(format('comment on column rowlock.%I.%I is %L', v.relname, c.name, c.meaning), '; '), 'select 1')
+                 from pg_class v join pg_namespace n on n.oid = v.relnamespace join pg_attribute a on a.attrelid = v.oid
+                 where n.nspname = 'rowlock' and v.relname in ('v_schedules', 'v_schedule_ticks', 'v_schedule_actions') and a.attname = c.name);
+    end loop;
+end $$;

@@ -32,6 +32,7 @@ job_document document_of(const pqxx::row& row)
 }
 
 constexpr std::string_view cycle_state = "RL422";
+constexpr std::string_view schedule_id_state = "RL424";
 
 error no_job(const std::string& job_id)
 {
@@ -58,6 +59,20 @@ error cycle_of(const pqxx::sql_error& e)
     field_errors errors;
     errors.add_cycle("dependencies", std::move(path));
     return std::move(errors).take("What is to be stored");
+}
+
+// The schedule_id of a definition is that of another job's, whose id is the message. `one`: the definition, where it can be told which it is.
+error taken_schedule_id(const pqxx::sql_error& e, const job_definition* one)
+{
+    std::string_view told = e.what();
+    if (const auto mark = told.find(':'); mark != std::string_view::npos) told.remove_prefix(std::min(told.find_first_not_of(' ', mark + 1), told.size()));
+    const std::string other(told.substr(0, told.find('\n')));
+    error why{errc::invalid_request, fmt::format("The schedule has the schedule_id of that of the job {}: schedule ids are unique in a tenant.", other.empty() ? std::string("that is put at the same time") : other), {}, {}};
+    if (one) {
+        why.fields.push_back({"schedule.schedule_id", fmt::format("\"{}\"", one->schedule->schedule_id), fmt::format("is that of the schedule of the job {}; give it another", other), {}, errc::schedule_conflict});
+        why.code = errc::schedule_conflict;
+    }
+    return why;
 }
 
 // Seconds as a number: whole ones as an integer.
@@ -179,6 +194,7 @@ result<put_job> put(session& s, const principal& who, const job_change& change, 
         return std::move(r.would.front());
     } catch (const pqxx::sql_error& e) {
         if (sqlstate_of(e) == cycle_state) return cycle_of(e);
+        if (sqlstate_of(e) == schedule_id_state) return taken_schedule_id(e, &change.definition);
         return conflict_of(e, change.definition.job_id, change.if_match);
     }
 }
@@ -229,6 +245,7 @@ result<std::vector<put_job>> put_all(session& s, const principal& who, const std
     } catch (rehearsal& r) {
         return std::move(r.would);
     } catch (const pqxx::sql_error& e) {
+        if (sqlstate_of(e) == schedule_id_state) return taken_schedule_id(e, nullptr);
         if (sqlstate_of(e) != cycle_state) throw;
         return cycle_of(e);
     }

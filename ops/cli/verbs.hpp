@@ -18,6 +18,8 @@ void add_execution(CLI::App& app, context& c);
 void add_dlq(CLI::App& app, context& c);
 void add_errors(CLI::App& app, context& c);
 void add_breaker(CLI::App& app, context& c);
+void add_schedule(CLI::App& app, context& c);
+void add_backfill(CLI::App& app, context& c);
 void add_instance(CLI::App& app, context& c);
 void add_token(CLI::App& app, context& c);
 void add_doctor(CLI::App& app, context& c);
@@ -32,6 +34,8 @@ void add_plan_apply(CLI::App& plan, context& c);
 void add_plan_run(CLI::App& plan, context& c);
 // `execution watch`, added to `execution`.
 void add_execution_watch(CLI::App& execution, context& c);
+// `schedule list`, `show`, `ticks`, `pause`, `resume` and `run`, added to `schedule`.
+void add_schedule_control(CLI::App& schedule, context& c);
 // `execution retry`, `replay` and `explain`.
 void add_execution_again(CLI::App& execution, context& c);
 

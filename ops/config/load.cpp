@@ -1,6 +1,7 @@
 #include "ops/config/load.hpp"
 
 #include "ops/cli/yaml_json.hpp"
+#include "runtime/schedule/zone_database.hpp"
 #include "storage/connection_defaults.hpp"
 #include "storage/model/http_address.hpp"
 #include "storage/model/json_text.hpp"
@@ -196,6 +197,9 @@ void loader::settle_what_hangs_together()
         auto why = refusal_of_url(s.public_url);
         if (why.empty() && s.public_url.find_first_of("?#{") != std::string::npos) why = "must end with the host, its port or a path";
         if (!why.empty()) refuse("PUBLIC_URL", s.public_url, fmt::format("is \"{}\", but {}", s.public_url, why));
+    }
+    if (const auto known = runtime::zone_database().find(s.scheduler_timezone_default); !known) {
+        refuse("SCHEDULER_TIMEZONE_DEFAULT", s.scheduler_timezone_default, fmt::format("is \"{}\", but {}", s.scheduler_timezone_default, known.error().detail));
     }
     for (const auto& [name, url] : s.sql_connections) {
         if (!s.database.empty() && storage::is_same_session(url, s.database)) {

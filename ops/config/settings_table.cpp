@@ -35,7 +35,7 @@ constexpr setting table[] = {
     {"SCHEDULER_ENABLED", &s::scheduler_enabled, "true", same, any, "whether this instance fires schedules; windows open and close in any case"},
     {"SCHEDULER_POLL_INTERVAL_MS", in_milliseconds(&s::scheduler_poll_interval), "1000", same, from(100, 60'000),
      "longest wait between two looks for due work"},
-    {"SCHEDULER_TIMEZONE_DEFAULT", &s::scheduler_timezone_default, "UTC", same, any, "the time zone of a schedule or window that names none, by its IANA name; kept with the definition"},
+    {"SCHEDULER_TIMEZONE_DEFAULT", &s::scheduler_timezone_default, "UTC", same, any, "the time zone of a schedule that names none, by its IANA name; kept with the definition"},
     {"SCHEDULER_CATCHUP_LIMIT", &s::scheduler_catchup_limit, "10", same, from(0, 100),
      "so many of its missed times, the latest, a schedule with catchup_enabled runs, where it has no max_catchup_runs"},
     {"LEASE_SECONDS", in_seconds(&s::lease), "30", same, from(2, 300),

@@ -39,6 +39,7 @@ struct counters {
     count ticks_caught_up{0};           // for ticks that had been missed
     count ticks_skipped{0};
     count scheduling_errors{0};         // schedules and windows that could not be evaluated
+    std::atomic<std::int64_t> invalid_schedules{0};      // of all, at the last look
     count database_errors{0};
     std::atomic<std::int64_t> running{0};
     std::atomic<std::int64_t> waiting_for_commit{0};

@@ -1,5 +1,7 @@
 #include "runtime/schedule/evaluate.hpp"
 
+#include "storage/model/json_text.hpp"
+
 #include <algorithm>
 
 namespace rowlock::runtime {
@@ -84,6 +86,20 @@ private:
     evaluation made_{};
 };
 
+}
+
+result<schedule_spec> read_stored_schedule(std::string_view spec)
+{
+    const auto document = parse_json(spec);
+    if (!document || !document->is_object()) return error{errc::invalid_request, "The stored schedule is no JSON object."};
+    return parse_schedule(document->get_object());
+}
+
+result<compiled_schedule> compile_stored(std::string_view spec, zone_database& zones, timestamp registered)
+{
+    const auto read = read_stored_schedule(spec);
+    if (!read) return read.error();
+    return compile(*read, zones, registered);
 }
 
 microseconds jitter_of(timestamp tick, std::chrono::milliseconds most, std::uint64_t seed)

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace rowlock::runtime {
@@ -55,6 +56,10 @@ inline constexpr std::size_t most_skipped_at_once = 100'000;
 // the schedule says so: the latest max_catchup_runs of it, else `catchup_limit`. `seed` tells schedules apart: jitter is a function of it and of the tick. Pure.
 evaluation evaluate(const compiled_schedule& schedule, const schedule_spec& spec, const schedule_standing& standing, timestamp now, int catchup_limit, std::uint64_t seed,
                     const std::optional<schedule_watch>& watch = std::nullopt);
+
+// The schedule that the database keeps, from its JSON. Errors: as of compile; invalid_request where it cannot be read.
+result<schedule_spec> read_stored_schedule(std::string_view spec);
+result<compiled_schedule> compile_stored(std::string_view spec, zone_database& zones, timestamp registered);
 
 // How much later than its tick an execution is made: from 0 to `most`. Pure.
 std::chrono::microseconds jitter_of(timestamp tick, std::chrono::milliseconds most, std::uint64_t seed);

@@ -2,12 +2,9 @@
 
 #include "runtime/observe/event_log.hpp"
 #include "runtime/schedule/window.hpp"
-#include "storage/model/json_text.hpp"
 #include "storage/model/window_rules.hpp"
 
 #include <algorithm>
-#include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -79,9 +76,7 @@ void firing::fail(const storage::due_schedule& due, failure_words words, const s
 
 void firing::evaluate_one(const storage::due_schedule& due)
 {
-    const auto document = parse_json(due.spec);
-    if (!document || !document->is_object()) return fail(due, bad_evaluation, "The stored schedule is no JSON object.");
-    const auto spec = parse_schedule(document->get_object());
+    const auto spec = read_stored_schedule(due.spec);
     if (!spec) return fail(due, words_of(spec.error()), sentence_of(spec.error()));
     const auto compiled = compile(*spec, rules_.zones, due.registered_at);
     if (!compiled) return fail(due, words_of(compiled.error()), sentence_of(compiled.error()));

@@ -2,6 +2,7 @@
 
 #include "runtime/async/task_group.hpp"
 #include "runtime/execute/crash_point.hpp"
+#include "storage/model/execution.hpp"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -158,7 +159,7 @@ awaitable<std::optional<storage::schedule_outlook>> scheduler::outlook()
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
     if (!seen) co_return std::nullopt;
     queued_ticks_.store(seen->queued_ticks, std::memory_order_relaxed);
-    invalid_.store(seen->invalid, std::memory_order_relaxed);
+    counts_.invalid_schedules.store(seen->invalid, std::memory_order_relaxed);
     co_return *seen;
 }
 

@@ -46,9 +46,6 @@ public:
     // Looks at the schedule and the windows of one job, which has just been put, so that they hold when this returns. Any core. Errors are left to the rounds.
     awaitable<void> look_at(tenant_key tenant, std::string job_id);
 
-    // How many schedules could not be evaluated at the last look.
-    std::int64_t invalid() const { return invalid_.load(std::memory_order_relaxed); }
-
 private:
     awaitable<std::optional<storage::schedule_outlook>> outlook();
     awaitable<bool> fire_all();
@@ -70,7 +67,6 @@ private:
     deadline next_look_{};
     deadline next_skip_{};
     std::atomic<bool> queued_ticks_{false};
-    std::atomic<std::int64_t> invalid_{0};
 };
 
 }
