@@ -7,7 +7,8 @@ constexpr statement explain_statement{"explain_execution", R"sql(
     select json_build_object(
         'execution_id', v.execution_id, 'status', v.status, 'blocked_by', coalesce(w.items, '[]'),
         'next_evaluation', case when s.lo is not null and not l.paused then rfc3339(greatest(case when not s.ready then nullif(s.eligible_at, 'infinity') end,
-                                                                         case when b.is_open and b.next_probe_at > clock() then b.next_probe_at end)) end,
+                                                                         case when b.is_open and b.next_probe_at > clock() then b.next_probe_at end,
+                                                                         case when l.window_from > clock() then l.window_from end)) end,
         'why', case when v.result_status is not null then json_build_object(
             'detail', case when v.status = 'COMPLETED' then 'It has completed.'
                            when v.next_execution_id is not null then 'It ended ' || v.status || coalesce(' (' || v.error_code || ')', '') || '. '
@@ -57,6 +58,9 @@ constexpr statement explain_statement{"explain_execution", R"sql(
             union all
             select 2, jsonb_build_object('rule', 'paused', 'detail', 'the job is paused')
             where l.paused and v.waiting_on ->> 'rule' <> 'paused'
+            union all
+            select 4, jsonb_build_object('rule', 'window', 'detail', 'outside the execution windows of the job', 'opens_at', case when l.window_from > clock() then rfc3339(l.window_from) end)
+            where not lane_is_open(l.window_from, l.window_until) and v.waiting_on ->> 'rule' <> 'window'
             union all
             select 3, jsonb_build_object('rule', 'breaker', 'detail', 'the circuit breaker ' || b.key || ' is not closed', 'key', b.key,
                 'state', breaker_state(b.is_open, b.next_probe_at, clock()), 'next_probe_at', rfc3339(b.next_probe_at), 'max_running', b.half_open_max,
