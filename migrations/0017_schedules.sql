@@ -299,7 +299,8 @@ returns table (of_ int, tick_at timestamptz, outcome smallint, reason text, exec
 #variable_conflict use_column
 declare
     mine int[]; is_mine boolean[] := array_fill(false, array[cardinality(p_job)]); k int; i int; y record; busy int[]; running boolean; live uuid[]; n int; makes int[]; ids uuid[] := '{}';
-    made uuid[] := array_fill(null::uuid, array[greatest(cardinality(p_of), 1)]); queued uuid[] := '{}'; skipped uuid[]; limited boolean;
+    made uuid[] := array_fill(null::uuid, array[greatest(cardinality(p_of), 1)]); queued uuid[] := '{}'; limited boolean;
+    last_at timestamptz[] := array_fill(null::timestamptz, array[cardinality(p_job)]); last_id uuid[] := array_fill(null::uuid, array[cardinality(p_job)]);
 begin
     mine := array(select u.k::int from unnest(p_job, p_revision) with ordinality u (job, revision, k)
                   cross join lateral (select from schedules s where s.job_key = u.job and s.revision = u.revision limit 1 for no key update skip locked) s);
@@ -362,15 +363,22 @@ begin
     insert into schedule_ticks (job_key, tick_at, outcome, reason, last_tick_at, ticks, execution_id)
     select p_job[u.k], u.tick, u.outcome, u.reason, coalesce(u.last, u.tick), coalesce(u.ticks, 1), u.id
     from unnest(p_of, p_tick, p_outcome, p_reason, p_last, p_ticks, made) u (k, tick, outcome, reason, last, ticks, id) where is_mine[u.k];
+    if cardinality(makes) > 0 then
+        for i in 1 .. cardinality(makes) loop
+            if p_outcome[makes[i]] < 4 then last_at[p_of[makes[i]]] := p_tick[makes[i]]; last_id[p_of[makes[i]]] := ids[i]; end if;
+        end loop;
+    end if;
     update schedules s
     set decided_to = greatest(s.decided_to, p_decided[u.k]), next_fire_at = p_next[u.k], look_at = p_look[u.k], revision = s.revision + 1, error_code = null, error_message = null,
         passed_to = case when s.passed_to > p_decided[u.k] then s.passed_to end, passed_why = case when s.passed_to > p_decided[u.k] then s.passed_why end,
-        last_fired_at = coalesce(x.ticks[1], s.last_fired_at), last_execution_id = coalesce(x.ids[1], s.last_execution_id),
-        live_runs = case when s.if_running > 0 or s.max_runs is not null then s.live_runs || x.ids else '{}' end
-    from unnest(mine) u (k)
-    left join (select p_of[u.i] as k, array_agg(p_tick[u.i] order by u.i desc) as ticks, array_agg(u.id order by u.i desc) as ids
-               from unnest(makes, ids) u (i, id) where p_outcome[u.i] < 4 group by p_of[u.i]) x on x.k = u.k
-    where s.job_key = p_job[u.k];
+        last_fired_at = coalesce(last_at[u.k], s.last_fired_at), last_execution_id = coalesce(last_id[u.k], s.last_execution_id),
+        live_runs = case when s.if_running = 0 and s.max_runs is null then '{}' else s.live_runs end
+    from unnest(mine) u (k) where s.job_key = p_job[u.k];
+    if limited then
+        update schedules s set live_runs = s.live_runs || x.ids
+        from (select p_of[u.i] as k, array_agg(u.id order by u.i) as ids from unnest(makes, ids) u (i, id) where p_outcome[u.i] < 4 group by p_of[u.i]) x
+        where s.job_key = p_job[x.k] and (s.if_running > 0 or s.max_runs is not null);
+    end if;
     return query select u.k, u.tick, u.outcome, u.reason, u.id from unnest(p_of, p_tick, p_outcome, p_reason, made) u (k, tick, outcome, reason, id) where is_mine[u.k]
         union all select u.k, null, null, null, null from unnest(mine) u (k);
 end $$;

@@ -210,7 +210,7 @@ T finish_on(core& where, awaitable<T> work)
 }
 
 awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitable<void> second, awaitable<void> third, awaitable<void> fourth, awaitable<void> fifth,
-                               awaitable<void> sixth, awaitable<void> seventh, awaitable<void> eighth)
+                               awaitable<void> sixth, awaitable<void> seventh, awaitable<void> eighth, awaitable<void> ninth)
 {
     group.spawn(std::move(first));
     group.spawn(std::move(second));
@@ -220,6 +220,7 @@ awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitab
     group.spawn(std::move(sixth));
     group.spawn(std::move(seventh));
     group.spawn(std::move(eighth));
+    group.spawn(std::move(ninth));
     co_return;
 }
 
@@ -241,7 +242,7 @@ result<void> instance::start(std::string address)
     if (const auto migrated = storage::check_migrated(p.options.database_url); !migrated) return migrated.error();
     p.make_services(std::move(address));
     if (const auto joined = finish_on(p.cores[0], p.members->start()); !joined) return joined.error();
-    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.changes.run(), p.notes.run(), p.keeping.run(), p.callbacks.run(), p.steps.run(), p.plan_run_ends.run(), p.clockwork.run()));
+    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.changes.run(), p.notes.run(), p.keeping.run(), p.callbacks.run(), p.steps.run(), p.plan_run_ends.run(), p.clockwork.run(), p.clockwork.help()));
     p.ears.emplace(p.options.database_url, wake_channel, [&p](const std::string& payload) { p.heard(payload); });
     p.started.store(true);
     p.claims->wake();

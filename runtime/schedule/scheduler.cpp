@@ -37,7 +37,7 @@ microseconds boot_time()
 }
 
 scheduler::scheduler(scheduler_options o, database& db, core& home, zone_database& zones, counters& counts, listeners tell)
-    : options_(o), db_(db), home_(home), zones_(zones), counts_(counts), tell_(std::move(tell)), look_now_(home.executor())
+    : options_(o), db_(db), home_(home), zones_(zones), counts_(counts), tell_(std::move(tell)), look_now_(home.executor()), much_to_fire_(home.executor())
 {
 }
 
@@ -74,28 +74,32 @@ awaitable<void> scheduler::look_at(tenant_key tenant, std::string job_id)
     poke();
 }
 
-awaitable<bool> scheduler::fire_all()
+awaitable<bool> scheduler::fire_all(int leave_out)
 {
-    int leave_out = 0;
+    const bool leads = leave_out == 0;
     for (;;) {
         crash_point("schedule.before_fire");
         struct fired {
             int due = 0;
             fire_tally tally{};
         };
-        const auto done = co_await db_.write([this, leave_out](storage::session& s) -> result<fired> {
+        const auto done = co_await db_.write([this, leave_out, watch = watch_](storage::session& s) -> result<fired> {
             const auto due = storage::read_due_schedules(s, schedules_at_once, leave_out);
             if (due.all.empty()) return fired{};
-            auto rules = fire_rules{zones_, options_.catchup_limit, watch_};
-            return fired{static_cast<int>(due.all.size()), fire_due(s, due, rules)};
+            return fired{static_cast<int>(due.all.size()), fire_due(s, due, {zones_, options_.catchup_limit, watch})};
         });
         crash_point("schedule.after_fire");
         counts_.statements.fetch_add(2, std::memory_order_relaxed);
         if (!done) co_return false;
         tell(done->tally);
-        if (done->due == 0 && leave_out == 0) co_return true;
-        // The last of them are in the hands of others.
-        if (done->due < schedules_at_once && done->tally.evaluated == 0 && done->tally.failed == 0) co_return true;
+        if (done->due < schedules_at_once && done->tally.evaluated + done->tally.failed == 0) {
+            // There is nothing, or others have it in their hands.
+            if (leave_out == 0 || !leads) co_return true;
+            leave_out = 0;
+            if (!co_await sleep_until(steady_clock::now() + shortest_pause)) co_return false;
+            continue;
+        }
+        if (done->due == schedules_at_once && leads) much_to_fire_.ring();
         if (done->due < schedules_at_once) leave_out = 0;
         else if (done->tally.evaluated < schedules_at_once / 2) leave_out += stride;
     }
@@ -178,7 +182,7 @@ awaitable<std::optional<microseconds>> scheduler::round()
         tell_.queued(0);
         next_skip_ = {};
     }
-    if (schedules && !co_await fire_all()) co_return std::nullopt;
+    if (schedules && !co_await fire_all(0)) co_return std::nullopt;
     if (seen->queued_ticks) co_await release_queued();
     if (seen->may_skip || windows) co_await skip_outside();
     watch_ = schedule_watch{began, microseconds{0}};
@@ -190,6 +194,16 @@ awaitable<std::optional<microseconds>> scheduler::round()
     if (seen->windows) wait = std::min(wait, *seen->windows - seen->now);
     // What is due and still there is in the hands of others.
     co_return std::max<microseconds>(wait, shortest_pause);
+}
+
+awaitable<void> scheduler::help()
+{
+    for (;;) {
+        co_await much_to_fire_.wait();
+        const auto state = co_await boost::asio::this_coro::cancellation_state;
+        if (state.cancelled() != boost::asio::cancellation_type::none) co_return;
+        co_await fire_all(stride);
+    }
 }
 
 awaitable<void> scheduler::run()

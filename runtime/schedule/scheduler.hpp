@@ -34,6 +34,8 @@ public:
 
     // The service: looks whenever something is due, and at least every poll, until it is cancelled.
     awaitable<void> run();
+    // Another one: fires too while there is a lot to fire. Until it is cancelled.
+    awaitable<void> help();
     // Something has changed: look now. Any thread.
     void poke();
     // Runs have ended: some tick may have waited for that. Any thread.
@@ -48,7 +50,8 @@ public:
 
 private:
     awaitable<std::optional<storage::schedule_outlook>> outlook();
-    awaitable<bool> fire_all();
+    // Fires what is due, from the first but `leave_out` on. false: the database did not answer.
+    awaitable<bool> fire_all(int leave_out);
     awaitable<bool> refresh_all();
     awaitable<void> skip_outside();
     awaitable<void> release_queued();
@@ -62,6 +65,7 @@ private:
     counters& counts_;
     listeners tell_;
     bell look_now_;
+    bell much_to_fire_;
     std::optional<schedule_watch> watch_;            // `elapsed` as of the last round
     std::chrono::microseconds watched_at_{0};        // by the clock that goes on while the machine sleeps
     deadline next_look_{};
