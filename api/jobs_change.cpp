@@ -33,9 +33,6 @@ void append_with_warnings(std::string& out, std::string_view job_json, const std
 
 response rehearsed(request_context& rq, const job_definition& definition, const storage::put_job& would)
 {
-    for (const auto& change : given->changes) {
-        if (!given->dry_run) co_await set_clockwork(rq, change.definition);
-    }
     auto answer = rq.reply(200);
     fmt::format_to(std::back_inserter(answer.body), R"({{"dry_run":true,"created":{},"changed":{},"version":{},"diff":)", would.created, would.changed, would.version);
     append_diff(answer.body, would, definition);
@@ -179,6 +176,9 @@ runtime::awaitable<response> apply_jobs(request_context& rq)
     if (const auto good = co_await check_paths(rq, given->changes, true); !good) co_return rq.refuse(good.error());
     const auto stored = co_await rq.app.instance.jobs().put_all(rq.caller, given->changes, given->dry_run);
     if (!stored) co_return rq.refuse(stored.error());
+    for (const auto& change : given->changes) {
+        if (!given->dry_run) co_await set_clockwork(rq, change.definition);
+    }
     auto answer = rq.reply(200);
     fmt::format_to(std::back_inserter(answer.body), R"({{"dry_run":{},"jobs":[)", given->dry_run);
     for (std::size_t i = 0; i < stored->size(); ++i) {
