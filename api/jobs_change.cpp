@@ -111,6 +111,8 @@ result<std::string> only_slug(const request_context& rq)
     return rq.slug_of("job_id");
 }
 
+constexpr std::size_t most_looked_at = 50;
+
 // What a definition that has been stored says of times holds from now on. What this cannot do the scheduler does a moment later.
 runtime::awaitable<void> set_clockwork(request_context& rq, const job_definition& definition)
 {
@@ -176,9 +178,9 @@ runtime::awaitable<response> apply_jobs(request_context& rq)
     if (const auto good = co_await check_paths(rq, given->changes, true); !good) co_return rq.refuse(good.error());
     const auto stored = co_await rq.app.instance.jobs().put_all(rq.caller, given->changes, given->dry_run);
     if (!stored) co_return rq.refuse(stored.error());
-    for (const auto& change : given->changes) {
-        if (!given->dry_run) co_await set_clockwork(rq, change.definition);
-    }
+    // The scheduler looks at many in fewer statements, in a moment.
+    if (!given->dry_run && given->changes.size() > most_looked_at) rq.app.instance.schedules().poke();
+    for (std::size_t i = 0; i < given->changes.size() && !given->dry_run && given->changes.size() <= most_looked_at; ++i) co_await set_clockwork(rq, given->changes[i].definition);
     auto answer = rq.reply(200);
     fmt::format_to(std::back_inserter(answer.body), R"({{"dry_run":{},"jobs":[)", given->dry_run);
     for (std::size_t i = 0; i < stored->size(); ++i) {
