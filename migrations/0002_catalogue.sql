@@ -150,7 +150,7 @@ end $$;
 
 -- Makes the job if it is new or was deleted, and a version if the definition differs from the current one. p_enabled null keeps what is; a new job is enabled.
 -- p_rules: {"max_attempts", "idempotent", "retry_lost", "dead_letter", "dead_letter_ms", "queue_timeout_ms", "dedupe", "is_gate", "ordering_path", "history_ms", "breaker", "windows", "skip_outside_window", "schedule"} and
--- what set_dependencies_1 reads: what the queue must know of it; all but the first may be missing. p_if_match: the header as it came, or null; where it does not hold, RL412. dry run: the caller rolls back.
+-- what set_dependencies_1 and set_triggers_1 read: what the queue must know of it; all but the first may be missing. p_if_match: the header as it came, or null; where it does not hold, RL412. dry run: the caller rolls back.
 -- `before` and `was_enabled` are null for a job that is new. `missing`: upstreams that it depends on and that are not there.
 create function put_job_1(p_tenant int, p_job_id text, p_definition json, p_rules jsonb, p_enabled boolean,
                           p_author text, p_reason text, p_if_match text, p_rolled_back_to int default null,
@@ -204,6 +204,8 @@ begin
     if changed then perform set_dependencies_1(p_tenant, j.job_key, p_rules); end if;
     missing := missing_upstreams_1(p_tenant, p_job_id);
     if changed then perform set_breaker_1(p_tenant, j.job_key, p_rules -> 'breaker'); end if;
+    -- Secrets and switches of triggers are no part of the definition, which may be as it was.
+    if changed or p_rules ? 'triggers' then perform set_triggers_1(p_tenant, j.job_key, coalesce(p_rules -> 'triggers', '[]'), p_author, p_reason); end if;
 end $$;
 
 -- Locks a job that is there; null: it is not. RL412 as above.
@@ -245,6 +247,7 @@ begin
     update jobs set deleted_at = clock(), changed_seq = nextval('rowlock.job_changes') where job_key = j.job_key;
     perform switch_schedule_1(j.job_key);
     perform forget_upstream_1(j.job_key);
+    perform set_triggers_1(p_tenant, j.job_key, '[]', p_author, p_reason);
     insert into job_actions (job_key, action, version, author, reason) values (j.job_key, 'DELETE', j.current_version, p_author, p_reason);
     return true;
 end $$;

@@ -16,7 +16,7 @@ create table retention_log (
     log_id    bigint generated always as identity primary key,
     at        timestamptz not null default clock(),
     what      text not null check (what in ('day', 'runs', 'logs', 'checkpoints', 'artifacts', 'extra_transitions', 'errors', 'dead_letters',
-                                            'manual_retries', 'dependency_uses', 'live_notes', 'cancel_requests', 'plan_runs', 'schedule_ticks')),
+                                            'manual_retries', 'dependency_uses', 'live_notes', 'cancel_requests', 'plan_runs', 'schedule_ticks', 'events')),
     reason    text not null,
     day       date,                                     -- of the history that it belonged to
     job_key   int,                                      -- where all of it was this job's

@@ -5,6 +5,7 @@
 #include "storage/model/need_type.hpp"
 #include "storage/model/schedule.hpp"
 #include "storage/model/time.hpp"
+#include "storage/model/trigger.hpp"
 
 #include <array>
 #include <boost/json/object.hpp>
@@ -227,6 +228,7 @@ struct job_definition {
     std::vector<job_dependency> dependencies{};     // no two on the same upstream, none on the job itself
     bool require_all = true;                        // false: one dependency that holds is enough
     dependency_rules waiting{};                     // from the settings
+    std::vector<job_trigger> triggers{};            // no two of one id
     // The names on the way down into the parameters to the value by which executions are kept in order (spec S5): those with the same value there
     // run one at a time, in the order of their submission. Empty: none are.
     std::vector<std::string> ordering_path{};
@@ -235,7 +237,7 @@ struct job_definition {
     std::vector<execution_window> windows{};        // empty: it may start at any time
     bool skip_outside_window = false;               // what would start outside of them is skipped instead of waiting
     cancel_cascade on_cancel = cancel_cascade::none;    // where who cancels an execution does not say
-    std::vector<path_to_check> paths{};             // in `dependencies`, by field
+    std::vector<path_to_check> paths{};             // in `dependencies` and `triggers`, by field
     std::optional<milliseconds> timeout{};
     std::optional<int> priority{};                  // resources.priority
     retry_policy retry{};

@@ -117,6 +117,7 @@ job_definition read_definition(const json::object& body, std::string_view path_i
     made.waiting = defaults.dependencies;
     definition::read_schedule(fields, made, defaults);
     definition::read_windows(fields, made);
+    definition::read_triggers(fields, made);
     definition::read_ordering(fields, made);
     definition::read_cancelling(fields, made);
     made.priority = read_resources(fields);

@@ -34,6 +34,8 @@ void read_retention(json_fields& definition, job_definition& made);
 
 // The jobs that it depends on; made.job_id is read already.
 void read_dependencies(json_fields& definition, job_definition& made);
+// The events that make executions of it; made.job_id is read already.
+void read_triggers(json_fields& definition, job_definition& made);
 // In what order its executions run, and what is cancelled with one of them (rule 16).
 void read_ordering(json_fields& definition, job_definition& made);
 void read_cancelling(json_fields& definition, job_definition& made);

@@ -25,7 +25,6 @@ struct later_part {
 };
 
 constexpr later_part later_parts[] = {
-    {"definition", "triggers"},
     {"definition", "concurrency"},
     {"definition", "pool_concurrency_limit"},
     {"definition", "global_max_concurrent"},
