@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <boost/json/string.hpp>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -64,11 +65,25 @@ void refuse_idle_schedule(const request_context& rq, const job_definition& defin
     }
 }
 
-void warn_of_connection(const sql_handler& asks, const std::vector<std::string>& known, std::vector<std::string>& warnings)
+void warn_of_connection(const std::string& asked, std::string_view what_follows, const std::vector<std::string>& known, std::vector<std::string>& warnings)
 {
-    if (std::find(known.begin(), known.end(), asks.connection) != known.end()) return;
-    warnings.push_back(fmt::format("There is no connection {} here: executions will fail with INVALID_CONFIG until SQL_CONNECTIONS has it; it {}.", asks.connection,
+    if (std::find(known.begin(), known.end(), asked) != known.end()) return;
+    warnings.push_back(fmt::format("There is no connection {} here: {} until SQL_CONNECTIONS has it; it {}.", asked, what_follows,
                                    known.empty() ? std::string("is empty") : fmt::format("has {}", fmt::join(known, ", "))));
+}
+
+// What this instance cannot read or check.
+void warn_of_triggers(const job_definition& definition, const std::vector<std::string>& connections, std::vector<std::string>& warnings)
+{
+    for (const auto& trigger : definition.triggers) {
+        const auto what_follows = fmt::format("the trigger {} reads nothing", trigger.trigger_id);
+        if (trigger.table) warn_of_connection(trigger.table->connection, what_follows, connections, warnings);
+        if (trigger.channel) warn_of_connection(trigger.channel->connection, what_follows, connections, warnings);
+        if (!trigger.secret_env.empty() && std::getenv(trigger.secret_env.c_str()) == nullptr) {
+            warnings.push_back(fmt::format("The environment of this server has no {}: calls of the webhook {} are refused until each server is started with it.",
+                                           trigger.secret_env, trigger.trigger_id));
+        }
+    }
 }
 
 // What may not be meant by an http job that its target ends.
@@ -163,7 +178,8 @@ std::vector<std::string> warnings_of(const job_definition& definition, const sto
     }
     const auto& process = here.process;
     if (const auto* calls = std::get_if<http_handler>(&definition.handler); calls && calls->completion == http_completion::webhook) warn_of_webhook(definition, *calls, warnings);
-    if (const auto* asks = std::get_if<sql_handler>(&definition.handler)) warn_of_connection(*asks, here.sql_connections, warnings);
+    if (const auto* asks = std::get_if<sql_handler>(&definition.handler)) warn_of_connection(asks->connection, "executions will fail with INVALID_CONFIG", here.sql_connections, warnings);
+    warn_of_triggers(definition, here.sql_connections, warnings);
     const auto* runs = std::get_if<process_handler>(&definition.handler);
     if (!runs) return warnings;
     if (!process.enabled) {

@@ -84,6 +84,15 @@ private:
         counter(all, "rowlock_executions_taken_over_total", "Executions of dead instances that this one has ended.", value_of(r.taken_over));
         counter(all, "rowlock_executions_handed_back_total", "Executions given back to the queue.", value_of(r.handed_back));
         counter(all, "rowlock_retries_total", "Next attempts that were made.", value_of(r.retries));
+        counter(all, "rowlock_events_total", "Events that were taken in.", value_of(r.events_taken));
+        counter(all, "rowlock_events_repeated_total", "Events that had come in before: with an equal key, or signed as a call before.", value_of(r.events_repeated));
+        counter(all, "rowlock_event_batches_total", "Group commits of events.", value_of(r.event_batches));
+        counter(all, "rowlock_events_flushed_total", "Events that had waited for a window or for quiet, and were decided on.", value_of(r.events_flushed));
+        counter(all, "rowlock_events_dropped_total", "Events that retention deleted.", value_of(r.events_dropped));
+        counter(all, "rowlock_trigger_activations_total", "Executions that were made of events.", value_of(r.trigger_activations));
+        counter(all, "rowlock_trigger_refusals_total", "Triggers that did not act on an event of their source.", value_of(r.trigger_refusals));
+        counter(all, "rowlock_webhooks_refused_total", "Calls of webhooks that were unsigned, stale or repeated.", value_of(r.webhooks_refused));
+        counter(all, "rowlock_notifications_dropped_total", "Notifications that were lost, as too many events waited.", value_of(r.notifications_dropped));
         counter(all, "rowlock_leases_lost_total", "Times that this instance was declared dead.", value_of(r.leases_lost));
         counter(all, "rowlock_statements_total", "Statements of the queue and its services.", value_of(r.statements));
         counter(all, "rowlock_database_errors_total", "Statements that failed.", value_of(r.database_errors));

@@ -6,6 +6,8 @@ namespace {
 
 // Anybody may send a report before it is known who it is from, so it may not take what the bodies of known callers may.
 constexpr std::size_t most_callback_bytes = 1 << 20;
+// An event's payload may have a MiB; the rest is what stands around it, and white space.
+constexpr std::size_t most_event_bytes = 2 << 20;
 
 // What is asked for most stands first: a route is looked for in this order.
 constexpr route table[] = {
@@ -67,6 +69,16 @@ constexpr route table[] = {
     {method::post, "/v1/plan-runs/{id}/rerun", permission::operate, &rerun_plan_run},
     {method::post, "/v1/plan-runs/{id}/nodes", permission::operate, &add_plan_nodes},
     {method::get, "/v1/graph", permission::read, &get_graph},
+
+    {method::post, "/v1/events", permission::operate, &post_event, false, most_event_bytes},
+    {method::get, "/v1/events", permission::read, &list_events},
+    {method::get, "/v1/events/{id}", permission::read, &get_event},
+    {method::post, "/v1/webhooks/{trigger_id}", permission::none, &call_webhook, false, most_callback_bytes},
+    {method::get, "/v1/triggers", permission::read, &list_triggers},
+    {method::get, "/v1/triggers/{trigger_id}", permission::read, &get_trigger},
+    {method::get, "/v1/triggers/{trigger_id}/activations", permission::read, &list_activations},
+    {method::post, "/v1/triggers/{trigger_id}/enable", permission::define, &enable_trigger},
+    {method::post, "/v1/triggers/{trigger_id}/disable", permission::define, &disable_trigger},
 
     {method::get, "/v1/dead-letters", permission::read, &list_dead_letters},
     {method::delete_, "/v1/dead-letters", permission::operate, &purge_dead_letters},

@@ -74,6 +74,18 @@ runtime::awaitable<response> add_plan_nodes(request_context& rq);
 runtime::awaitable<response> get_plan_graph(request_context& rq);
 runtime::awaitable<response> get_plan_run_graph(request_context& rq);
 runtime::awaitable<response> get_graph(request_context& rq);
+// events.cpp
+runtime::awaitable<response> post_event(request_context& rq);
+runtime::awaitable<response> list_events(request_context& rq);
+runtime::awaitable<response> get_event(request_context& rq);
+// webhooks.cpp
+runtime::awaitable<response> call_webhook(request_context& rq);
+// triggers.cpp
+runtime::awaitable<response> list_triggers(request_context& rq);
+runtime::awaitable<response> get_trigger(request_context& rq);
+runtime::awaitable<response> list_activations(request_context& rq);
+runtime::awaitable<response> enable_trigger(request_context& rq);
+runtime::awaitable<response> disable_trigger(request_context& rq);
 // dead_letters.cpp
 runtime::awaitable<response> list_dead_letters(request_context& rq);
 runtime::awaitable<response> get_dead_letter(request_context& rq);

@@ -2,8 +2,7 @@
 --
 --   An event       comes in by the API, a webhook, rowlock.emit in somebody's own transaction, a row of a table or a notification. It
 --                  is stored and decided upon in one transaction: an event that is there has been decided upon, for each trigger of its source.
---   A decision     is a row of trigger_activations: the execution that was made, or why none was. Its primary key is the backstop of "each
---                  event activates a trigger once".
+--   A decision     is a row of trigger_activations: the execution that was made, or why none was. Its primary key: an event activates a trigger once.
 --   Waiting        Events of a trigger with a batch window or a debounce wait in trigger_buffers, a row each: only inserted, so that an open
 --                  transaction keeps nobody waiting. Whoever flushes a trigger locks its row (SKIP LOCKED), and moves its waiting events to decisions in the
 --                  transaction that makes the execution. What is committed later is of the next flush.
@@ -60,28 +59,17 @@ create trigger events_no_truncate before truncate on events execute function ref
 
 -- The same source and key within a day are one event.
 create table event_keys (
-    tenant_key  int not null,
-    source      text not null,
-    key         text not null,
-    event_id    uuid not null,
-    received_at timestamptz not null,
-    primary key (tenant_key, source, key));
+    tenant_key int not null, source text not null, key text not null, event_id uuid not null, received_at timestamptz not null, primary key (tenant_key, source, key));
 create index event_keys_by_time on event_keys (received_at);
 
 -- What webhooks were signed with: what was sent once is refused the second time. Kept for as long as its timestamp would be accepted.
 create table webhook_signatures (
-    trigger_key int not null,
-    signature   text not null,
-    received_at timestamptz not null,
-    primary key (trigger_key, signature));
+    trigger_key int not null, signature text not null, received_at timestamptz not null, primary key (trigger_key, signature));
 create index webhook_signatures_by_time on webhook_signatures (received_at);
 
 -- Events that wait for the end of a window or for quiet.
 create table trigger_buffers (
-    trigger_key int not null,
-    received_at timestamptz not null,
-    event_id    uuid not null,
-    primary key (trigger_key, received_at, event_id)) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+    trigger_key int not null, received_at timestamptz not null, event_id uuid not null, primary key (trigger_key, received_at, event_id)) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 create index trigger_buffers_of_event on trigger_buffers (event_id);
 
 create table trigger_activations (
@@ -109,7 +97,7 @@ create function activation_reason(p_outcome smallint) returns text language sql 
 -- ---- registering
 
 -- Makes the triggers of a job what its definition says. p_triggers: [{"id", "kind", "source", "filter", "batch_ms", "debounce_ms", "enabled", "secret",
--- "secret_env", "reads"}]. One that is not enabled or disabled there stays as it is, and a secret stays where none is given. RL424, with [{"index",
+-- "secret_env", "reads"}]. One that is not enabled or disabled there stays as it is, and a secret stays where none is given. RL425, with [{"index",
 -- "what"}] as the message: an id is another job's ('taken'), a webhook has no secret ('secret').
 create function set_triggers_1(p_tenant int, p_job int, p_triggers jsonb, p_author text, p_reason text) returns void language plpgsql as $$
 declare
@@ -118,8 +106,7 @@ begin
     if jsonb_array_length(p_triggers) = 0 and not exists (select from triggers t where t.job_key = p_job and t.removed_at is null) then return; end if;
     perform from triggers t where t.job_key = p_job order by t.trigger_key for no key update;
     with gone as (
-        update triggers t set removed_at = clock() where t.job_key = p_job and t.removed_at is null
-            and not exists (select from jsonb_to_recordset(p_triggers) u (id text) where u.id = t.trigger_id)
+        update triggers t set removed_at = clock() where t.job_key = p_job and t.removed_at is null and not exists (select from jsonb_to_recordset(p_triggers) u (id text) where u.id = t.trigger_id)
         returning t.trigger_key)
     insert into trigger_actions (trigger_key, action, author, reason) select g.trigger_key, 'REMOVE', p_author, p_reason from gone g;
     -- One that was there before comes back as it was, where nobody else has taken its id meanwhile.
@@ -144,10 +131,9 @@ begin
         from jsonb_to_recordset(p_triggers) u (id text, kind smallint, source text, filter text, batch_ms bigint, debounce_ms bigint, enabled boolean, secret text,
                                                secret_env text, reads json)
         where t.job_key = p_job and t.trigger_id = u.id and t.removed_at is null
-          and (t.kind, t.source, t.filter_text, t.batch_window, t.debounce, t.enabled, t.reads::text, t.secret_env)
-              is distinct from (u.kind, u.source, u.filter, u.batch_ms * interval '1 millisecond', u.debounce_ms * interval '1 millisecond', coalesce(u.enabled, t.enabled),
-                                u.reads::text, u.secret_env)
-          or t.job_key = p_job and t.trigger_id = u.id and t.removed_at is null and u.secret is distinct from t.secret and u.secret is not null
+          and ((t.kind, t.source, t.filter_text, t.batch_window, t.debounce, t.enabled, t.reads::text, t.secret_env, t.secret)
+               is distinct from (u.kind, u.source, u.filter, u.batch_ms * interval '1 millisecond', u.debounce_ms * interval '1 millisecond', coalesce(u.enabled, t.enabled),
+                                 u.reads::text, u.secret_env, case when u.kind = 4 and u.secret_env is null then coalesce(u.secret, t.secret) end))
         returning t.trigger_key, t.created_at)
     insert into trigger_actions (trigger_key, action, author, reason)
     select c.trigger_key, 'CHANGE', p_author, p_reason from changed c
@@ -156,7 +142,7 @@ begin
     from jsonb_array_elements(p_triggers) with ordinality u (given, k)
     join triggers t on t.trigger_id = u.given ->> 'id' and t.removed_at is null
     where t.job_key <> p_job or (t.kind = 4 and t.secret is null and t.secret_env is null);
-    if bad is not null then raise exception '%', bad using errcode = 'RL424'; end if;
+    if bad is not null then raise exception '%', bad using errcode = 'RL425'; end if;
     perform set_message_sources_1(p_job);
 end $$;
 
@@ -167,11 +153,9 @@ declare
 begin
     select * into t from triggers x where x.tenant_key = p_tenant and x.trigger_id = p_trigger_id and x.removed_at is null for no key update;
     if not found then return false; end if;
-    if t.enabled <> p_enabled then
-        update triggers x set enabled = p_enabled where x.trigger_key = t.trigger_key;
-        insert into trigger_actions (trigger_key, action, author, reason)
-        values (t.trigger_key, case when p_enabled then 'ENABLE' else 'DISABLE' end, p_author, p_reason);
-    end if;
+    if t.enabled = p_enabled then return true; end if;
+    update triggers x set enabled = p_enabled where x.trigger_key = t.trigger_key;
+    insert into trigger_actions (trigger_key, action, author, reason) values (t.trigger_key, case when p_enabled then 'ENABLE' else 'DISABLE' end, p_author, p_reason);
     return true;
 end $$;
 
@@ -353,8 +337,7 @@ begin
     end if;
     if list is null then return 0; end if;
     made := (enqueue_1(array[t.job_key], array[4::smallint], array[t.trigger_id], array[document], null, null, null, array['trigger:' || t.trigger_id], null))[1];
-    with gone as (
-        delete from trigger_buffers b where b.trigger_key = t.trigger_key and b.event_id = any (list) returning b.event_id)
+    with gone as (delete from trigger_buffers b where b.trigger_key = t.trigger_key and b.event_id = any (list) returning b.event_id)
     insert into trigger_activations (event_id, trigger_key, outcome, execution_id, at) select g.event_id, t.trigger_key, 1, made, clock() from gone g;
     get diagnostics n = row_count;
     -- What came before the last of a debounce.
@@ -414,10 +397,8 @@ declare
     name text := coalesce(nullif(current_setting('rowlock.tenant', true), ''), 'default'); tenant int;
 begin
     select t.tenant_key into tenant from tenants t where t.tenant_id = name limit 1;
-    if tenant is null then
-        raise exception 'there is no tenant %', name using errcode = '22023', hint = 'Set rowlock.tenant to the name of a tenant, or leave it out for default.';
-    end if;
-    return tenant;
+    if tenant is not null then return tenant; end if;
+    raise exception 'there is no tenant %', name using errcode = '22023', hint = 'Set rowlock.tenant to the name of a tenant, or leave it out for default.';
 end $$;
 
 -- Stable for users. An event of the tenant in the setting rowlock.tenant (default: default), in the caller's transaction: it has come in if and only if
@@ -485,14 +466,12 @@ end $$;
 -- How far a trigger has read its table; and which instance reads the table, or hears the channel, at present. The holder is a matter of economy: what makes
 -- each row one event is that its position is compared under the row's lock, and moved with the events.
 create table message_sources (
-    trigger_key    int primary key references triggers,
-    reads          text not null,
+    trigger_key    int primary key references triggers, reads text not null,
     at_transaction numeric,                             -- rows of earlier transactions, and of this one up to at_id, are events; null: nothing was read yet
     at_id          bigint,
-    holder         int,
-    holds_until    timestamptz not null default '-infinity',
-    failure        text,                                -- why the last look found nothing out; null: it did
-    failed_at      timestamptz) with (fillfactor = 50);
+    holder         int, holds_until timestamptz not null default '-infinity',
+    failure        text, failed_at timestamptz) with -- why the last look found nothing out; null: it did
+    (fillfactor = 50);
 
 -- Keeps the sources in step with the triggers of a job. One that reads something else now begins anew.
 create function set_message_sources_1(p_job int) returns void language sql volatile as $$
@@ -511,8 +490,7 @@ returns table (trigger_key int, tenant_key int, source text, trigger_id text, re
         where m.holder = p_instance or m.holds_until <= clock()
         order by m.holder is distinct from p_instance, m.trigger_key limit p_most for no key update of m skip locked)
     update message_sources m set holder = p_instance, holds_until = clock() + p_for
-    from mine join triggers t on t.trigger_key = mine.trigger_key
-    where m.trigger_key = mine.trigger_key
+    from mine join triggers t on t.trigger_key = mine.trigger_key where m.trigger_key = mine.trigger_key
     returning m.trigger_key, t.tenant_key, t.source, t.trigger_id, m.reads, m.at_transaction::text, m.at_id $$;
 
 -- Makes rows of a table events, and moves its position behind them: one transaction, or nothing, where the position is not that any more from which they
@@ -578,23 +556,16 @@ alter function violations() rename to violations_before_events;
 create function violations() returns table (rule text, detail text) language sql stable set search_path = rowlock, pg_temp as $$
     select * from violations_before_events() union all select * from violations_of_events() $$;
 
+revoke execute on all functions in schema rowlock from public;
 do $$
-declare
-    f regprocedure;
 begin
-    for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname in (
-        'trigger_kind_name', 'event_origin_name', 'activation_outcome_name', 'activation_reason', 'set_triggers_1', 'switch_trigger_1', 'event_json', 'event_passes', 'take_events_1',
-        'buffer_due', 'waiting_triggers', 'decide_waiting_1', 'flush_trigger_1', 'flush_triggers_1', 'emitting_tenant_1', 'emit', 'sweep_events_1', 'set_message_sources_1',
-        'take_message_sources_1', 'take_messages_1', 'note_message_failure_1', 'violations_of_events', 'violations') loop
-        execute format('revoke execute on function %s from public', f);
-        if has_role('rowlock_app') then execute format('grant execute on function %s to rowlock_app', f); end if;
-    end loop;
     if has_role('rowlock_app') then
         grant select, insert on events, trigger_activations, trigger_actions to rowlock_app;
         grant select, insert, update on triggers, message_sources to rowlock_app;
         grant select, insert, update, delete on event_keys, webhook_signatures, trigger_buffers to rowlock_app;
         grant select on v_events, v_triggers, v_trigger_activations, v_trigger_actions to rowlock_app;
         grant usage on all sequences in schema rowlock to rowlock_app;
+        grant execute on all functions in schema rowlock to rowlock_app;
     end if;
     if has_role('rowlock_auditor') then
         grant select on v_events, v_triggers, v_trigger_activations, v_trigger_actions to rowlock_auditor;

@@ -87,6 +87,7 @@ runtime::instance_options instance_options_of(const settings& s, const std::stri
     o.retention.tick_retention = s.tick_retention;
     o.scheduler_enabled = s.scheduler_enabled;
     o.catchup_limit = s.scheduler_catchup_limit;
+    o.event_retention = s.event_retention;
     return o;
 }
 

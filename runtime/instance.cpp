@@ -14,6 +14,8 @@
 #include "runtime/plan/plan_steps.hpp"
 #include "runtime/schedule/scheduler.hpp"
 #include "runtime/schedule/zone_database.hpp"
+#include "runtime/trigger/message_reader.hpp"
+#include "runtime/trigger/trigger_flush.hpp"
 #include "storage/breaker_store.hpp"
 #include "storage/execution_store.hpp"
 #include "storage/listener.hpp"
@@ -61,7 +63,8 @@ struct instance::parts {
           changes(general, cores[0], counts), notes(general), callbacks(general, cores[0]), keeping(options.retention, options.process.run_root, general, self, counts),
           steps(general, cores[0], counts, options.dependency_check, [this] { after_plans(false); }),
           clockwork({options.scheduler_enabled, options.poll, options.catchup_limit}, general, cores[0], zones, counts,
-                    {[this](int executions) { after_ticks(executions); }, [this](const std::vector<execution_id>& ended) { skipped(ended); }}), background(cores[0].executor())
+                    {[this](int executions) { after_ticks(executions); }, [this](const std::vector<execution_id>& ended) { skipped(ended); }}),
+          waiting_events({options.poll, options.event_retention}, general, cores[0], counts, [this](std::size_t n) { queued_by_hand(n); }), background(cores[0].executor())
     {
     }
 
@@ -88,6 +91,10 @@ struct instance::parts {
                                                  [this](std::vector<execution_id> ended) {
                                                      boost::asio::post(cores[0].executor(), [this, ended = std::move(ended)] { skipped(ended); });
                                                  }});
+        events.emplace(event_intake::options{session_for(options.database_url, storage::session_kind::general, "events")}, self, counts,
+                       event_intake::listeners{[this](std::size_t n) { queued_by_hand(n); }, [this](milliseconds due) { waiting_events.expect(due); }});
+        messages.emplace(message_reader::options{session_for(options.database_url, storage::session_kind::general, "messages"), options.sql.connections, options.poll}, self, counts,
+                         *events, [this](std::size_t n) { queued_by_hand(n); });
         storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
         members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance,
                                            options.retention.dead_letter_retention, [this](const std::vector<execution_id>& ended) { runs_ended(ended); },
@@ -185,6 +192,7 @@ struct instance::parts {
     retention keeping;
     plan_steps steps;
     scheduler clockwork;
+    trigger_flush waiting_events;
     std::optional<plan_runs> plans;
     std::optional<job_plans> plans_of_jobs;
     task_group background;
@@ -193,6 +201,8 @@ struct instance::parts {
     std::optional<claimer> claims;
     std::optional<submitter> submissions;
     std::optional<membership> members;
+    std::optional<event_intake> events;
+    std::optional<message_reader> messages;
     std::optional<storage::listener> ears;
     std::atomic<bool> stopping{false};
     std::atomic<bool> started{false};
@@ -209,18 +219,9 @@ T finish_on(core& where, awaitable<T> work)
     return boost::asio::co_spawn(where.executor(), std::move(work), boost::asio::use_future).get();
 }
 
-awaitable<void> spawn_services(task_group& group, awaitable<void> first, awaitable<void> second, awaitable<void> third, awaitable<void> fourth, awaitable<void> fifth,
-                               awaitable<void> sixth, awaitable<void> seventh, awaitable<void> eighth, awaitable<void> ninth)
+awaitable<void> spawn_services(task_group& group, std::vector<awaitable<void>> services)
 {
-    group.spawn(std::move(first));
-    group.spawn(std::move(second));
-    group.spawn(std::move(third));
-    group.spawn(std::move(fourth));
-    group.spawn(std::move(fifth));
-    group.spawn(std::move(sixth));
-    group.spawn(std::move(seventh));
-    group.spawn(std::move(eighth));
-    group.spawn(std::move(ninth));
+    for (auto& each : services) group.spawn(std::move(each));
     co_return;
 }
 
@@ -242,7 +243,18 @@ result<void> instance::start(std::string address)
     if (const auto migrated = storage::check_migrated(p.options.database_url); !migrated) return migrated.error();
     p.make_services(std::move(address));
     if (const auto joined = finish_on(p.cores[0], p.members->start()); !joined) return joined.error();
-    finish_on(p.cores[0], spawn_services(p.background, p.runs.run(), p.changes.run(), p.notes.run(), p.keeping.run(), p.callbacks.run(), p.steps.run(), p.plan_run_ends.run(), p.clockwork.run(), p.clockwork.help()));
+    std::vector<awaitable<void>> services;
+    services.push_back(p.runs.run());
+    services.push_back(p.changes.run());
+    services.push_back(p.notes.run());
+    services.push_back(p.keeping.run());
+    services.push_back(p.callbacks.run());
+    services.push_back(p.steps.run());
+    services.push_back(p.plan_run_ends.run());
+    services.push_back(p.waiting_events.run());
+    services.push_back(p.clockwork.run());
+    services.push_back(p.clockwork.help());
+    finish_on(p.cores[0], spawn_services(p.background, std::move(services)));
     p.ears.emplace(p.options.database_url, wake_channel, [&p](const std::string& payload) { p.heard(payload); });
     p.started.store(true);
     p.claims->wake();
@@ -297,6 +309,8 @@ void instance::stop(const std::atomic<bool>& hurry)
     if (!p.started.load() || p.stopped.exchange(true)) return;
     p.runs.stop();
     p.plan_run_ends.stop();
+    p.messages->stop();
+    p.events->stop();
     p.submissions->stop();
     finish_on(p.cores[0], p.members->stop());
     const auto left = finish_on(p.cores[0], p.members->leave("the instance stopped"));
@@ -324,6 +338,18 @@ void instance::submit(submit_request request, std::unique_ptr<waiter<submit_answ
     } else {
         waiter<submit_answer>::answer(std::move(who), error{errc::stopping, started ? "The server is stopping. Try again." : "The server is starting. Try again.", {}, std::chrono::seconds{1}});
     }
+}
+
+awaitable<event_answer> instance::take_event(new_event event)
+{
+    if (parts_->stopped.load(std::memory_order_relaxed)) co_return error{errc::stopping, "The server is stopping. Try again.", {}, std::chrono::seconds{1}};
+    if (!parts_->started.load(std::memory_order_acquire)) co_return error{errc::stopping, "The server is starting. Try again.", {}, std::chrono::seconds{1}};
+    co_return co_await parts_->events->take(std::move(event));
+}
+
+void instance::count_refused_webhook()
+{
+    parts_->counts.webhooks_refused.fetch_add(1, std::memory_order_relaxed);
 }
 
 awaitable<result<std::vector<submitted>>> instance::find_replay(tenant_key tenant, std::string key, std::string key_request)

@@ -10,6 +10,7 @@
 #include "runtime/handlers/handlers.hpp"
 #include "runtime/observe/counters.hpp"
 #include "runtime/plan/plan_runs.hpp"
+#include "runtime/trigger/event_intake.hpp"
 #include "storage/dead_letter_store.hpp"
 #include "storage/queue_store.hpp"
 
@@ -45,6 +46,7 @@ struct instance_options {
     retention_options retention;
     bool scheduler_enabled = true;
     int catchup_limit = 10;
+    std::chrono::milliseconds event_retention = std::chrono::hours{168};
 };
 
 // One Rowlock instance: everything between the API and PostgreSQL. Keeps nothing that it could not lose.
@@ -72,6 +74,10 @@ public:
     awaitable<submit_answer> submit(submit_request request);
     // The same for those who wait otherwise than in a coroutine: they have an answer in any case. Any thread; returns at once.
     void submit(submit_request request, std::unique_ptr<waiter<submit_answer>> who);
+    // Committed when it returns a value. Errors: those of event_intake::take, stopping.
+    awaitable<event_answer> take_event(new_event event);
+    // A webhook was called, and refused.
+    void count_refused_webhook();
     // What a key gave to the same request before; empty where it is not in use, or was used with another request. For requests that
     // would be refused by now: their repeats are not.
     awaitable<result<std::vector<submitted>>> find_replay(tenant_key tenant, std::string key, std::string key_request);

@@ -75,6 +75,27 @@ error taken_schedule_id(const pqxx::sql_error& e, const job_definition* one)
     return why;
 }
 
+constexpr std::string_view triggers_state = "RL425";
+
+// The triggers that set_triggers_1 has refused: its message is a JSON array of {"index", "what"}. `place` is where the definition stands, "" or "jobs[3]".
+error refused_triggers(const pqxx::sql_error& e, const job_definition& definition, const std::string& place)
+{
+    const std::string_view told = e.what();
+    const auto begin = told.find('[');
+    const auto end = told.find(']', begin);
+    if (begin == std::string_view::npos || end == std::string_view::npos) throw;
+    field_errors errors;
+    const auto all = boost::json::parse(told.substr(begin, end + 1 - begin));
+    for (const auto& one : all.as_array()) {
+        const auto index = one.at("index").to_number<std::size_t>();
+        const auto at = path_of(path_of(place, "triggers"), index);
+        const boost::json::value id(definition.triggers.at(index).trigger_id);
+        if (one.at("what") == "taken") errors.add(at + ".trigger_id", &id, "is the id of a trigger of another job; ids of triggers are unique over all jobs and tenants: choose another");
+        else errors.add(at + ".secret", nullptr, "is required: calls of the webhook are signed with it, and none is stored; give secret, or secret_env");
+    }
+    return std::move(errors).take(fmt::format("The definition of job {}", definition.job_id));
+}
+
 // Seconds as a number: whole ones as an integer.
 boost::json::value seconds_of(milliseconds time)
 {
@@ -113,6 +134,33 @@ void add_links(boost::json::object& rules, const job_definition& d)
     rules["age_s"] = seconds_of(d.waiting.priority_age);
 }
 
+// What a message trigger reads, with its defaults.
+boost::json::value reads_of(const job_trigger& t)
+{
+    if (t.table) {
+        return boost::json::object{{"table", {{"connection", t.table->connection}, {"name", t.table->name}, {"id_column", t.table->id_column},
+                                              {"transaction_column", t.table->transaction_column}}}};
+    }
+    if (t.channel) return boost::json::object{{"channel", {{"connection", t.channel->connection}, {"name", t.channel->name}}}};
+    return nullptr;
+}
+
+// See set_triggers_1.
+boost::json::array triggers_of(const job_definition& d)
+{
+    boost::json::array all;
+    for (const auto& t : d.triggers) {
+        boost::json::object rule{{"id", t.trigger_id}, {"kind", static_cast<int>(t.kind)}, {"source", t.source}, {"batch_ms", t.batch_window.count()}, {"debounce_ms", t.debounce.count()}};
+        if (!t.filter.empty()) rule["filter"] = t.filter;
+        if (t.enabled) rule["enabled"] = *t.enabled;
+        if (!t.secret.empty()) rule["secret"] = t.secret;
+        if (!t.secret_env.empty()) rule["secret_env"] = t.secret_env;
+        if (auto reads = reads_of(t); !reads.is_null()) rule["reads"] = std::move(reads);
+        all.push_back(std::move(rule));
+    }
+    return all;
+}
+
 // What the queue must know of a definition, see put_job_1. check_cycles: whether it is refused where it closes a cycle.
 std::string rules_of(const job_definition& d, bool check_cycles)
 {
@@ -137,6 +185,7 @@ std::string rules_of(const job_definition& d, bool check_cycles)
     // With its id and its zone, which do not change with the settings of a server.
     if (d.schedule) rules["schedule"] = d.document.at("schedule");
     if (!d.ordering_path.empty()) rules["ordering_path"] = texts_of(d.ordering_path);
+    if (!d.triggers.empty()) rules["triggers"] = triggers_of(d);
     return boost::json::serialize(rules);
 }
 
@@ -195,6 +244,7 @@ result<put_job> put(session& s, const principal& who, const job_change& change, 
     } catch (const pqxx::sql_error& e) {
         if (sqlstate_of(e) == cycle_state) return cycle_of(e);
         if (sqlstate_of(e) == schedule_id_state) return taken_schedule_id(e, &change.definition);
+        if (sqlstate_of(e) == triggers_state) return refused_triggers(e, change.definition, "");
         return conflict_of(e, change.definition.job_id, change.if_match);
     }
 }
@@ -233,11 +283,12 @@ result<std::vector<put_job>> put_all(session& s, const principal& who, const std
 {
     boost::json::array ids;
     for (const auto& change : changes) ids.emplace_back(change.definition.job_id);
+    std::size_t at = 0;                                // of the change that is being stored
     try {
         return s.in_transaction([&](session::transaction& tx) {
             tx.exec(lock_jobs_statement, who.tenant.value, boost::json::serialize(ids));
             std::vector<put_job> all;
-            for (const auto& change : changes) all.push_back(put_one(tx, who, change, false));
+            for (at = 0; at < changes.size(); ++at) all.push_back(put_one(tx, who, changes[at], false));
             look_around(tx, who, changes, all);
             if (dry_run) throw rehearsal{std::move(all)};
             return all;
@@ -246,6 +297,7 @@ result<std::vector<put_job>> put_all(session& s, const principal& who, const std
         return std::move(r.would);
     } catch (const pqxx::sql_error& e) {
         if (sqlstate_of(e) == schedule_id_state) return taken_schedule_id(e, nullptr);
+        if (sqlstate_of(e) == triggers_state) return refused_triggers(e, changes.at(at).definition, path_of("jobs", at));
         if (sqlstate_of(e) != cycle_state) throw;
         return cycle_of(e);
     }

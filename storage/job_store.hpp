@@ -39,9 +39,10 @@ struct put_job {
 };
 
 // Stores a definition: a new version if it differs from the current one. dry_run changes nothing and says what would be. Errors:
-// version_conflict; dependency_cycle, with the cycle in the first of its fields.
+// version_conflict; dependency_cycle, with the cycle in the first of its fields; invalid_request where a trigger's id is another job's, or a webhook
+// has no secret.
 result<put_job> put(session& s, const principal& who, const job_change& change, bool dry_run);
-// Several, of different jobs, without If-Match: all of them or none. Errors: dependency_cycle.
+// Several, of different jobs, without If-Match: all of them or none. Errors: dependency_cycle, invalid_request (fields as jobs[3].triggers[0].secret).
 result<std::vector<put_job>> put_all(session& s, const principal& who, const std::vector<job_change>& changes, bool dry_run);
 
 struct job_document {

@@ -25,6 +25,8 @@ void add_verbs(CLI::App& app, context& c, const server_verbs& server)
     add_execution(app, c);
     add_job(app, c);
     add_plan(app, c);
+    add_event(app, c);
+    add_trigger(app, c);
     add_dlq(app, c);
     add_errors(app, c);
     add_breaker(app, c);

@@ -15,6 +15,8 @@ void add_plan(CLI::App& app, context& c);
 void add_submit(CLI::App& app, context& c);
 void add_run(CLI::App& app, context& c);
 void add_execution(CLI::App& app, context& c);
+void add_event(CLI::App& app, context& c);
+void add_trigger(CLI::App& app, context& c);
 void add_dlq(CLI::App& app, context& c);
 void add_errors(CLI::App& app, context& c);
 void add_breaker(CLI::App& app, context& c);

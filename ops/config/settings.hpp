@@ -67,6 +67,7 @@ struct settings {
     milliseconds error_retention{};
     milliseconds dead_letter_retention{};
     milliseconds history_retention{};            // 0: for ever
+    milliseconds event_retention{};
     milliseconds log_retention{};                // 0: as long as the history
     milliseconds checkpoint_retention{};         // 0: as long as the history
     milliseconds tick_retention{};               // 0: for ever

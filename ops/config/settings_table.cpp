@@ -70,6 +70,8 @@ constexpr setting table[] = {
      "how long dead letters are kept, where the job has no dead_letter.retention_hours"},
     {"HISTORY_RETENTION_DAYS", in_days(&s::history_retention), "0", same, from(0, 36'500),
      "how long executions that have ended are kept, where the job has no retention.history_days; 0: for ever"},
+    {"EVENT_RETENTION_HOURS", in_hours(&s::event_retention), "168", same, from(1, 87'600),
+     "how long events are kept, with what triggers did on them; one that still waits is kept until it is decided on"},
     {"LOG_RETENTION_DAYS", in_days(&s::log_retention), "0", same, from(0, 36'500), "how long the logs of runs that have ended are kept; 0: as long as the runs"},
     {"CHECKPOINT_RETENTION_DAYS", in_days(&s::checkpoint_retention), "0", same, from(0, 36'500),
      "how long the checkpoints of runs that have ended are kept; 0: as long as the runs"},

@@ -24,6 +24,15 @@ struct counters {
     count retries{0};                   // next attempts made
     count leases_lost{0};
     count statements{0};                // of the queue and its services
+    count events_taken{0};
+    count events_repeated{0};           // with a key, or signed, as one before
+    count event_batches{0};             // group commits
+    count events_flushed{0};            // that had waited for a window or for quiet
+    count events_dropped{0};            // by retention, here
+    count trigger_activations{0};       // executions made of events
+    count trigger_refusals{0};          // triggers that did not act on an event of their source
+    count webhooks_refused{0};          // unsigned, stale or repeated
+    count notifications_dropped{0};     // too much waited
     // By retention, here:
     count executions_dropped{0};        // from history, with what hung on them
     count days_dropped{0};              // whole

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "api/context.hpp"
+#include "storage/event_store.hpp"
+
+namespace rowlock::api {
+
+// A payload may have so many bytes: it goes into the parameters of every execution that it makes.
+inline constexpr std::size_t most_payload_bytes = 1u << 20;
+
+// 202 with what an event that was taken in has done, or why it was not.
+response answer_event(request_context& rq, const result<storage::taken_event>& taken);
+
+}
