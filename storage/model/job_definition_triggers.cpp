@@ -110,14 +110,17 @@ void read_secret(json_fields& fields, job_trigger& made)
 {
     const auto secret = fields.find("secret");
     const auto variable = fields.find("secret_env");
-    if (auto given = fields.text("secret", secret_bounds)) made.secret = std::move(*given);
-    fields.accepted().erase("secret");
+    if (secret) {
+        const auto* text = secret.value->if_string();
+        if (text && refusal_of({text->data(), text->size()}, secret_bounds).empty()) made.secret = *text;
+        // The text of a secret is not repeated in an error.
+        else fields.errors().add(fields.path_of_member("secret"), nullptr, fmt::format("must be a text of {} to {} characters", secret_bounds.least, secret_bounds.most));
+    }
     if (auto name = fields.text("secret_env", {1, 128})) {
         if (is_variable_name(*name)) made.secret_env = std::move(*name);
         else fields.refuse(variable, "must be the name of an environment variable: letters, digits and '_', not beginning with a digit");
     }
     if (made.kind != trigger_kind::webhook) {
-        // The text of a secret is not repeated in an error.
         if (secret) fields.errors().add(fields.path_of_member("secret"), nullptr, "is for triggers of the type WEBHOOK alone; leave it out");
         if (variable) fields.refuse(variable, "is for triggers of the type WEBHOOK alone; leave it out");
     } else if (secret && variable) {

@@ -48,7 +48,7 @@ TEST_CASE("the OpenAPI document and the route table name the same operations", "
 TEST_CASE("a route is open in the document exactly where it asks for no token", "[unit][api]")
 {
     // Open, as it has no token, and yet not for everybody.
-    const auto is_signed = [](const route& r) { return r.pattern.ends_with("/complete"); };
+    const auto is_signed = [](const route& r) { return r.pattern.ends_with("/complete") || r.pattern.starts_with("/v1/webhooks/"); };
     const auto all = document();
     for (const auto& r : all_routes()) {
         std::string verb(to_string(r.verb));

@@ -243,7 +243,6 @@ TEST_CASE("what this version cannot do is refused, never ignored", "[unit][defin
 {
     struct row { std::string members; std::string field; };
     const auto r = GENERATE(values<row>({
-        {R"("triggers":[{"trigger_type":"API_CALL"}])", "triggers"},
         {R"("concurrency":{"max_running":5})", "concurrency"},
         {R"("rate_limit":{"starts":5,"per_seconds":1})", "rate_limit"},
         {R"("on_lease_doubt":"stop")", "on_lease_doubt"},
@@ -266,7 +265,7 @@ TEST_CASE("handlers this version cannot run are refused", "[unit][definition][ha
 
 TEST_CASE("asking for nothing of what this version cannot do is taken and dropped", "[unit][definition]")
 {
-    const auto d = good(noop_with(R"("schedule":null,"triggers":[],"skip_if_running":false,"max_catchup_runs":0,
+    const auto d = good(noop_with(R"("schedule":null,"skip_if_running":false,"max_catchup_runs":0,
         "heartbeat":null,"priority_boost_on_age":true,"timeout_action":"TERMINATE")"));
     CHECK(to_text(d.document) == R"({"job_id":"j","handler":{"type":"noop"},"timeout_action":"TERMINATE"})");
 }

@@ -1,0 +1,102 @@
+#include "tests/support/triggers.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+#include <pqxx/pqxx>
+#include <thread>
+
+using namespace rowlock::test;
+namespace json = boost::json;
+
+namespace {
+
+void run_sql(const std::string& url, const std::string& sql)
+{
+    pqxx::connection session(url);
+    pqxx::nontransaction(session).exec(sql);
+}
+
+// Two servers of one database that may read another.
+struct reading_servers {
+    test_database database;
+    test_database shop;
+    server_process one = start();
+    server_process other = start();
+
+    server_process start() const
+    {
+        return server_process({"serve", "--database", database.url(), "--auth", "none", "--scheduler-poll-interval-ms", "100"}, {{"ROWLOCK_SQL_CONNECTION_SHOP", shop.url()}});
+    }
+};
+
+}
+
+TEST_CASE("every row that is written to a table starts the job once, whichever server reads it and however late it was committed", "[e2e][events][messages]")
+{
+    private_postgres::of_this_run();
+    reading_servers r;
+    run_sql(r.shop.url(), "create table outbox (id bigint generated always as identity primary key, tx xid8 not null default pg_current_xact_id(), n int)");
+    define_triggered(r.one, "reads", {{{"trigger_type", "MESSAGE"}, {"source", "shop"}, {"filter", "$.n >= 0"}, {"table", {{"connection", "shop"}, {"name", "outbox"}}}}});
+    pqxx::connection late(r.shop.url());
+    pqxx::work open(late);
+    open.exec("insert into outbox (n) values (0)");
+    std::vector<std::thread> writers;
+    for (int w = 0; w < 3; ++w) {
+        writers.emplace_back([&r, w] {
+            pqxx::connection session(r.shop.url());
+            for (int i = 0; i < 10; ++i) pqxx::nontransaction(session).exec(fmt::format("insert into outbox (n) values ({})", 1 + 10 * w + i));
+        });
+    }
+    for (auto& each : writers) each.join();
+    open.commit();
+    eventually("every row has started the job", [&] { return count_of(r.one, "reads") >= 31; });
+    run_sql(r.shop.url(), "insert into outbox (n) values (-1), (31)");
+    eventually("the last row has started the job", [&] { return count_of(r.one, "reads") >= 32; });
+    std::vector<int> numbers;
+    for (const auto& run : runs_of(r.one, "reads")) numbers.push_back(run.at("parameters").at("event").at("payload").at("n").to_number<int>());
+    std::sort(numbers.begin(), numbers.end());
+    REQUIRE(numbers.size() == 32);
+    for (int i = 0; i < 32; ++i) CHECK(numbers[static_cast<std::size_t>(i)] == i);
+    CHECK(r.one.get("/v1/triggers/reads-1").json().at("read_failure").is_null());
+}
+
+TEST_CASE("a notification on a channel starts the job once, though two servers could hear it", "[e2e][events][messages]")
+{
+    private_postgres::of_this_run();
+    reading_servers r;
+    define_triggered(r.one, "hears", {{{"trigger_type", "MESSAGE"}, {"channel", {{"connection", "shop"}, {"name", "orders"}}}}});
+    // Nobody listens at first, and what is sent then is lost.
+    std::size_t sent = 0;
+    eventually("somebody listens", [&] {
+        ++sent;
+        run_sql(r.shop.url(), R"(select pg_notify('orders', '{"first": true}'))");
+        return count_of(r.one, "hears") > 0;
+    });
+    CHECK(count_of(r.one, "hears") <= sent);
+    run_sql(r.shop.url(), R"(select pg_notify('orders', '{"n": 7}'))");
+    run_sql(r.shop.url(), "select pg_notify('orders', 'plain words')");
+    std::vector<json::value> payloads;
+    eventually("both are heard", [&] {
+        payloads.clear();
+        for (const auto& run : runs_of(r.one, "hears")) payloads.push_back(run.at("parameters").at("event").at("payload"));
+        return std::find(payloads.begin(), payloads.end(), json::value("plain words")) != payloads.end();
+    });
+    CHECK(std::count(payloads.begin(), payloads.end(), json::value("plain words")) == 1);
+    CHECK(std::count(payloads.begin(), payloads.end(), json::value{{"n", 7}}) == 1);
+}
+
+TEST_CASE("a source that cannot be read says why, and a connection that there is not is warned of", "[e2e][events][messages]")
+{
+    private_postgres::of_this_run();
+    reading_servers r;
+    const auto put = [&](const std::string& job, const char* connection) {
+        const json::object trigger{{"trigger_type", "MESSAGE"}, {"table", {{"connection", connection}, {"name", "missing"}}}};
+        return r.one.put("/v1/jobs/" + job, {{"handler", {{"type", "noop"}}}, {"triggers", json::array{trigger}}});
+    };
+    CHECK(put("amiss", "shop").json().at("warnings").as_array().empty());
+    CHECK(put("nowhere", "nobody").json().at("warnings").as_array().size() == 1);
+    const auto failure_of = [&](const char* trigger) { return text_at(r.one.get(std::string("/v1/triggers/") + trigger).json(), "/read_failure"); };
+    eventually("the failure is shown", [&] { return failure_of("amiss-1").find("missing") != std::string::npos; });
+    eventually("the failure is shown", [&] { return failure_of("nowhere-1").find("SQL_CONNECTIONS") != std::string::npos; });
+}
