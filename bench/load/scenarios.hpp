@@ -11,10 +11,10 @@
 namespace rowlock::bench {
 
 struct load_options {
-    std::size_t connections = 32;            // submit, latency
+    std::size_t connections = 32;            // submit, events, latency
     std::size_t batch_connections = 2;       // batch, stream
     std::size_t batch = 500;                 // submissions in each
-    std::chrono::seconds length{5};          // submit, batch, stream, latency, idle
+    std::chrono::seconds length{5};          // submit, events, batch, stream, latency, idle
     std::size_t frame = 1;                   // stream: submissions in each frame
     std::size_t in_flight = 500;             // stream: frames of each connection
     std::size_t drained = 100'000;
@@ -41,6 +41,8 @@ struct load_options {
 outcome run_submit(server& at, const load_options& options);
 // The same with batches.
 outcome run_batch(server& at, const load_options& options);
+// Single events, each of which makes one execution of a noop by way of a trigger with a filter.
+outcome run_events(server& at, const load_options& options);
 // Frames of submissions over /v1/stream, many in flight on each connection.
 outcome run_stream(server& at, const load_options& options);
 // Noops that all become due at one moment: from that moment until the last has ended.

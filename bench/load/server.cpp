@@ -135,10 +135,10 @@ std::string server::text(const std::string& bytes, int& status, std::size_t inst
     return body;
 }
 
-void server::define(std::string_view job_id, std::string_view handler)
+void server::define(std::string_view job_id, std::string_view handler, std::string_view more)
 {
     int status = 0;
-    const std::string body = text(request("PUT", fmt::format("/v1/jobs/{}", job_id), fmt::format(R"({{"handler": {}, "reason": "load"}})", handler)), status);
+    const std::string body = text(request("PUT", fmt::format("/v1/jobs/{}", job_id), fmt::format(R"({{"handler": {}, "reason": "load"{}}})", handler, more)), status);
     if (status != 200 && status != 201) throw refused(fmt::format("the job {} could not be defined", job_id), status, body);
 }
 

@@ -68,7 +68,8 @@ public:
     const std::string& credentials() const;
 
     // Defines a job. `handler` is JSON.
-    void define(std::string_view job_id, std::string_view handler);
+    // `more`: further members, as ", \"name\": value".
+    void define(std::string_view job_id, std::string_view handler, std::string_view more = "");
     boost::json::value get(const std::string& target);
     // The sum of a metric over its labels and the instances.
     double metric(std::string_view name);

@@ -18,7 +18,7 @@ using scenario = bench::outcome (*)(bench::server&, const bench::load_options&);
 
 // In the order in which they run.
 constexpr std::pair<const char*, scenario> scenarios[] = {
-    {"idle", bench::run_idle}, {"submit", bench::run_submit}, {"batch", bench::run_batch}, {"stream", bench::run_stream},
+    {"idle", bench::run_idle}, {"submit", bench::run_submit}, {"batch", bench::run_batch}, {"stream", bench::run_stream}, {"events", bench::run_events},
     {"drain", bench::run_drain}, {"latency", bench::run_latency}, {"sleep", bench::run_sleep},
     {"plan", bench::run_plan}, {"chain", bench::run_chain}, {"fan-out", bench::run_fan_out},
 };
@@ -127,13 +127,13 @@ void add_bench(CLI::App& app, context& c)
     const auto options = std::make_shared<bench_options>();
     const CLI::Range some(std::size_t{1}, std::size_t{1'000'000});
     const CLI::Range at_once(std::size_t{1}, std::size_t{10'000});
-    verb->add_option("SCENARIO", options->chosen, "idle, submit, batch, stream, drain, latency, sleep, plan, chain, fan-out; all of them if none is named")->check(CLI::IsMember(scenario_names()));
+    verb->add_option("SCENARIO", options->chosen, "idle, submit, batch, stream, events, drain, latency, sleep, plan, chain, fan-out; all of them if none is named")->check(CLI::IsMember(scenario_names()));
     verb->add_option("--also", options->others, "URL of a further instance at the same database, which shares the load; may be repeated")->allow_extra_args(false);
     verb->add_option("--data", options->data, "The folder of `rowlock dev`: for the figures of its PostgreSQL");
     verb->add_option("--database", options->server.database, "The database's URL: for the bytes of WAL");
     verb->add_option("--server-pid", options->server.pids, "The server's processes; otherwise the newest instances alive on this machine")->allow_extra_args(false);
-    verb->add_option("--seconds", options->seconds, "Length of idle, submit, batch, stream and latency")->check(CLI::Range(std::size_t{1}, std::size_t{3600}))->capture_default_str();
-    verb->add_option("--connections", options->load.connections, "Of submit and latency")->check(at_once)->capture_default_str();
+    verb->add_option("--seconds", options->seconds, "Length of idle, submit, batch, stream, events and latency")->check(CLI::Range(std::size_t{1}, std::size_t{3600}))->capture_default_str();
+    verb->add_option("--connections", options->load.connections, "Of submit, events and latency")->check(at_once)->capture_default_str();
     verb->add_option("--batch-connections", options->load.batch_connections, "Of batch and stream")->check(at_once)->capture_default_str();
     verb->add_option("--batch", options->load.batch, "Submissions in a batch")->check(at_once)->capture_default_str();
     verb->add_option("--frame", options->load.frame, "Submissions in a frame of stream")->check(at_once)->capture_default_str();
@@ -145,7 +145,7 @@ void add_bench(CLI::App& app, context& c)
     verb->add_option("--chain", options->load.chain, "Nodes of chain")->check(some)->capture_default_str();
     verb->add_option("--items", options->load.items, "Items of fan-out")->check(some)->capture_default_str();
     verb->add_flag("--stored", options->load.stored, "submit, batch, stream: due in a day, so that nothing is run meanwhile");
-    verb->footer("It defines the jobs load-noop, load-sleep and load-call in the token's tenant; their executions stay in the history. `latency` needs a server that\n"
+    verb->footer("It defines the jobs load-noop, load-sleep, load-call and load-event in the token's tenant; their executions stay in the history. `latency` needs a server that\n"
                  "may call 127.0.0.1 of this machine.\n"
                  "Examples:\n"
                  "  rowlock bench submit batch --connections 64\n"
