@@ -299,14 +299,15 @@ create function waiting_triggers(p_after int, p_most int) returns setof int lang
         cross join lateral (select b.trigger_key from trigger_buffers b where b.trigger_key > w.trigger_key order by b.trigger_key, b.received_at limit 1) x where w.n < p_most)
     select w.trigger_key from walk w $$;
 
--- Moves the first p_rows waiting events of a trigger, which the caller has locked, to decisions; but not the first and not the last of them, where
--- p_between. Returns how many.
-create function decide_waiting_1(p_trigger int, p_outcome smallint, p_between boolean, p_rows int) returns int language plpgsql set enable_seqscan = off as $$
+-- Moves the first p_rows waiting events of a trigger, which the caller has locked, to decisions; where p_between, neither the first nor the last of them;
+-- where p_before is given, only those before that event: what has come since is of the next flush. Returns how many.
+create function decide_waiting_1(p_trigger int, p_outcome smallint, p_between boolean, p_rows int, p_before_at timestamptz default null, p_before uuid default null) returns int language plpgsql set enable_seqscan = off as $$
 declare
     n int;
 begin
     with few as (
-        select b.received_at, b.event_id from trigger_buffers b where b.trigger_key = p_trigger order by b.received_at, b.event_id
+        select b.received_at, b.event_id from trigger_buffers b
+        where b.trigger_key = p_trigger and (p_before is null or (b.received_at, b.event_id) < (p_before_at, p_before)) order by b.received_at, b.event_id
         offset case when p_between then 1 else 0 end limit p_rows),
     gone as (
         delete from trigger_buffers b using (select s.* from few s where not p_between or exists (
@@ -319,12 +320,12 @@ end $$;
 
 -- Makes one execution of the events that wait for a trigger, which the caller has locked: of a debounce without a window the last event, else a list,
 -- at most 1000 events and about 8 MiB of payloads; the rest is due at once. Returns how many events it has decided.
-create function flush_trigger_1(t triggers, p_rows int) returns int language plpgsql as $$
+create function flush_trigger_1(t triggers) returns int language plpgsql as $$
 declare
-    list uuid[]; document json; made uuid; n int := 0;
+    list uuid[]; last_at timestamptz; document json; made uuid; n int := 0;
 begin
     if t.batch_window = '0' and t.debounce > '0' then
-        select array[b.event_id] into list from trigger_buffers b where b.trigger_key = t.trigger_key order by b.received_at desc, b.event_id desc limit 1;
+        select array[b.event_id], b.received_at into list, last_at from trigger_buffers b where b.trigger_key = t.trigger_key order by b.received_at desc, b.event_id desc limit 1;
         select json_build_object('event', event_json(e.event_id, e.source, e.key, e.payload, e.received_at)) into document from events e where e.event_id = list[1];
     else
         select array_agg(y.event_id order by y.k), json_build_object('events', json_agg(y.event order by y.k)) into list, document
@@ -340,8 +341,7 @@ begin
     with gone as (delete from trigger_buffers b where b.trigger_key = t.trigger_key and b.event_id = any (list) returning b.event_id)
     insert into trigger_activations (event_id, trigger_key, outcome, execution_id, at) select g.event_id, t.trigger_key, 1, made, clock() from gone g;
     get diagnostics n = row_count;
-    -- What came before the last of a debounce.
-    if t.batch_window = '0' and t.debounce > '0' then n := n + decide_waiting_1(t.trigger_key, 5::smallint, false, p_rows); end if;
+    if last_at is not null then n := n + decide_waiting_1(t.trigger_key, 5::smallint, false, null, last_at, list[1]); end if;
     return n;
 end $$;
 
@@ -375,7 +375,7 @@ begin
             if n = p_rows then soonest := least(soonest, clock()); continue; end if;
         end if;
         if due <= clock() then
-            n := flush_trigger_1(t, p_rows);
+            n := flush_trigger_1(t);
             events := events + n;
             if n > 0 then executions := executions + 1; end if;
             select b.received_at into first_ from trigger_buffers b where b.trigger_key = key_ order by b.received_at, b.event_id limit 1;
