@@ -391,40 +391,23 @@ end $$;
 
 -- ---- in somebody's own transaction
 
--- The tenant in the setting rowlock.tenant. 22023: there is none of this name.
-create function emitting_tenant_1() returns int language plpgsql stable as $$
-declare
-    name text := coalesce(nullif(current_setting('rowlock.tenant', true), ''), 'default'); tenant int;
-begin
-    select t.tenant_key into tenant from tenants t where t.tenant_id = name limit 1;
-    if tenant is not null then return tenant; end if;
-    raise exception 'there is no tenant %', name using errcode = '22023', hint = 'Set rowlock.tenant to the name of a tenant, or leave it out for default.';
-end $$;
-
 -- Stable for users. An event of the tenant in the setting rowlock.tenant (default: default), in the caller's transaction: it has come in if and only if
 -- that commits. Returns its id; that of the earlier one where the same source and key came within a day.
 create function emit(source text, payload jsonb default '{}', key text default null) returns uuid language plpgsql
     security definer set search_path = rowlock, pg_temp as $$
 #variable_conflict use_column
 declare
-    tenant int; b record; taken uuid; wrong jsonb[] := '{}';
+    tenant int; b record; taken uuid; wrong text[] := wrong_tenant();
 begin
-    if emit.source is null or length(emit.source) not between 1 and 256 then
-        wrong := wrong || jsonb_build_object('field', 'source', 'value', left(emit.source, 64), 'message', 'must have 1 to 256 characters: it is what triggers name as their source');
+    select t.tenant_key into tenant from tenants t where t.tenant_id = tenant_in_force() limit 1;
+    if tenant is null and cardinality(wrong) = 0 then wrong := array[wrong_argument('rowlock.tenant', to_json(tenant_in_force()), 'is not the id of a tenant')]; end if;
+    if emit.source is null or length(emit.source) not between 1 and 256 then wrong := wrong || wrong_argument('source', to_json(emit.source), 'must have 1 to 256 characters'); end if;
+    if emit.payload is null then wrong := wrong || wrong_argument('payload', null, 'must not be null: leave it out for {}'); end if;
+    if octet_length(emit.payload::text) > 1048576 then
+        wrong := wrong || wrong_argument('payload', to_json(octet_length(emit.payload::text)), 'bytes are too many: at most 1048576; store it elsewhere, and send where');
     end if;
-    if emit.payload is null then
-        wrong := wrong || jsonb_build_object('field', 'payload', 'value', null, 'message', 'must not be null; leave it out for {}');
-    elsif octet_length(emit.payload::text) > 1048576 then
-        wrong := wrong || jsonb_build_object('field', 'payload', 'value', octet_length(emit.payload::text), 'message', 'must have at most 1048576 bytes; store it elsewhere, and send where');
-    end if;
-    if length(emit.key) not between 1 and 255 then
-        wrong := wrong || jsonb_build_object('field', 'key', 'value', left(emit.key, 64), 'message', 'must have 1 to 255 characters; leave it out for an event of its own');
-    end if;
-    if cardinality(wrong) > 0 then
-        raise exception 'the event is refused: % %', wrong[1] ->> 'field', wrong[1] ->> 'message'
-            using errcode = '22023', detail = to_jsonb(wrong)::text, hint = 'Correct what `detail` names, and call emit again.';
-    end if;
-    tenant := emitting_tenant_1();
+    if length(emit.key) not between 1 and 255 then wrong := wrong || wrong_argument('key', to_json(emit.key), 'must have 1 to 255 characters: leave it out for an event of its own'); end if;
+    if cardinality(wrong) > 0 then perform refuse_arguments('emit', wrong); end if;
     select * into b from next_block();
     select x.event_id into taken from take_events_1(false, array[execution_id_of(b.ms, b.block, 0)], array[tenant], array[emit.source],
         case when emit.key is not null then array[emit.key] end, array[emit.payload::json], array[2::smallint], array['sql:' || session_user], null, null) x;

@@ -78,7 +78,7 @@ TEST_CASE("a call of a webhook that is unsigned, forged, stale or repeated is re
     const std::string huge(2u << 20, ' ');
     CHECK(call(server, "hook-2", huge, signed_with(secret, huge)).status == 413);
     CHECK(call(server, "nobody", body, right).status == 404);
-    CHECK(call(server, "No Slug", body, right).status == 404);
+    CHECK(call(server, "NoSlug", body, right).status == 404);
     CHECK(count_of(server, "hook-2") == 0);
 
     CHECK(call(server, "hook-2", body, right).status == 202);
