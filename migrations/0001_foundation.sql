@@ -14,8 +14,9 @@
 --   Queued is whole   An unowned extent holds exactly the ids lo..hi, none of which has a result. To cancel one execution the extent
 --                  is cut around it. So claims split by arithmetic, and reading a claimed extent is a range read without an
 --                  anti-join. Only an owned extent has holes: `remaining` counts the ids in it without a result.
---   Slots          limits.in_use counts the unfinished executions of owned extents that name the limit in extents.limit_ids. An extent
---                  remembers what it took, so it gives back the same, whatever was configured in between.
+--   Slots          limits.in_use counts the unfinished executions of owned extents that name the limit in extents.limit_ids, each as often as
+--                  extents.limit_ns says (null: once). An extent remembers what it took, so it gives back the same, whatever was configured in
+--                  between. A limit that is new counts what runs already, and those extents take it up: under "admission rules", alone (0019).
 --   Versions       A function's meaning never changes in place: a new meaning gets a new name (submit_1, submit_2), and the old one goes
 --                  a release later, so that instances of two releases can share a database during a rolling upgrade.
 

@@ -67,6 +67,7 @@ struct instance::parts {
         const auto queue = [this](const char* what) { return session_for(options.database_url, storage::session_kind::queue, what); };
         ends.emplace(settler::options{queue("settle"), options.priority_age, options.retention.dead_letter_retention}, self, free, owned, counts,
                      settler::listeners{[this](const std::vector<execution_id>& ended) { runs_ended(ended); }, [this](milliseconds soonest) { after_settle(soonest); },
+                                        [this] { slots_returned(); },
                                         [this](bool left) { after_plans(left); }});
         callbacks.reached_at(options.public_url.empty() ? "http://" + address : options.public_url);
         auto http = options.http;
@@ -122,6 +123,14 @@ struct instance::parts {
     {
         if (soonest == milliseconds{0}) stopping.load() ? members->announce() : claims->wake();
         if (soonest != milliseconds::max() && soonest > milliseconds{0}) members->poke_in(soonest);
+    }
+
+    // Slots of limits are free again, which something may wait for, here or elsewhere.
+    void slots_returned()
+    {
+        if (!claims->knows_of_more()) return;
+        claims->wake();
+        if (stopping.load() || free.available() <= 0) members->announce();
     }
 
     // Nodes of plans or dependents may be queued; `left`: there may be more to do for them.
@@ -380,6 +389,17 @@ awaitable<result<bool>> instance::reset_breaker(principal who, std::string key)
         p.changes.poke();
     }
     co_return closed;
+}
+
+awaitable<result<std::optional<std::string>>> instance::change_limit(std::function<result<std::optional<std::string>>(storage::session&)> change)
+{
+    parts& p = *parts_;
+    auto changed = co_await p.general.write(std::move(change));
+    if (changed) {
+        p.claims->wake();
+        p.members->announce();
+    }
+    co_return changed;
 }
 
 catalog& instance::jobs() { return parts_->jobs; }

@@ -15,7 +15,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace rowlock::runtime {
@@ -83,6 +85,9 @@ public:
                                                                                    std::optional<storage::time_place> after, int limit);
     // Closes a circuit breaker; false: there is none of this key.
     awaitable<result<bool>> reset_breaker(principal who, std::string key);
+    // Changes a limit by `change`, on a database thread; what may start by it is looked for at once, here and elsewhere. Its answer: the limit as JSON, or
+    // none.
+    awaitable<result<std::optional<std::string>>> change_limit(std::function<result<std::optional<std::string>>(storage::session&)> change);
 
     catalog& jobs();
     // Any thread.

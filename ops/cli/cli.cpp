@@ -28,6 +28,7 @@ void add_verbs(CLI::App& app, context& c, const server_verbs& server)
     add_dlq(app, c);
     add_errors(app, c);
     add_breaker(app, c);
+    add_limit(app, c);
     add_instance(app, c);
     add_token(app, c);
     add_doctor(app, c);

@@ -18,6 +18,7 @@ void add_execution(CLI::App& app, context& c);
 void add_dlq(CLI::App& app, context& c);
 void add_errors(CLI::App& app, context& c);
 void add_breaker(CLI::App& app, context& c);
+void add_limit(CLI::App& app, context& c);
 void add_instance(CLI::App& app, context& c);
 void add_token(CLI::App& app, context& c);
 void add_doctor(CLI::App& app, context& c);
