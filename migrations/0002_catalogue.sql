@@ -166,7 +166,9 @@ union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join limits m 
 union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join limits m on m.scope = 'pool' and m.tenant_key = 0 and m.key = l.pool
 union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join limits m on m.scope = 'pool' and m.tenant_key = l.tenant_key and m.key = l.pool
 union all select l.lane_id, m.limit_id, l.request[r.k], m.rejects from lanes l cross join unnest(resource_scopes()) with ordinality r (scope, k)
-          join limits m on m.scope = r.scope and m.tenant_key = 0 and m.key = l.pool where l.request[r.k] > 0;
+          join limits m on m.scope = r.scope and m.tenant_key = 0 and m.key = l.pool where l.request[r.k] > 0
+-- Those of single lanes are set there and nowhere else.
+union all select l.lane_id, m.limit_id, 1, m.rejects from limits m join lanes l on m.limit_id = any (l.limit_ids) where m.scope = 'lane';
 
 -- What is asked for under each name: the least of all.
 create view limits_asked as

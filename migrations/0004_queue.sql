@@ -192,6 +192,31 @@ begin
     return got;
 end $$;
 
+-- How many more may be queued: one row, the last of all locks. It is counted down by what is queued and never up; when it is used up, it is counted anew.
+-- Whoever queues within a capacity holds it until the commit, so nothing that is under way is missed then.
+create table queue_room (
+    one_row    boolean primary key default true check (one_row),
+    capacity   bigint not null default 0,               -- that it was counted for
+    room       bigint not null default 0 check (room >= 0)) with (fillfactor = 10);
+insert into queue_room default values;
+
+-- Takes room for executions that are to be queued, so many in each lane. RL429 where there is not enough for all of them, as refuse_at_limits_1 says.
+create function take_queue_room_1(p_capacity bigint, p_lane int[], p_n int[]) returns void language plpgsql as $$
+declare
+    wanted bigint := (select sum(n) from unnest(p_n) n); queued bigint;
+begin
+    if wanted = 0 then return; end if;
+    update queue_room q set room = q.room - wanted where q.capacity = p_capacity and q.room >= wanted;
+    if found then return; end if;
+    perform from queue_room for no key update;
+    queued := (select coalesce(sum(s.remaining), 0) from extents s where s.owner is null and s.ready);
+    update queue_room q set capacity = p_capacity, room = greatest(p_capacity - queued - wanted, 0);
+    if queued + wanted > p_capacity then
+        raise exception '%', jsonb_build_array(jsonb_build_object('kind', 'queue', 'key', 'all', 'max_running', p_capacity, 'in_use', queued, 'room', greatest(p_capacity - queued, 0),
+            'lanes', (select jsonb_agg(distinct u.lane) from unnest(p_lane, p_n) u (lane, n) where u.n > 0))) using errcode = 'RL429';
+    end if;
+end $$;
+
 -- Admission rules (pause, limits) are read under a shared advisory lock and changed under the exclusive one. So a pause
 -- that has returned holds: no claim that read the rules before it is still under way. Nothing is written for it.
 create function read_rules(p_instance int) returns void language plpgsql as $$
@@ -311,6 +336,7 @@ end $$;
 -- paused, nothing of that rank or better waits in the lane, and the limits allow the whole extent; else the extent is queued.
 -- p_wait_ms: how long it may wait once it is eligible. p_hold: what may have to wait for more (0011), and is alone in its extent: 1 for ends of other
 -- jobs, 2 for its turn, 3 both. p_from: no need to look for what waits at an earlier rank (see claim_1).
+-- p_capacity: so many may be queued, in the whole database; 0: as many as like. What goes beyond is refused (RL429).
 -- p_judged: it is known which of these a limit that rejects lets in (refuse_at_limits_1); else RL429 where it cannot let all of them in.
 -- Returns kind 'o': extent k belongs to p_owner, under fence 1; 'h': extent k waits (0011); 'r' and 'c' as take_keys_1 does.
 create function submit_1(
@@ -320,7 +346,7 @@ create function submit_1(
     p_trigger smallint[], p_eligible timestamptz[], p_submitter text[],         -- eligible: null = now
     p_wait_ms bigint[], p_from timestamptz[], p_replay_of uuid[], p_hold smallint[],
     p_key_tenant int[], p_key text[], p_key_request text[], p_key_unit int[], p_key_execution uuid[], p_key_executions text[],
-    p_key_job int[], p_key_version int[], p_judged boolean default true)
+    p_key_job int[], p_key_version int[], p_judged boolean default true, p_capacity bigint default 0)
 returns table (kind text, k int, execution_id uuid, execution_ids uuid[]) language plpgsql set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
@@ -365,6 +391,11 @@ begin
     from unnest(p_id, p_extent, p_parameters, p_correlation, p_tags, p_trace, p_replay_of) u (id, extent, parameters, correlation, tags, trace, replay_of)
     where left_out is null or u.id <> all (left_out);
     if left_out is not null then
+        if p_capacity > 0 then
+            perform take_queue_room_1(p_capacity, p_lane, array(
+                select case when coalesce(p_hold[u.k], 0) > 0 or u.eligible > clock() then 0 else u.n - (select count(*) from unnest(left_out) o (id) where o.id between u.lo and u.hi)::int end
+                from unnest(p_lo, p_hi, p_n, p_eligible) with ordinality u (lo, hi, n, eligible, k) order by u.k));
+        end if;
         -- Somebody's key was used before: the extents are cut around what is left out, and queued.
         insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
         select p.lo, p.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), case when h.hold > 0 then held_until(u.eligible) else greatest(u.eligible, clock()) end,
@@ -382,6 +413,10 @@ begin
     end if;
     -- The limits last: their rows are the hottest.
     got := case when rules is not null then take_slots(p_lane, want, 2147483647, true, rules) else want end;
+    if p_capacity > 0 then
+        perform take_queue_room_1(p_capacity, p_lane, array(select case when got[u.k] > 0 or coalesce(p_hold[u.k], 0) > 0 or u.eligible > clock() then 0 else u.n end
+                                                            from unnest(p_n, p_eligible) with ordinality u (n, eligible, k) order by u.k));
+    end if;
     return query
     with made as (
         insert into extents as s (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, owner, fence, remaining, claimed_at, limit_ids, limit_ns)

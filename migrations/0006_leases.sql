@@ -54,7 +54,7 @@ begin
         end if;
         all_id := all_id || ids; all_fence := all_fence || array_fill(x.fence + 1, array[n]); all_owner := all_owner || array_fill(x.owner, array[n]);
         all_started := all_started || array_fill(x.claimed_at, array[n]);
-        keys := keys || x.limit_ids; ns := ns || array(select n::bigint * coalesce(u.n, 1) from unnest(x.limit_ids, x.limit_ns) with ordinality u (id, n, k) order by u.k);
+        keys := keys || x.limit_ids; ns := ns || array(select n::bigint * coalesce(u.each, 1) from unnest(x.limit_ids, x.limit_ns) with ordinality u (id, each, k) order by u.k);
         total := total + n;
     end loop;
     if total > 0 then

@@ -271,9 +271,9 @@ create function violations() returns table (rule text, detail text) language sql
     union all select 'more started than a rate allows', limit_id || ': ' || (select sum(n) from unnest(started_at, started_n) u (at, n) where at > clock() - rate_period) || ' of ' || rate_starts
         from limits where (select sum(n) from unnest(started_at, started_n) u (at, n) where at > clock() - rate_period) > greatest(rate_starts, rate_was)
     union all select 'a lane has other limits than are set', l.lane_id::text from lanes l left join (
-            select v.lane_id, array_agg(v.limit_id order by v.limit_id) as ids, array_agg(v.n order by v.limit_id) as ns from lane_limits v group by v.lane_id) x on x.lane_id = l.lane_id
-        where not exists (select from limits_due) and not exists (select from limits m where m.scope = 'lane')
-          and (coalesce(l.limit_ids, '{}'), coalesce(l.limit_ns, array_fill(1, array[cardinality(coalesce(l.limit_ids, '{}'))]))) is distinct from (coalesce(x.ids, '{}'), coalesce(x.ns, '{}'))
+            select v.lane_id, array_agg(v.limit_id || ' ' || v.n order by v.limit_id) as terms from lane_limits v group by v.lane_id) x on x.lane_id = l.lane_id
+        where not exists (select from limits_due)
+          and coalesce(x.terms, '{}') <> array(select u.id || ' ' || coalesce(u.n, 1) from unnest(l.limit_ids, l.limit_ns) u (id, n) order by u.id)
     union all select 'attempts have gaps', run_id::text || ': ' || string_agg(attempt_number::text, ',' order by attempt_number) from executions
         group by run_id having count(*) <> max(attempt_number) or count(distinct attempt_number) <> count(*) or min(attempt_number) <> 1
     union all select 'two attempts at once', run_id::text from open_ where unfinished group by run_id having count(*) > 1

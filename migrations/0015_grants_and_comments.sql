@@ -7,6 +7,7 @@ begin
         -- No UPDATE, DELETE or TRUNCATE on history.
         grant select, insert on executions, results, job_versions, job_actions, checkpoints, artifacts, extra_transitions, manual_retries, breaker_changes to rowlock_app;
         grant select, insert on limit_changes to rowlock_app;
+        grant select, update on queue_room to rowlock_app;
         grant select, insert, update, delete on limit_settings, limits_due to rowlock_app;
         grant select on lane_limits, limits_asked to rowlock_app;
         grant select, insert on plan_versions, plan_runs, plan_nodes, plan_added_edges, dependency_uses to rowlock_app;
@@ -66,6 +67,8 @@ comment on view v_breaker_changes is 'When breakers opened and closed, and why.'
 comment on view v_dependencies is 'What jobs depend on now: declared, or inferred from the data sets that they read and make; and the end of the upstream that counts, until a run uses it.';
 comment on view v_dependency_uses is 'Which ends of its upstreams a run has used.';
 comment on view v_limits is 'Limits on what runs at once and on what starts, with what is in use.';
+comment on view lane_limits is 'Which limits hold each lane. Internal.';
+comment on view limits_asked is 'What is asked for under the name of each limit, the least of all. Internal.';
 comment on view v_limit_changes is 'Who set or removed a limit, when, and to what; job_id: by the definition of that job.';
 
 do $$
@@ -151,6 +154,8 @@ begin
         ('kind', 'What the limit is on: global, tenant, job, job_type or pool.'), ('key', 'Which one.'), ('max_running', 'At most so many run at once; null: as many as like.'),
         ('in_use', 'So many run now.'), ('on_limit', 'What becomes of a submission when it is reached: QUEUE or REJECT.'), ('rate_starts', 'So many may start within rate_seconds; null: as many as like.'),
         ('rate_seconds', 'The period of rate_starts.'), ('starts_left', 'So many may start now.'), ('resources', 'Of a pool: how much of each resource it has, and how much is in use.'),
+        ('lane_id', 'The lane.'), ('limit_id', 'The limit.'), ('n', 'How much of it an execution takes.'), ('rejects', 'Whether submissions are refused when it is reached.'),
+        ('scope', 'The kind of the limit; of the resources of a pool one for each.'), ('tenant_key', 'The tenant; 0: all.'), ('rate_period', 'The period of rate_starts.'),
         ('error_id', 'The error; that of a failed attempt has the id of its execution.'), ('queue', 'scheduling_errors, dependency_errors or execution_errors.'),
         ('error_category', 'TRANSIENT, PERMANENT or TIMEOUT.'), ('will_retry', 'Has the attempt been followed by another?'),
         ('next_retry_time', 'When that was or is to be.'), ('details', 'What else is known of this kind of error.'),

@@ -80,7 +80,7 @@ struct instance::parts {
                      executor::options{options.process, http, options.sql, {options.process.grace, plans_of_jobs->functions()}});
         claims.emplace(queue("claim"), self, free, owned, floors, jobs, *work, counts);
         free.when_freed([this] { claims->slots_freed(); });
-        submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, floors, *work, counts,
+        submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions, options.queue_capacity}, self, free, owned, floors, *work, counts,
                             submitter::listeners{[this](std::size_t now, milliseconds soonest) { queued_here(now, soonest); }, [this] { claims->doubt(); }});
         storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
         members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance,

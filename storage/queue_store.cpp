@@ -36,9 +36,9 @@ constexpr statement submit_statement{"submit", R"sql(
         $5::uuid[], $6::int[], $7::int[], $8::json[], $9::text[], $10::json[], $11::text[],
         $12::uuid[], $13::uuid[], $14::int[], $15::int[], $16::int[], $17::int[], $18::int[], $19::int2[], $20::int2[], $21::timestamptz[], $22::text[],
         $23::int8[], $24::timestamptz[], $25::uuid[], $26::int2[],
-        $27::int[], $28::text[], $29::text[], $30::int[], $31::uuid[], $32::text[], $33::int[], $34::int[], $35))sql"};
+        $27::int[], $28::text[], $29::text[], $30::int[], $31::uuid[], $32::text[], $33::int[], $34::int[], $35, $36))sql"};
 
-submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& b, bool judged)
+submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& b, admission may)
 {
     const auto rows = with_lease([&] {
         return s.exec(submit_statement, owner.value, slots, as_age(priority_age), key_ttl.count(), b.id.parameter(), b.extent.parameter(),
@@ -46,7 +46,7 @@ submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milli
                       b.hi.parameter(), b.n.parameter(), b.tenant.parameter(), b.lane.parameter(), b.job.parameter(), b.version.parameter(),
                       b.priority.parameter(), b.trigger.parameter(), b.eligible.parameter(), b.submitter.parameter(), b.wait_ms.parameter(),
                       b.from.parameter(), b.replay_of.parameter(), b.hold.parameter(), b.key_tenant.parameter(), b.key.parameter(), b.key_request.parameter(),
-                      b.key_unit.parameter(), b.key_execution.parameter(), b.key_executions.parameter(), b.key_job.parameter(), b.key_version.parameter(), judged);
+                      b.key_unit.parameter(), b.key_execution.parameter(), b.key_executions.parameter(), b.key_job.parameter(), b.key_version.parameter(), may.judged, may.queue_capacity);
     });
     submit_reply reply;
     for (const auto& row : rows) {

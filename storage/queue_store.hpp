@@ -44,9 +44,14 @@ struct submit_reply {
     std::vector<key_in_use> keys;
 };
 
-// `owner`: 0 = start nothing. `slots`: how many executions the owner could start. `judged`: what goes beyond a limit that rejects has been left out; else
-// limits_reached_error where one has no room for all of it, and with it always where one has no room at all (limit_store.hpp).
-submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& batch, bool judged = true);
+// What may be refused.
+struct admission {
+    bool judged = true;                  // what goes beyond limits that reject has been left out; else one that has no room for all of it refuses the whole
+    std::int64_t queue_capacity = 0;     // so many may be queued, in the whole database; 0: as many as like
+};
+
+// `owner`: 0 = start nothing. `slots`: how many executions the owner could start. Throws limits_reached_error (limit_store.hpp): nothing was stored.
+submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& batch, admission may = {});
 
 // After a commit in doubt: which of these executions are there?
 std::vector<execution_id> stored_of(session& s, array& ids);

@@ -45,6 +45,7 @@ struct settings {
     int cores{};
     int database_sessions{};
     int executor_parallelism{};
+    int executor_queue_capacity{};               // 0: as many as like
     milliseconds scheduler_poll_interval{};
     milliseconds lease{};
     milliseconds priority_age{};

@@ -16,8 +16,15 @@ bool holds(const storage::reached_limit& limit, const submission& s, timestamp n
     return std::find(limit.lanes.begin(), limit.lanes.end(), s.job->lane) != limit.lanes.end();
 }
 
+// The queue is full, which is no matter of who runs.
+bool is_queue(const storage::reached_limit& limit)
+{
+    return limit.kind == "queue";
+}
+
 std::string words_of(const storage::reached_limit& limit)
 {
+    if (is_queue(limit)) return fmt::format("{} of {} executions are queued (EXECUTOR_QUEUE_CAPACITY)", limit.in_use, limit.max_running);
     if (limit.kind == "global") return fmt::format("the global limit is reached, {} of {} run", limit.in_use, limit.max_running);
     const std::string kind = limit.kind == "job_type" ? "job type" : limit.kind;
     return fmt::format("the limit of the {} {} is reached, {} of {} run", kind, limit.key, limit.in_use, limit.max_running);
@@ -25,7 +32,8 @@ std::string words_of(const storage::reached_limit& limit)
 
 error refusal(const submit_request& request, const storage::reached_limit& limit, timestamp now)
 {
-    error why{errc::rate_limited, fmt::format("Nothing was submitted: {}, and it refuses what comes beyond (on_limit REJECT). Try again later.", words_of(limit)), {}, try_again};
+    error why{errc::rate_limited, is_queue(limit) ? fmt::format("Nothing was submitted: {}. Try again later.", words_of(limit))
+                                            : fmt::format("Nothing was submitted: {}, and it refuses what comes beyond (on_limit REJECT). Try again later.", words_of(limit)), {}, try_again};
     const bool one = request.items.size() == 1;
     for (std::size_t i = 0; i < request.items.size() && why.fields.size() < most_named; ++i) {
         if (!holds(limit, request.items[i], now)) continue;
@@ -44,7 +52,9 @@ std::vector<std::optional<error>> refuse_at_limits(const std::vector<const submi
         std::vector<std::int64_t> wants(reached.size(), 0);
         for (std::size_t l = 0; l < reached.size(); ++l) {
             wants[l] = std::count_if(requests[r]->items.begin(), requests[r]->items.end(), [&](const submission& s) { return holds(reached[l], s, now); });
-            if (wants[l] > 0 && reached[l].room <= 0 && !verdicts[r]) verdicts[r] = refusal(*requests[r], reached[l], now);
+            // The queue never has more in it than it may.
+            const bool full = reached[l].room <= 0 || (is_queue(reached[l]) && wants[l] > reached[l].room);
+            if (wants[l] > 0 && full && !verdicts[r]) verdicts[r] = refusal(*requests[r], reached[l], now);
         }
         if (verdicts[r]) continue;
         for (std::size_t l = 0; l < reached.size(); ++l) {

@@ -178,7 +178,7 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
             if (!reply) {
                 fill(columns_, p.layout, p.requests, floors_);
                 crash_point("submit.before_commit");
-                reply = storage::submit(s, p.owner, p.slots, options_.priority_age, options_.key_ttl, columns_, judged || batch.size() == 1);
+                reply = storage::submit(s, p.owner, p.slots, options_.priority_age, options_.key_ttl, columns_, {judged || batch.size() == 1, options_.queue_capacity});
                 counts_.statements.fetch_add(1, std::memory_order_relaxed);
                 // The commit that was in doubt came through after all, just before this one: its keys name our own executions.
                 if (in_doubt && names_own(p.layout, *reply)) {

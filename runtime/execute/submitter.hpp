@@ -28,6 +28,7 @@ public:
         std::chrono::milliseconds priority_age{1000};
         std::chrono::milliseconds key_ttl = std::chrono::hours{24};
         std::size_t max_waiting = 100'000;           // executions that may wait for a commit; past it: overloaded
+        std::int64_t queue_capacity = 0;             // so many may be queued, in the whole database; 0: as many as like
         std::size_t max_batch = 2000;
         std::chrono::milliseconds patience{5'000};   // how long commits are tried, all in all, while the database is away
     };

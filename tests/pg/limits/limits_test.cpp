@@ -78,6 +78,8 @@ TEST_CASE("a limit that is set while work runs counts what runs, and lets no mor
     CHECK(db.violations() == "");
     CHECK(waiting_on(db, more.id(0), "rule") == "global_limit");
     put(db, limit_kind::global, everybody, "all", at_most(100));
+    CHECK(waiting_on(db, more.id(0), "rule") == "tenant_limit");
+    put(db, limit_kind::tenant, default_tenant, "default", at_most(100));
     CHECK(waiting_on(db, more.id(0), "rule") == "job_limit");
     CHECK(waiting_on(db, more.id(0), "in_use") == "4");
     CHECK(waiting_on(db, more.id(0), "max_running") == "2");
@@ -127,7 +129,7 @@ TEST_CASE("a limit that is lowered drains, one that is raised or removed lets mo
 TEST_CASE("of what a definition and an operator ask for the smaller holds", "[pg][limits]")
 {
     queue_database db;
-    const auto a = job_with(db, "a", R"({"set": [{"scope": "job", "max_running": 3, "rejects": false}]})");
+    job_with(db, "a", R"({"set": [{"scope": "job", "max_running": 3, "rejects": false}]})");
     const auto max_running = [&] { return db.value("select max_running from v_limits where kind = 'job' and key = 'a'"); };
     CHECK(max_running() == "3");
     put(db, limit_kind::job, default_tenant, "a", at_most(5));
