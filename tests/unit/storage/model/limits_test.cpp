@@ -32,12 +32,12 @@ names refused(const std::string& body, limit_kind kind = limit_kind::job)
 TEST_CASE("a limit says how many run, what becomes of more, how many start, and what a pool has", "[unit][limits]")
 {
     const auto plain = put(R"({"max_running":5})");
-    REQUIRE(plain);
+    REQUIRE(plain.has_value());
     CHECK(plain->max_running == 5);
     CHECK_FALSE(plain->rejects);
     CHECK_FALSE(plain->rate);
     const auto all = put(R"({"max_running":0,"on_limit":"REJECT","rate_limit":{"starts":10,"per_seconds":0.5},"resources":{"cpu_cores":2.5,"memory_mb":1024}})", limit_kind::pool);
-    REQUIRE(all);
+    REQUIRE(all.has_value());
     CHECK(all->max_running == 0);
     CHECK(all->rejects);
     CHECK(all->rate->starts == 10);
