@@ -95,6 +95,11 @@ constexpr route table[] = {
     {method::get, "/v1/breakers/{key}", permission::read, &get_breaker},
     {method::post, "/v1/breakers/{key}/reset", permission::operate, &reset_breaker},
 
+    {method::get, "/v1/limits", permission::read, &list_limits},
+    {method::get, "/v1/limits/{kind}/{key}", permission::read, &get_limit},
+    {method::put, "/v1/limits/{kind}/{key}", permission::define, &put_limit},
+    {method::delete_, "/v1/limits/{kind}/{key}", permission::define, &delete_limit},
+
     {method::get, "/v1/instances", permission::read, &list_instances},
     {method::get, "/v1/tenants", permission::administer, &list_tenants},
     {method::get, "/v1/tokens", permission::administer, &list_tokens},

@@ -103,6 +103,11 @@ runtime::awaitable<response> purge_errors(request_context& rq);
 runtime::awaitable<response> list_breakers(request_context& rq);
 runtime::awaitable<response> get_breaker(request_context& rq);
 runtime::awaitable<response> reset_breaker(request_context& rq);
+// limits.cpp
+runtime::awaitable<response> list_limits(request_context& rq);
+runtime::awaitable<response> get_limit(request_context& rq);
+runtime::awaitable<response> put_limit(request_context& rq);
+runtime::awaitable<response> delete_limit(request_context& rq);
 // instances.cpp
 runtime::awaitable<response> list_instances(request_context& rq);
 // tokens.cpp

@@ -225,6 +225,7 @@ error as_error_of_batch(error why, bool has_key)
     // In a batch of one the runtime does not know that it was a batch.
     for (auto& field : why.fields) {
         if (!has_key && field.field == "idempotency_key") field.field = "executions[0].idempotency_key";
+        if (field.field == "job_id") field.field = "executions[0].job_id";
     }
     return why;
 }

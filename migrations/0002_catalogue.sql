@@ -47,7 +47,8 @@ create table job_versions (
     queue_timeout interval,                             -- how long it may wait once it is eligible; null: for ever
     dedupe       boolean not null default false,
     is_gate      boolean not null default false,        -- a validator: what depends on it starts only when it has succeeded
-    ordering_path text[],                               -- where in the parameters the value is whose executions run one at a time; null: nowhere
+    ordering_path text[],                               -- where in the parameters the value is whose executions take turns; null: nowhere
+    ordering_width smallint not null default 1 check (ordering_width > 0),   -- so many of one value run at a time
     author       text not null,
     reason       text not null default '',
     rolled_back_to int,                                 -- the earlier version whose contents it has, where it was made by a rollback
@@ -76,7 +77,12 @@ create table lanes (
     job_key    int not null references jobs,
     paused     boolean not null default false,
     weight     smallint not null default 1 check (weight > 0),
-    limit_ids  int[],                                   -- ascending; null = nothing limits this lane
+    pool       text,                                    -- resources.resource_pool
+    job_type   text,
+    request    int[],                                   -- what each execution asks for: thousandths of a core, MB of memory, MB of disk, Mbit/s; null: nothing
+    limit_ids  int[],                                   -- null = nothing limits this lane
+    limit_ns   int[],                                   -- how much of each an execution takes; null: one
+    rejects    boolean not null default false,          -- one of them refuses submissions when it is reached
     breaker_id int,                                     -- the circuit breaker that may hold it
     -- Starts are allowed from window_from up to and without window_until (0017). Null: always. After window_until nobody has said yet when it opens again: it is closed.
     window_from   timestamptz,
@@ -91,19 +97,94 @@ as $$ select p_until is null or (clock() >= p_from and clock() < p_until) $$;
 -- A limit exists only where one is configured: unlimited lanes touch no shared row at all.
 create table limits (
     limit_id    int generated always as identity primary key,
-    scope       text not null check (scope in ('global', 'tenant', 'job', 'job_type', 'pool', 'lane', 'breaker')),
+    scope       text not null check (scope in ('global', 'tenant', 'job', 'job_type', 'pool', 'pool_cpu_cores', 'pool_memory_mb', 'pool_disk_mb',
+                                               'pool_network_bandwidth_mbps', 'lane', 'breaker')),
+    tenant_key  int not null default 0,                 -- 0: of all tenants
     key         text not null,
-    max_running int not null check (max_running >= 0),
-    in_use      int not null default 0 check (in_use >= 0),
-    unique (scope, key)) with (fillfactor = 20);        -- room for HOT versions of the hottest rows there are
+    max_running int not null check (max_running >= 0),  -- 2147483647: only starts are limited
+    in_use      bigint not null default 0 check (in_use >= 0),
+    drains_from bigint,                                   -- so many ran when it was set lower than that
+    rejects     boolean not null default false,
+    rate_starts int check (rate_starts > 0),            -- at most so many start within the period; null: as many as like
+    rate_period interval check (rate_period > interval '0'),
+    rate_was    int,                                    -- it let more start, before it was set lower
+    started_at  timestamptz[] not null default '{}',    -- when some started lately, and how many each time
+    started_n   int[] not null default '{}',
+    unique (scope, tenant_key, key), check ((rate_starts is null) = (rate_period is null))) with (fillfactor = 20);    -- room for HOT versions of the hottest rows there are
+create index limits_with_rate on limits (limit_id) where rate_starts is not null;
 
--- The backstop: whoever takes a slot too many is refused. (max_running may be lowered below what runs: that only waits.)
+-- The backstop: whoever takes a slot too many is refused. (max_running may be set below what runs: that only waits.)
 create function refuse_slot() returns trigger language plpgsql as $$
 begin
     raise exception 'limit % allows % running, % asked', old.limit_id, new.max_running, new.in_use using errcode = 'check_violation';
 end $$;
 create trigger limits_never_exceeded before update on limits for each row
-    when (new.in_use > old.in_use and new.in_use > new.max_running) execute function refuse_slot();
+    when (new.in_use > old.in_use and new.in_use > new.max_running and new.in_use > coalesce(new.drains_from, 0)) execute function refuse_slot();
+
+-- What is asked for, which 0019 brings into force as the limits above.
+create table limit_settings (
+    scope       text not null,
+    tenant_key  int not null,                           -- 0: of all tenants
+    key         text not null,
+    job_key     int not null default 0,                 -- the definition that says so; 0: PUT /v1/limits
+    max_running int check (max_running >= 0),
+    rejects     boolean not null default false,
+    rate_starts int check (rate_starts > 0),
+    rate_period interval check (rate_period > interval '0'),
+    actor       text not null,
+    set_at      timestamptz not null default clock(),
+    primary key (scope, tenant_key, key, job_key),
+    check (max_running is not null or rate_starts is not null), check ((rate_starts is null) = (rate_period is null)));
+create index limit_settings_of_job on limit_settings (job_key) where job_key > 0;
+
+-- What has to be brought into force: a limit, or (scope 'lane', and the lane_id as key) all those of a lane.
+create table limits_due (
+    due_id     bigint generated always as identity primary key,
+    scope      text not null,
+    tenant_key int not null,
+    key        text not null);
+
+-- What was asked for, by whom and when; null: removed.
+create table limit_changes (
+    change_number bigint generated always as identity primary key,
+    scope         text not null,
+    tenant_key    int not null,
+    key           text not null,
+    job_key       int not null,
+    max_running   int,
+    rejects       boolean,
+    rate_starts   int,
+    rate_period   interval,
+    actor         text not null,
+    at            timestamptz not null default clock());
+create trigger limit_changes_append_only before update or delete on limit_changes for each row execute function refuse_change();
+create trigger limit_changes_no_truncate before truncate on limit_changes execute function refuse_change();
+
+-- The resources of requests and of pools, in the order of lanes.request, and the limits that hold them: cores in thousandths.
+create function resource_scopes() returns text[] language sql immutable parallel safe
+as $$ select array['pool_cpu_cores', 'pool_memory_mb', 'pool_disk_mb', 'pool_network_bandwidth_mbps'] $$;
+
+-- Which limits hold each lane, and how much of each an execution takes.
+create view lane_limits as
+select l.lane_id, m.limit_id, 1 as n, m.rejects from lanes l join limits m on m.scope = 'global' and m.tenant_key = 0
+union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join limits m on m.scope in ('global', 'tenant') and m.tenant_key = l.tenant_key
+union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join jobs j on j.job_key = l.job_key
+          join limits m on m.scope = 'job' and m.tenant_key = l.tenant_key and m.key = j.job_id
+union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join limits m on m.scope = 'job_type' and m.tenant_key = l.tenant_key and m.key = l.job_type
+union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join limits m on m.scope = 'pool' and m.tenant_key = 0 and m.key = l.pool
+union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join limits m on m.scope = 'pool' and m.tenant_key = l.tenant_key and m.key = l.pool
+union all select l.lane_id, m.limit_id, l.request[r.k], m.rejects from lanes l cross join unnest(resource_scopes()) with ordinality r (scope, k)
+          join limits m on m.scope = r.scope and m.tenant_key = 0 and m.key = l.pool where l.request[r.k] > 0
+-- Those of single lanes are set there and nowhere else.
+union all select l.lane_id, m.limit_id, 1, m.rejects from limits m join lanes l on m.limit_id = any (l.limit_ids) where m.scope = 'lane';
+
+-- What is asked for under each name: the least of all.
+create view limits_asked as
+select s.scope, s.tenant_key, s.key, coalesce(min(s.max_running), 2147483647) as max_running,
+       coalesce((array_agg(s.rejects order by s.max_running, s.rejects desc) filter (where s.max_running is not null))[1], false) as rejects,
+       (array_agg(s.rate_starts order by s.rate_starts / extract(epoch from s.rate_period), s.rate_period desc) filter (where s.rate_starts is not null))[1] as rate_starts,
+       (array_agg(s.rate_period order by s.rate_starts / extract(epoch from s.rate_period), s.rate_period desc) filter (where s.rate_starts is not null))[1] as rate_period
+from limit_settings s group by s.scope, s.tenant_key, s.key;
 
 -- One row an incarnation: an instance that lost its lease comes back under a new id, so an id needs no epoch.
 create table instances (
@@ -149,8 +230,8 @@ begin
 end $$;
 
 -- Makes the job if it is new or was deleted, and a version if the definition differs from the current one. p_enabled null keeps what is; a new job is enabled.
--- p_rules: {"max_attempts", "idempotent", "retry_lost", "dead_letter", "dead_letter_ms", "queue_timeout_ms", "dedupe", "is_gate", "ordering_path", "history_ms", "breaker", "windows", "skip_outside_window", "schedule"} and
--- what set_dependencies_1 and set_triggers_1 read: what the queue must know of it; all but the first may be missing. p_if_match: the header as it came, or null; where it does not hold, RL412. dry run: the caller rolls back.
+-- p_rules: {"max_attempts", "idempotent", "retry_lost", "dead_letter", "dead_letter_ms", "queue_timeout_ms", "dedupe", "is_gate", "ordering_path", "ordering_width", "history_ms", "breaker", "windows", "skip_outside_window", "schedule"} and
+-- what set_dependencies_1, set_triggers_1 and, in "limits", set_job_limits_1 read: what the queue must know of it; all but the first may be missing. p_if_match: the header as it came, or null; where it does not hold, RL412. dry run: the caller rolls back.
 -- `before` and `was_enabled` are null for a job that is new. `missing`: upstreams that it depends on and that are not there.
 create function put_job_1(p_tenant int, p_job_id text, p_definition json, p_rules jsonb, p_enabled boolean,
                           p_author text, p_reason text, p_if_match text, p_rolled_back_to int default null,
@@ -178,12 +259,12 @@ begin
     enabled := coalesce(p_enabled, created or j.enabled);
     if changed then
         insert into job_versions (job_key, version, definition, max_attempts, idempotent, retry_lost, dead_letter, dead_letter_kept, queue_timeout, dedupe,
-                                  is_gate, ordering_path, author, reason, rolled_back_to)
+                                  is_gate, ordering_path, ordering_width, author, reason, rolled_back_to)
         values (j.job_key, version, p_definition, (p_rules ->> 'max_attempts')::smallint, coalesce((p_rules ->> 'idempotent')::boolean, false),
                 coalesce((p_rules ->> 'retry_lost')::boolean, true), coalesce((p_rules ->> 'dead_letter')::boolean, true),
                 (p_rules ->> 'dead_letter_ms')::bigint * interval '1 millisecond', (p_rules ->> 'queue_timeout_ms')::bigint * interval '1 millisecond',
                 coalesce((p_rules ->> 'dedupe')::boolean, false), coalesce((p_rules ->> 'is_gate')::boolean, false),
-                case when p_rules ? 'ordering_path' then array(select jsonb_array_elements_text(p_rules -> 'ordering_path')) end, p_author, p_reason, p_rolled_back_to);
+                case when p_rules ? 'ordering_path' then array(select jsonb_array_elements_text(p_rules -> 'ordering_path')) end, coalesce((p_rules ->> 'ordering_width')::smallint, 1), p_author, p_reason, p_rolled_back_to);
     end if;
     if changed or enabled <> j.enabled then
         update jobs set current_version = version, enabled = put_job_1.enabled, deleted_at = null, changed_seq = nextval('rowlock.job_changes'),
@@ -198,6 +279,7 @@ begin
         values (j.job_key, case when enabled then 'ENABLE' else 'DISABLE' end, version, p_author, p_reason);
     end if;
     if created then perform lane_of(p_tenant, j.job_key); end if;
+    if changed then perform set_job_limits_1(j, coalesce(p_rules -> 'limits', '{}'), p_author); end if;
     if changed then perform set_windows_1(p_tenant, j.job_key, p_rules -> 'windows', coalesce((p_rules ->> 'skip_outside_window')::boolean, false)); end if;
     if changed or created then perform set_schedule_1(p_tenant, j.job_key, p_rules -> 'schedule'); end if;
     if not changed and not created and enabled <> j.enabled then perform switch_schedule_1(j.job_key); end if;
@@ -248,6 +330,7 @@ begin
     perform switch_schedule_1(j.job_key);
     perform forget_upstream_1(j.job_key);
     perform set_triggers_1(p_tenant, j.job_key, '[]', p_author, p_reason);
+    perform forget_job_limits_1(j, p_author);
     insert into job_actions (job_key, action, version, author, reason) values (j.job_key, 'DELETE', j.current_version, p_author, p_reason);
     return true;
 end $$;
@@ -275,6 +358,8 @@ begin
         insert into lanes (tenant_key, job_key) values (p_tenant, p_job) on conflict do nothing returning lane_id into id;
         if id is null then
             select lane_id into id from lanes where tenant_key = p_tenant and job_key = p_job;
+        else
+            perform limit_lanes_1(array[id]);
         end if;
     end if;
     return id;

@@ -13,7 +13,8 @@ create table extents (
     fence       int not null default 0,
     remaining   int not null check (remaining > 0),
     claimed_at  timestamptz,                            -- its executions started then: claimed means started
-    limit_ids   int[],                                  -- the slots that it holds while owned
+    limit_ids   int[],                                  -- the slots that each of its executions holds while it is owned,
+    limit_ns    int[],                                  -- and how many of each; null: one
     check (lo <= hi), check (ready or owner is null), check (owner is not null or limit_ids is null),
     check ((owner is null) = (claimed_at is null))
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
@@ -48,12 +49,12 @@ create function pieces(p_lo uuid, p_hi uuid, p_without uuid[]) returns setof pie
     where f <= t $$;
 
 -- Gives slots of limits back: limit ids[i] gets ns[i].
-create function give_back(p_ids int[], p_ns int[]) returns void language plpgsql as $$
+create function give_back(p_ids int[], p_ns bigint[]) returns void language plpgsql as $$
 begin
     if cardinality(p_ids) > 0 then
         perform 1 from limits l where l.limit_id = any (p_ids) order by l.limit_id for no key update;
-        update limits l set in_use = l.in_use - g.n
-        from (select id, sum(c)::int as n from unnest(p_ids, p_ns) u (id, c) group by id) g where l.limit_id = g.id;
+        update limits l set in_use = l.in_use - g.n, drains_from = case when l.in_use - g.n > l.max_running then l.drains_from end
+        from (select id, sum(c)::bigint as n from unnest(p_ids, p_ns) u (id, c) group by id) g where l.limit_id = g.id;
     end if;
 end $$;
 
@@ -80,10 +81,10 @@ create table breakers (
     next_probe_at     timestamptz,
     unique (tenant_key, key), check (is_open = (opened_at is not null)), check (is_open = (next_probe_at is not null))) with (fillfactor = 30);
 
--- What limits a lane right now, ascending. (Not inlined, as it looks something up: ask only for lanes with a breaker where it counts.)
+-- What limits a lane right now. (Not inlined, as it looks something up: ask only for lanes with a breaker where it counts.)
 create function limits_of(p_limits int[], p_breaker int) returns int[] language sql stable as $$
     select case when p_breaker is null then p_limits else (
-        select case when b.is_open then array(select id from unnest(p_limits || b.limit_id) id order by id) else p_limits end
+        select case when b.is_open then p_limits || b.limit_id else p_limits end
         from breakers b where b.breaker_id = p_breaker) end $$;
 
 -- Does the breaker keep everything back?
@@ -91,34 +92,88 @@ create function breaker_holds(p_breaker int) returns boolean language sql stable
     select p_breaker is not null and exists (select 1 from breakers b where b.breaker_id = p_breaker and b.is_open and b.next_probe_at > clock()) $$;
 
 -- A lane and the limits that were read for it. What a claim takes, and what its extents remember, is decided once.
-create type lane_rule as (lane_id int, limit_ids int[]);
+create type lane_rule as (lane_id int, limit_ids int[], limit_ns int[]);
+
+-- Of those that started lately, how many does a rate still let start? A start counts for a whole period: in none of that length, wherever it begins,
+-- do more start.
+create function starts_left(p_starts int, p_period interval, p_at timestamptz[], p_n int[], p_now timestamptz) returns int language sql immutable parallel safe as $$
+    select greatest(p_starts - coalesce((select sum(u.n) from unnest(p_at, p_n) u (at, n) where u.at > p_now - p_period), 0), 0)::int $$;
+
+-- When does the first of them count no more? Null: none counts.
+create function next_start_at(p_period interval, p_at timestamptz[], p_now timestamptz) returns timestamptz language sql immutable parallel safe as $$
+    select min(u.at) + p_period from unnest(p_at) u (at) where u.at > p_now - p_period $$;
+
+-- What is kept of those that started lately, with p_more of now. Of a large number those that start within a 32nd of the period are counted as if all of them
+-- had started with the last, so little is kept, and never too few are counted.
+create function starts_with(p_starts int, p_period interval, p_at timestamptz[], p_n int[], p_more int, out at timestamptz[], out n int[]) language sql stable as $$
+    select array_agg(x.at order by x.at), array_agg(x.n order by x.at)
+    from (select max(u.at) as at, sum(u.n)::int as n
+          from (select u.at, u.n from unnest(p_at, p_n) u (at, n) where u.at > clock() - p_period union all select clock(), p_more) u (at, n)
+          group by case when p_starts <= 64 then extract(epoch from u.at) else floor(extract(epoch from u.at) * 32 / extract(epoch from p_period)) end) x $$;
+
+-- Is there no room for one more execution, which takes p_n? Inlined. (Views call this in the reader's name, and with his search path: so its names are looked
+-- up here and now.)
+create function is_reached(l limits, p_n int) returns boolean language sql stable parallel safe
+    return l.in_use + p_n > l.max_running or (l.rate_starts is not null and starts_left(l.rate_starts, l.rate_period, l.started_at, l.started_n, clock()) = 0);
+
+-- The place of a limit in the order in which rules are evaluated.
+create function limit_order(p_scope text) returns int language sql immutable parallel safe as $$
+    select array_position(array['pool_cpu_cores', 'pool_memory_mb', 'pool_disk_mb', 'pool_network_bandwidth_mbps', 'pool', 'global', 'tenant', 'job_type', 'job', 'lane', 'breaker'], p_scope) $$;
+
+-- A number of a resource as people write it.
+create function resource_amount(p_scope text, p_n bigint) returns float8 language sql immutable parallel safe as $$
+    select case p_scope when 'pool_cpu_cores' then p_n / 1000.0 else p_n end::float8 $$;
+
+create function limit_name(m limits) returns text language sql immutable parallel safe as $$
+    select case m.scope when 'global' then 'the global limit' || case when m.tenant_key > 0 then ' of the tenant' else '' end
+                        else 'the limit of the ' || replace(m.scope, '_', ' ') || ' ' || m.key end $$;
+
+-- Why an execution, which would take p_n, waits for a limit that is reached.
+create function limit_wait(m limits, p_n int, p_now timestamptz) returns jsonb language sql stable parallel safe
+    return case
+        when m.in_use + p_n <= m.max_running then jsonb_build_object('rule', 'rate_limit', 'kind', m.scope, 'key', m.key, 'starts', m.rate_starts,
+            'per_seconds', extract(epoch from m.rate_period)::float8, 'next_start_at', rfc3339(next_start_at(m.rate_period, m.started_at, p_now)),
+            'detail', limit_name(m) || ' lets ' || m.rate_starts || ' start in ' || extract(epoch from m.rate_period)::float8 || ' s, and they have started')
+        when m.scope like 'pool\_%' then jsonb_build_object('rule', 'capacity', 'kind', 'pool', 'key', m.key, 'resource', substr(m.scope, 6),
+            'capacity', resource_amount(m.scope, m.max_running), 'in_use', resource_amount(m.scope, m.in_use), 'requested', resource_amount(m.scope, p_n),
+            'detail', 'asks for ' || resource_amount(m.scope, p_n) || ' of ' || substr(m.scope, 6) || ', and of the ' || resource_amount(m.scope, m.max_running) || ' of pool ' || m.key || ' '
+                      || resource_amount(m.scope, m.in_use) || ' are in use')
+        else jsonb_build_object('rule', case m.scope when 'lane' then 'job' else m.scope end || '_limit', 'kind', m.scope, 'key', m.key, 'max_running', m.max_running, 'in_use', m.in_use,
+            'detail', limit_name(m) || ' is reached: ' || m.in_use || ' of ' || m.max_running || ' run') end;
 
 -- Grants as many of the wanted executions, lane by lane in the order given, as the budget and every limit of the lane
 -- allow, and takes the slots. whole: a lane gets all that it wants or nothing.
 create function take_slots(p_lane int[], p_want int[], p_budget int, p_whole boolean, p_rules lane_rule[]) returns int[] language plpgsql as $$
 declare
-    keys int[]; free int[]; was int[]; lane_keys int[]; shut int[]; got int[] := p_want; n int; key int;
+    keys int[]; free bigint[]; was bigint[]; starts int[]; had int[]; shut int[]; got int[] := p_want; n int; at int; last int; places int[]; ns int[];
 begin
     keys := array(select distinct id from unnest(p_rules) r, unnest(r.limit_ids) id where r.lane_id = any (p_lane) order by id);
     if cardinality(keys) > 0 then
-        select array_agg(limit_id), array_agg(greatest(max_running - in_use, 0)) into keys, free
-        from (select limit_id, max_running, in_use from limits where limit_id = any (keys) order by limit_id for no key update) locked;
-        was := free;
+        select array_agg(limit_id), array_agg(greatest(max_running - in_use, 0)),
+               array_agg(case when rate_starts is not null then starts_left(rate_starts, rate_period, started_at, started_n, clock()) end) into keys, free, starts
+        from (select * from limits where limit_id = any (keys) order by limit_id for no key update) locked;
+        was := free; had := starts;
         -- A probe may have failed while we waited for its slot, and its breaker may have been opened anew.
         shut := array(select b.limit_id from breakers b where b.limit_id = any (keys) and b.is_open and b.next_probe_at > clock());
     end if;
     for i in 1 .. cardinality(p_lane) loop
         n := least(p_want[i], p_budget);
         if n > 0 and was is not null then
-            lane_keys := coalesce((select r.limit_ids from unnest(p_rules) r where r.lane_id = p_lane[i] limit 1), '{}');
-            foreach key in array lane_keys loop
-                n := case when key = any (shut) then 0 else least(n, free[array_position(keys, key)]) end;
+            if p_lane[i] is distinct from last then
+                last := p_lane[i];
+                select array_agg(array_position(keys, u.id)), array_agg(coalesce(u.n, 1)) into places, ns
+                from (select r.limit_ids, r.limit_ns from unnest(p_rules) r where r.lane_id = last limit 1) r, unnest(r.limit_ids, r.limit_ns) u (id, n) where u.id = any (keys);
+            end if;
+            for k in 1 .. coalesce(cardinality(places), 0) loop
+                at := places[k];
+                n := case when keys[at] = any (shut) then 0 else least(n, free[at] / ns[k], starts[at]) end;
             end loop;
         end if;
         if p_whole and n < p_want[i] then n := 0; end if;
         if n > 0 and was is not null then
-            foreach key in array lane_keys loop
-                free[array_position(keys, key)] := free[array_position(keys, key)] - n;
+            for k in 1 .. coalesce(cardinality(places), 0) loop
+                free[places[k]] := free[places[k]] - n::bigint * ns[k];
+                starts[places[k]] := starts[places[k]] - n;
             end loop;
         end if;
         p_budget := p_budget - n;
@@ -126,9 +181,40 @@ begin
     end loop;
     if was is not null then
         update limits l set in_use = l.in_use + u.was - u.free
-        from unnest(keys, was, free) u (id, was, free) where l.limit_id = u.id and u.was > u.free;
+        from unnest(keys, was, free, starts) u (id, was, free, starts) where l.limit_id = u.id and u.was > u.free and u.starts is null;
+        if array_to_string(starts, '') <> '' then
+            update limits l set in_use = l.in_use + u.was - u.free, started_at = x.at, started_n = x.n
+            from unnest(keys, was, free, had, starts) u (id, was, free, had, starts)
+            cross join lateral (select m.* from limits m where m.limit_id = u.id limit 1) m
+            cross join lateral starts_with(m.rate_starts, m.rate_period, m.started_at, m.started_n, u.had - u.starts) x where l.limit_id = u.id and u.had > u.starts;
+        end if;
     end if;
     return got;
+end $$;
+
+-- How many more may be queued: one row, the last of all locks. It is counted down by what is queued and never up; when it is used up, it is counted anew.
+-- Whoever queues within a capacity holds it until the commit, so nothing that is under way is missed then.
+create table queue_room (
+    one_row    boolean primary key default true check (one_row),
+    capacity   bigint not null default 0,               -- that it was counted for
+    room       bigint not null default 0 check (room >= 0)) with (fillfactor = 10);
+insert into queue_room default values;
+
+-- Takes room for executions that are to be queued, so many in each lane. RL429 where there is not enough for all of them, as refuse_at_limits_1 says.
+create function take_queue_room_1(p_capacity bigint, p_lane int[], p_n int[]) returns void language plpgsql as $$
+declare
+    wanted bigint := (select sum(n) from unnest(p_n) n); queued bigint;
+begin
+    if wanted = 0 then return; end if;
+    update queue_room q set room = q.room - wanted where q.capacity = p_capacity and q.room >= wanted;
+    if found then return; end if;
+    perform from queue_room for no key update;
+    queued := (select coalesce(sum(s.remaining), 0) from extents s where s.owner is null and s.ready);
+    update queue_room q set capacity = p_capacity, room = greatest(p_capacity - queued - wanted, 0);
+    if queued + wanted > p_capacity then
+        raise exception '%', jsonb_build_array(jsonb_build_object('kind', 'queue', 'key', 'all', 'max_running', p_capacity, 'in_use', queued, 'room', greatest(p_capacity - queued, 0),
+            'lanes', (select jsonb_agg(distinct u.lane) from unnest(p_lane, p_n) u (lane, n) where u.n > 0))) using errcode = 'RL429';
+    end if;
 end $$;
 
 -- Admission rules (pause, limits) are read under a shared advisory lock and changed under the exclusive one. So a pause
@@ -250,6 +336,8 @@ end $$;
 -- paused, nothing of that rank or better waits in the lane, and the limits allow the whole extent; else the extent is queued.
 -- p_wait_ms: how long it may wait once it is eligible. p_hold: what may have to wait for more (0011), and is alone in its extent: 1 for ends of other
 -- jobs, 2 for its turn, 3 both; and 4 more: it is skipped outside its windows (0017). p_from: no need to look for what waits at an earlier rank (see claim_1).
+-- p_capacity: so many may be queued, in the whole database; 0: as many as like. What goes beyond is refused (RL429).
+-- p_judged: it is known which of these a limit that rejects lets in (refuse_at_limits_1); else RL429 where it cannot let all of them in.
 -- Returns kind 'o': extent k belongs to p_owner, under fence 1; 'h': extent k waits (0011); 's': extent k has been skipped; 'r' and 'c' as take_keys_1 does.
 create function submit_1(
     p_owner int, p_slots int, p_age real, p_key_ttl interval,
@@ -258,7 +346,7 @@ create function submit_1(
     p_trigger smallint[], p_eligible timestamptz[], p_submitter text[],         -- eligible: null = now
     p_wait_ms bigint[], p_from timestamptz[], p_replay_of uuid[], p_hold smallint[],
     p_key_tenant int[], p_key text[], p_key_request text[], p_key_unit int[], p_key_execution uuid[], p_key_executions text[],
-    p_key_job int[], p_key_version int[])
+    p_key_job int[], p_key_version int[], p_judged boolean default true, p_capacity bigint default 0)
 returns table (kind text, k int, execution_id uuid, execution_ids uuid[]) language plpgsql set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
@@ -285,12 +373,15 @@ begin
             left_out := left_out || array(select u.id from unnest(p_id, p_unit) u (id, unit) where u.unit = any (bad || whole));
         end if;
     end if;
+    if exists (select from lanes l where l.lane_id = any (p_lane) and l.rejects) then
+        perform refuse_at_limits_1(p_lane, p_n, p_lo, p_hi, p_eligible, left_out, p_judged);
+    end if;
     if p_owner is not null and left_out is null then
         perform read_rules(p_owner);
         select array_agg(case when u.before < p_slots and not l.paused and lane_is_open(l.window_from, l.window_until) and u.eligible is null and (not holds or (p_hold[u.k] = 0 and l.limit_ids is null and l.breaker_id is null)) and (l.breaker_id is null or not breaker_holds(l.breaker_id)) and not exists (
                      select 1 from extents s where s.owner is null and s.ready and s.lane_id = u.lane_id
                      and s.rank >= coalesce(u.from_rank, '-infinity') and s.rank <= rank_of(clock(), u.priority, p_age)) then u.n else 0 end order by u.k),
-               array_agg(row(u.lane_id, limits_of(l.limit_ids, l.breaker_id))::lane_rule) filter (where not holds and (l.limit_ids is not null or l.breaker_id is not null))
+               array_agg(row(u.lane_id, limits_of(l.limit_ids, l.breaker_id), l.limit_ns)::lane_rule) filter (where not holds and (l.limit_ids is not null or l.breaker_id is not null))
         into want, rules
         from (select x.*, sum(x.n) over (order by x.k) - 1 as before
               from unnest(p_lane, p_n, p_priority, p_eligible, p_from) with ordinality x (lane_id, n, priority, eligible, from_rank, k)) u
@@ -304,6 +395,11 @@ begin
     from unnest(p_id, p_extent, p_parameters, p_correlation, p_tags, p_trace, p_replay_of) u (id, extent, parameters, correlation, tags, trace, replay_of)
     where left_out is null or u.id <> all (left_out);
     if left_out is not null then
+        if p_capacity > 0 then
+            perform take_queue_room_1(p_capacity, p_lane, array(
+                select case when coalesce(p_hold[u.k], 0) > 0 or u.eligible > clock() then 0 else u.n - (select count(*) from unnest(left_out) o (id) where o.id between u.lo and u.hi)::int end
+                from unnest(p_lo, p_hi, p_n, p_eligible) with ordinality u (lo, hi, n, eligible, k) order by u.k));
+        end if;
         -- Somebody's key was used before: the extents are cut around what is left out, and queued.
         insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
         select p.lo, p.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), case when h.hold > 0 then held_until(u.eligible) else greatest(u.eligible, clock()) end,
@@ -322,14 +418,19 @@ begin
     end if;
     -- The limits last: their rows are the hottest.
     got := case when rules is not null then take_slots(p_lane, want, 2147483647, true, rules) else want end;
+    if p_capacity > 0 then
+        perform take_queue_room_1(p_capacity, p_lane, array(select case when got[u.k] > 0 or coalesce(p_hold[u.k], 0) > 0 or u.eligible > clock() then 0 else u.n end
+                                                            from unnest(p_n, p_eligible) with ordinality u (n, eligible, k) order by u.k));
+    end if;
     return query
     with made as (
-        insert into extents as s (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, owner, fence, remaining, claimed_at, limit_ids)
+        insert into extents as s (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, owner, fence, remaining, claimed_at, limit_ids, limit_ns)
         select u.lo, u.hi, u.lane_id, rank_of(greatest(u.eligible, clock()), u.priority, p_age), case when u.hold > 0 then held_until(u.eligible) else greatest(u.eligible, clock()) end,
                case when u.hold > 0 then 'infinity' else coalesce(greatest(u.eligible, clock()) + u.wait_ms * interval '1 millisecond', 'infinity') end,
                u.priority, coalesce(u.hold, 0) = 0 and coalesce(u.eligible <= clock(), true), case when got[u.k] > 0 then p_owner end, case when got[u.k] > 0 then 1 else 0 end, u.n,
                case when got[u.k] > 0 then clock() end,
-               case when rules is not null and got[u.k] > 0 then (select r.limit_ids from unnest(rules) r where r.lane_id = u.lane_id limit 1) end
+               case when rules is not null and got[u.k] > 0 then (select r.limit_ids from unnest(rules) r where r.lane_id = u.lane_id limit 1) end,
+               case when rules is not null and got[u.k] > 0 then (select r.limit_ns from unnest(rules) r where r.lane_id = u.lane_id limit 1) end
         from unnest(p_lo, p_hi, p_n, p_lane, p_priority, p_eligible, p_wait_ms, p_hold) with ordinality u (lo, hi, n, lane_id, priority, eligible, wait_ms, hold, k)
         returning s.lo, s.owner)
     select 'o', u.k::int, m.lo, null::uuid[] from made m join unnest(p_lo) with ordinality u (lo, k) on u.lo = m.lo where m.owner is not null;
@@ -392,14 +493,16 @@ begin
     perform read_rules(p_instance);
     -- A lane that is paused, outside its windows, at a limit, or held by its breaker is left out by its own row, whatever waits in it.
     select array_agg(l.lane_id), array_agg(u.from_rank), bool_or(l.breaker_id is not null),
-           array_agg(row(l.lane_id, l.now)::lane_rule) filter (where l.now is not null)
+           array_agg(row(l.lane_id, l.now, l.limit_ns)::lane_rule) filter (where l.now is not null)
     into lanes_, froms, watched, rules
     from unnest(p_lane, p_from) u (lane_id, from_rank)
-    cross join lateral (select l.lane_id, l.paused, l.breaker_id, l.window_from, l.window_until,
+    cross join lateral (select l.lane_id, l.paused, l.breaker_id, l.limit_ns, l.window_from, l.window_until,
                                case when l.breaker_id is null then l.limit_ids else limits_of(l.limit_ids, l.breaker_id) end as now
                         from lanes l where l.lane_id = u.lane_id limit 1) l
     where not l.paused and lane_is_open(l.window_from, l.window_until) and (l.breaker_id is null or not breaker_holds(l.breaker_id))
-      and (l.now is null or not exists (select 1 from limits m where m.limit_id = any (l.now) and m.in_use >= m.max_running));
+      and (l.now is null or not exists (
+          select from unnest(l.now, l.limit_ns) n (id, n) cross join lateral (select m from limits m where m.limit_id = n.id limit 1) m
+          where is_reached(m.m, coalesce(n.n, 1))));
     if lanes_ is null then return; end if;
     limited := rules is not null;
     select * into shares from share_out(lanes_, froms, p_budget);
@@ -432,7 +535,8 @@ begin
         update extents s
         set owner = p_instance, fence = s.fence + 1, remaining = part.m, claimed_at = greatest(clock(), s.eligible_at),
             hi = with_ordinal(s.lo, ordinal_of(s.lo) + part.m - 1),
-            limit_ids = case when limited then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id) end
+            limit_ids = case when limited then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id) end,
+            limit_ns = case when limited then (select r.limit_ns from unnest(rules) r where r.lane_id = s.lane_id) end
         where s.lo = part.lo
         returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at;
     end loop;
@@ -440,7 +544,8 @@ begin
     return query
     update extents s
     set owner = p_instance, fence = s.fence + 1, claimed_at = greatest(clock(), s.eligible_at),
-        limit_ids = case when limited then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id) end
+        limit_ids = case when limited then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id) end,
+        limit_ns = case when limited then (select r.limit_ns from unnest(rules) r where r.lane_id = s.lane_id) end
     where s.lo = any (whole)
     returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at;
 end $$;

@@ -5,8 +5,8 @@
 -- p_next, p_next_ms and p_next_wait_ms as record_failures_1 takes them: nothing else has a next attempt. p_clean: executions that left live notes
 -- or cancel requests behind. p_watched: the numbers of those whose job has a circuit breaker. p_planned: of those that are nodes of plans, or have
 -- an ordering key. Shorter arrays stand for nulls.
--- Returns the extents that were lost: their executions belong to somebody else now, and nothing was changed for them; and a null where other work may
--- have become eligible by these ends, or is left to plan_step_1.
+-- Returns the extents that were lost: their executions belong to somebody else now, and nothing was changed for them; a null where other work may
+-- have become eligible by these ends, or is left to plan_step_1; and an id of zeros where slots of limits were given back.
 -- p_again: this settle may have been committed before (the connection broke at the commit): what has a result is passed
 -- over. Without it a second result is a primary key error, which aborts the batch.
 -- Extents are looked up one by one, by their key, and never joined. To the planner the queue is a small table, whose index it may as well read whole; but
@@ -24,7 +24,7 @@ declare
     x record; n_extents int := cardinality(p_lo);
     hi uuid[] := array_fill(null::uuid, array[n_extents]); left_ int[] := array_fill(0, array[n_extents]);
     claimed timestamptz[] := array_fill(null::timestamptz, array[n_extents]); lanes_ int[] := array_fill(0, array[n_extents]); upstreams int[];
-    held int := 0; d_extent int[]; d_n int[]; whole uuid[]; part jsonb; expected bigint; done bigint; partly boolean; failed_ids uuid[]; nexts uuid[]; limited boolean := false; limit_ids_ int[]; limit_n int[];
+    held int := 0; d_extent int[]; d_n int[]; whole uuid[]; part jsonb; expected bigint; done bigint; partly boolean; failed_ids uuid[]; nexts uuid[]; limited boolean := false; limit_ids_ int[]; limit_n bigint[];
     over_ uuid[]; over_status smallint[]; ordered boolean := false;
 begin
     -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
@@ -110,8 +110,9 @@ begin
     end if;
 
     if limited then
-        select array_agg(id), array_agg(n) into limit_ids_, limit_n
-        from unnest(d_extent, d_n) u (extent, n) cross join lateral (select s.limit_ids from extents s where s.lo = p_lo[u.extent] limit 1) s, unnest(s.limit_ids) id;
+        select array_agg(l.id), array_agg(u.n::bigint * coalesce(l.n, 1)) into limit_ids_, limit_n
+        from unnest(d_extent, d_n) u (extent, n) cross join lateral (select s.limit_ids, s.limit_ns from extents s where s.lo = p_lo[u.extent] limit 1) s,
+             unnest(s.limit_ids, s.limit_ns) l (id, n);
     end if;
     whole := array(select p_lo[u.extent] from unnest(d_extent, d_n) u (extent, n) where left_[u.extent] = u.n);
     delete from extents s where s.lo = any (whole);
@@ -122,6 +123,7 @@ begin
     end if;
     if limited then
         perform give_back(limit_ids_, limit_n);
+        return next '00000000-0000-0000-0000-000000000000';
     end if;
 end $$;
 
@@ -129,7 +131,7 @@ end $$;
 -- to be cancelled is ended here, since from now on nobody would obey the request. Returns how many were handed back.
 create function hand_back_1(p_instance int, p_lo uuid[], p_fence int[], p_reason text) returns int language plpgsql as $$
 declare
-    x record; gone uuid[]; cancelled uuid[]; ended uuid[] := '{}'; ids int[] := '{}'; ns int[] := '{}'; total int := 0;
+    x record; gone uuid[]; cancelled uuid[]; ended uuid[] := '{}'; ids int[] := '{}'; ns bigint[] := '{}'; total int := 0;
 begin
     for x in
         select s.* from unnest(p_lo, p_fence) u (lo, fence) join extents s on s.lo = u.lo
@@ -150,7 +152,7 @@ begin
         where e.execution_id between x.lo and x.hi and e.execution_id <> all (gone || cancelled);
         delete from live_notes n where n.execution_id between x.lo and x.hi;
         ids := ids || x.limit_ids;
-        ns := ns || array_fill(x.remaining, array[cardinality(coalesce(x.limit_ids, '{}'))]);
+        ns := ns || array(select x.remaining::bigint * coalesce(u.n, 1) from unnest(x.limit_ids, x.limit_ns) with ordinality u (id, n, k) order by u.k);
         ended := ended || cancelled;
         total := total + x.remaining - cardinality(cancelled);
     end loop;

@@ -35,7 +35,7 @@ create function takeover_1(p_instance int, p_age real, p_kept interval, p_budget
     set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 declare
     x record; ids uuid[]; all_id uuid[] := '{}'; all_fence int[] := '{}'; all_owner int[] := '{}'; all_started timestamptz[] := '{}';
-    keys int[] := '{}'; ns int[] := '{}'; n int; total int := 0; again uuid[]; nexts uuid[]; kept bigint[];
+    keys int[] := '{}'; ns bigint[] := '{}'; n int; total int := 0; again uuid[]; nexts uuid[]; kept bigint[];
 begin
     for x in
         select s.* from instances i join extents s on s.owner = i.instance_id where i.state = 'DEAD'
@@ -54,7 +54,7 @@ begin
         end if;
         all_id := all_id || ids; all_fence := all_fence || array_fill(x.fence + 1, array[n]); all_owner := all_owner || array_fill(x.owner, array[n]);
         all_started := all_started || array_fill(x.claimed_at, array[n]);
-        keys := keys || x.limit_ids; ns := ns || array_fill(n, array[cardinality(coalesce(x.limit_ids, '{}'))]);
+        keys := keys || x.limit_ids; ns := ns || array(select n::bigint * coalesce(u.each, 1) from unnest(x.limit_ids, x.limit_ns) with ordinality u (id, each, k) order by u.k);
         total := total + n;
     end loop;
     if total > 0 then
@@ -137,10 +137,12 @@ end $$;
 --   cancels        requests to cancel what this instance runs
 --   dead           instances declared dead (now or before) whose work is still to be taken over
 --   plans          is something left to do for a plan, or for what waits?
+--   next_start     when the next rate that is used up lets something start again
 create function tick_1(p_instance int, p_may_declare boolean, p_look boolean, out now timestamptz, out next_eligible timestamptz, out queued boolean, out expired boolean,
-                       out changes bigint, out cancels int, out dead int, out plans boolean)
+                       out changes bigint, out cancels int, out dead int, out plans boolean, out next_start timestamptz)
 language plpgsql as $$
 begin
+    perform enforce_due_limits_1();
     perform promote_1(1000);
     now := clock();
     next_eligible := (select s.eligible_at from extents s where not s.ready and s.eligible_at < 'infinity' order by s.eligible_at limit 1);
@@ -153,6 +155,8 @@ begin
     end if;
     dead := (select count(*) from instances i where i.state = 'DEAD');
     plans := exists (select from plan_work);
+    next_start := (select min(next_start_at(l.rate_period, l.started_at, clock())) from limits l
+                   where l.rate_starts is not null and starts_left(l.rate_starts, l.rate_period, l.started_at, l.started_n, clock()) = 0);
 end $$;
 
 -- Drops what nobody needs any more: expired keys, requests to cancel what has ended, instances that went long ago. Bounded; returns

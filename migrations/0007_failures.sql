@@ -228,7 +228,8 @@ begin
         -- Breakers come before limits, as in tell_breakers_1. One that is new nobody else has.
         perform from breakers b where b.tenant_key = p_tenant and b.key = p_breaker ->> 'key' for no key update;
         insert into limits (scope, key, max_running) values ('breaker', p_tenant || ':' || (p_breaker ->> 'key'), (p_breaker ->> 'half_open_max')::int)
-        on conflict (scope, key) do update set max_running = excluded.max_running returning limit_id into limit_;
+        on conflict (scope, tenant_key, key) do update set max_running = excluded.max_running, drains_from = case when limits.in_use > excluded.max_running then limits.in_use end
+        returning limit_id into limit_;
         insert into breakers as b (tenant_key, key, limit_id, failure_threshold, failure_rate, window_, open_for, half_open_max)
         select p_tenant, p_breaker ->> 'key', limit_, (p_breaker ->> 'failure_threshold')::int, (p_breaker ->> 'failure_rate')::real,
                (p_breaker ->> 'window_ms')::bigint * interval '1 millisecond', (p_breaker ->> 'open_ms')::bigint * interval '1 millisecond',

@@ -25,7 +25,7 @@ create index waits_not_due on waits (execution_id) where due_at is null;
 create index waits_to_enter on waits (place) where not entered;
 create index waits_on_running on waits (job_key, place) where on_running;
 
--- The unfinished runs of each ordering key. The first of a key may run.
+-- The unfinished runs of each ordering key. The first of a key may run, or the first few where the definition says so (job_versions.ordering_width).
 create table ordered_runs (
     job_key      int not null,
     ordering_key text not null,
@@ -46,6 +46,10 @@ begin
     where s.lo = any (p_id);
     insert into extra_transitions (execution_id, from_status, to_status, actor, reason) select id, 1, 2, p_actor, p_reason from unnest(p_id) id;
 end $$;
+
+-- How many of one ordering key may run at a time. Set lower, those that run end; set higher, more start with the next end.
+create function ordering_width(p_job int) returns int language sql stable as $$
+    select v.ordering_width from jobs j join job_versions v on v.job_key = j.job_key and v.version = j.current_version where j.job_key = p_job $$;
 
 -- The value that orders an execution; null: none does. What is long is told apart by its hash.
 create function ordering_value(p_job int, p_version int, p_parameters json) returns text language sql stable as $$
@@ -187,7 +191,7 @@ create function ordering_bucket(p_job int, p_key text) returns int language sql 
     select (hashtextextended(p_key, p_job) & 255)::int $$;
 
 -- Goes on with the order of ordering keys: these have ended (what has a next attempt has not), and the waits of this transaction that have not entered do.
--- p_look: executions whose keys are to be looked at. The first of a key is let go.
+-- p_look: executions whose keys are to be looked at. The first of a key are let go.
 create function advance_order_1(p_ended uuid[], p_look uuid[]) returns void language plpgsql set enable_seqscan = off as $$
 declare
     jobs_ int[]; keys text[]; over_ uuid[]; x record;
@@ -210,7 +214,7 @@ begin
     for x in
         select w.execution_id, w.on_dependencies or w.on_running as waits_for_more, s.lo is not null as is_held
         from (select distinct u.job, u.key from unnest(jobs_, keys) u (job, key)) k
-        cross join lateral (select o.execution_id from ordered_runs o where o.job_key = k.job and o.ordering_key = k.key order by o.place limit 1) o
+        cross join lateral (select o.execution_id from ordered_runs o where o.job_key = k.job and o.ordering_key = k.key order by o.place limit ordering_width(k.job)) o
         cross join lateral (select * from waits w where w.execution_id = o.execution_id and w.on_order limit 1) w
         left join lateral (select s.lo from extents s where s.lo = w.execution_id for no key update skip locked) s on true
     loop
@@ -219,7 +223,7 @@ begin
             continue;
         end if;
         update waits w set on_order = false where w.execution_id = x.execution_id;
-        if not x.waits_for_more then perform release_waits_1(array[x.execution_id], 'order', 'the run before it has ended'); end if;
+        if not x.waits_for_more then perform release_waits_1(array[x.execution_id], 'order', 'its turn has come'); end if;
     end loop;
 end $$;
 

@@ -24,15 +24,16 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
        case when r.execution_id is not null or s.owner is not null then null
             when not s.ready and s.eligible_at = 'infinity' then (
                 select case when w.on_running then jsonb_build_object('rule', 'skip_if_running', 'detail', 'waits for the end of what runs of the job: its schedule has queue_if_running')
-                       when w.on_order then jsonb_build_object('rule', 'job_limit', 'max_running', 1, 'in_use', 1, 'ordering_key', e.ordering_key,
-                           'detail', 'runs one at a time, in order, with others of the ordering key ' || e.ordering_key)
+                       when w.on_order then jsonb_build_object('rule', 'job_limit', 'max_running', g.width, 'in_use', g.width, 'ordering_key', e.ordering_key, 'detail', case when g.width = 1
+                           then 'runs one at a time, in order, with others of the ordering key ' || e.ordering_key
+                           else 'of those with the key ' || e.ordering_key || ' ' || g.width || ' run, in order, which is as many as may at a time' end)
                        else jsonb_build_object('rule', 'dependency', 'until', rfc3339(nullif(s.expires_at, 'infinity')),
                            'upstream_job_ids', coalesce(jsonb_agg(d.upstream_job_id order by d.upstream_job_id), '[]'),
                            'detail', 'waits for ' || coalesce(string_agg(d.upstream_job_id || case when d.upstream_key is null then ' (there is no such job)'
                                else ' (' || (array['SUCCESS', 'COMPLETION', 'DATA_READY'])[d.kind] || ')' end, case when y.require_all then ' and ' else ' or ' end order by d.upstream_job_id), '')) end
-                from waits w left join dependents y on y.job_key = w.job_key
+                from waits w cross join lateral (select v.ordering_width as width from job_versions v where v.job_key = w.job_key and v.version = j.current_version) g left join dependents y on y.job_key = w.job_key
                 left join dependencies d on d.job_key = w.job_key and not (d.end_id is not null and (d.window_ is null or d.ended_at >= clock() - d.window_))
-                where w.execution_id = e.execution_id group by w.on_running, w.on_order, y.require_all)
+                where w.execution_id = e.execution_id group by w.on_running, w.on_order, g.width, y.require_all)
             when not s.ready then jsonb_build_object('rule', case e.trigger_type when 5 then 'backoff' else 'schedule' end,
                                                      'detail', 'eligible at ' || rfc3339(s.eligible_at), 'eligible_at', rfc3339(s.eligible_at))
             when l.paused then jsonb_build_object('rule', 'paused', 'detail', 'the job is paused')
@@ -42,6 +43,7 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
             when b.is_open then jsonb_build_object('rule', 'breaker', 'detail', 'the circuit breaker ' || b.key || case when b.next_probe_at > clock()
                     then ' is open until ' || rfc3339(b.next_probe_at) else ' is half open, and lets ' || b.half_open_max || ' at a time through' end,
                 'key', b.key, 'state', breaker_state(b.is_open, b.next_probe_at, clock()), 'next_probe_at', rfc3339(b.next_probe_at))
+            when f.limit_id is not null then limit_wait(f.m, f.n, clock())
             else jsonb_build_object('rule', 'capacity', 'detail', 'waits for a free slot of an instance') end as waiting_on,
        e.trace_parent, e.plan_run_id,
        (select n.node_id from plan_nodes n where n.plan_run_id = e.plan_run_id and n.node_no = e.node_no) as node_id, e.item_no, e.ordering_key, e.contract_ref, e.approval_ref
@@ -52,7 +54,10 @@ left join lanes l on l.lane_id = e.lane_id
 left join breakers b on b.breaker_id = l.breaker_id
 left join results r on r.execution_id = e.execution_id
 left join lateral (select x.* from (select x.* from extents x where x.lo <= e.execution_id order by x.lo desc limit 1) x
-                   where r.execution_id is null and x.hi >= e.execution_id) s on true;
+                   where r.execution_id is null and x.hi >= e.execution_id) s on true
+-- The first of its limits that is reached, in the order of their evaluation.
+left join lateral (select m.limit_id, m, coalesce(u.n, 1) as n from unnest(l.limit_ids, l.limit_ns) u (id, n) join limits m on m.limit_id = u.id
+                   where r.execution_id is null and s.ready and s.owner is null and is_reached(m, coalesce(u.n, 1)) order by limit_order(m.scope), m.limit_id limit 1) f on l.limit_ids is not null;
 
 create view v_runs as
 select f.run_id, last.job_id, last.tenant_id, last.status, last.attempt_number as attempts, last.execution_id as last_execution_id,
@@ -162,8 +167,34 @@ where j.deleted_at is null;
 create view v_dependency_uses as
 select u.run_id, u.dependency_id, u.upstream_job_id, u.upstream_execution_id, u.at from dependency_uses u;
 
+-- The limits in force; the resources of a pool stand in its row.
 create view v_limits as
-select scope as kind, key, max_running, in_use from limits where scope <> 'breaker';
+select x.kind, x.key, t.tenant_id, nullif(max(m.max_running) filter (where m.scope = x.kind), 2147483647) as max_running,
+       case when bool_or(m.rejects) then 'REJECT' else 'QUEUE' end as on_limit, coalesce(max(m.in_use) filter (where m.scope = x.kind), 0) as in_use,
+       max(m.rate_starts) as rate_starts, extract(epoch from max(m.rate_period))::float8 as rate_seconds,
+       max(starts_left(m.rate_starts, m.rate_period, m.started_at, m.started_n, clock())) filter (where m.rate_starts is not null) as starts_left,
+       jsonb_object_agg(substr(m.scope, 6), jsonb_build_object('capacity', resource_amount(m.scope, m.max_running), 'in_use', resource_amount(m.scope, m.in_use)))
+           filter (where m.scope like 'pool\_%') as resources
+from limits m cross join lateral (select case when m.scope like 'pool\_%' then 'pool' else m.scope end as kind, m.key) x
+left join tenants t on t.tenant_key = m.tenant_key
+where m.scope not in ('breaker', 'lane') group by x.kind, x.key, t.tenant_id;
+
+create view v_limit_changes as
+select c.scope as kind, c.key, t.tenant_id, j.job_id, c.at, c.actor, c.max_running,
+       case when c.rejects then 'REJECT' when not c.rejects then 'QUEUE' end as on_limit, c.rate_starts, extract(epoch from c.rate_period)::float8 as rate_seconds
+from limit_changes c left join tenants t on t.tenant_key = c.tenant_key left join jobs j on j.job_key = c.job_key;
+
+-- A limit as the API shows it. put: what was asked for by PUT; defined: the least that definitions ask for.
+create function limit_json_1(v v_limits) returns json language sql stable as $$
+    select json_build_object('kind', v.kind, 'key', v.key, 'tenant_id', v.tenant_id, 'max_running', v.max_running, 'on_limit', v.on_limit, 'in_use', v.in_use,
+        'rate_limit', case when v.rate_starts is not null then json_build_object('starts', v.rate_starts, 'per_seconds', v.rate_seconds, 'starts_left', v.starts_left) end,
+        'resources', v.resources,
+        'put', exists (select from limit_settings s where (s.scope = v.kind or (v.kind = 'pool' and s.scope like 'pool\_%')) and s.tenant_key = coalesce(t.key, 0)
+                       and s.key = v.key and s.job_key = 0),
+        'defined_by', (select coalesce(json_agg(d.job_id order by d.job_id), '[]') from (
+            select j.job_id from limit_settings s join jobs j on j.job_key = s.job_key where s.scope = v.kind and s.tenant_key = coalesce(t.key, 0) and s.key = v.key and s.job_key > 0
+            order by j.job_id limit 100) d))
+    from (select (select x.tenant_key from tenants x where x.tenant_id = v.tenant_id) as key) t $$;
 
 -- What went wrong, by queue. A failed attempt's own words are in its result.
 create view v_errors as
@@ -238,9 +269,16 @@ create function violations() returns table (rule text, detail text) language sql
     union all select 'a queued extent is not whole', lo::text from extents where owner is null and remaining <> ordinal_of(hi) - ordinal_of(lo) + 1
     union all select 'a result of nothing', r.execution_id::text from results r left join executions e using (execution_id) where e.execution_id is null
     union all select 'limit ' || l.limit_id || ' is miscounted', l.in_use || ' instead of ' || coalesce(h.n, 0)
-        from limits l left join (select id, sum(remaining) as n from extents, unnest(limit_ids) id where owner is not null group by id) h on h.id = l.limit_id
+        from limits l left join (select u.id, sum(s.remaining::bigint * coalesce(u.n, 1)) as n from extents s, unnest(s.limit_ids, s.limit_ns) u (id, n) where s.owner is not null group by u.id) h on h.id = l.limit_id
         where l.in_use <> coalesce(h.n, 0)
-    union all select 'a limit is exceeded', limit_id::text || ': ' || in_use || ' of ' || max_running from limits where in_use > max_running
+    -- What ran when it was set lower may end.
+    union all select 'a limit is exceeded', limit_id::text || ': ' || in_use || ' of ' || max_running from limits where in_use > greatest(max_running, drains_from)
+    union all select 'more started than a rate allows', limit_id || ': ' || (select sum(n) from unnest(started_at, started_n) u (at, n) where at > clock() - rate_period) || ' of ' || rate_starts
+        from limits where (select sum(n) from unnest(started_at, started_n) u (at, n) where at > clock() - rate_period) > greatest(rate_starts, rate_was)
+    union all select 'a lane has other limits than are set', l.lane_id::text from lanes l left join (
+            select v.lane_id, array_agg(v.limit_id || ' ' || v.n order by v.limit_id) as terms from lane_limits v group by v.lane_id) x on x.lane_id = l.lane_id
+        where not exists (select from limits_due)
+          and coalesce(x.terms, '{}') <> array(select u.id || ' ' || coalesce(u.n, 1) from unnest(l.limit_ids, l.limit_ns) u (id, n) order by u.id)
     union all select 'attempts have gaps', run_id::text || ': ' || string_agg(attempt_number::text, ',' order by attempt_number) from executions
         group by run_id having count(*) <> max(attempt_number) or count(distinct attempt_number) <> count(*) or min(attempt_number) <> 1
     union all select 'two attempts at once', run_id::text from open_ where unfinished group by run_id having count(*) > 1
@@ -260,8 +298,9 @@ create function violations() returns table (rule text, detail text) language sql
         where not s.ready and s.eligible_at = 'infinity' and (w.execution_id is null or w.due_at is null or not (w.on_dependencies or w.on_order or w.on_running))
     union all select 'a wait of what does not wait', w.execution_id::text from waits w left join extents s on s.lo = w.execution_id
         where s.lo is null or s.ready or s.hi <> s.lo or not w.entered
-    union all select 'two of an ordering key at once', min(e.ordering_key) from open_ o join executions e using (execution_id)
-        where o.unfinished and e.ordering_key is not null and not exists (select from waits w where w.execution_id = e.execution_id) group by e.job_key, e.ordering_key having count(*) > 1
+    union all select 'too many of an ordering key at once', min(e.ordering_key) from open_ o join executions e using (execution_id)
+        where o.unfinished and e.ordering_key is not null and not exists (select from waits w where w.execution_id = e.execution_id) group by e.job_key, e.ordering_key
+        having count(*) > (select max(v.ordering_width) from job_versions v where v.job_key = e.job_key)
     union all select 'an ordering key waits for a run that is over', o.run_id::text from ordered_runs o where run_is_over(o.run_id)
     union all select 'the first of an ordering key waits for its turn', w.execution_id::text from waits w
         join ordered_runs o on o.execution_id = w.execution_id

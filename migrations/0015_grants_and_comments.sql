@@ -6,6 +6,10 @@ begin
         grant usage on schema rowlock to rowlock_app;
         -- No UPDATE, DELETE or TRUNCATE on history.
         grant select, insert on executions, results, job_versions, job_actions, checkpoints, artifacts, extra_transitions, manual_retries, breaker_changes to rowlock_app;
+        grant select, insert on limit_changes to rowlock_app;
+        grant select, update on queue_room to rowlock_app;
+        grant select, insert, update, delete on limit_settings, limits_due to rowlock_app;
+        grant select on lane_limits, limits_asked to rowlock_app;
         grant select, insert on plan_versions, plan_runs, plan_nodes, plan_added_edges, dependency_uses to rowlock_app;
         grant select, insert, update on dependents to rowlock_app;
         grant select, insert, update, delete on data_sets, dependencies, waits, ordered_runs to rowlock_app;
@@ -17,7 +21,7 @@ begin
         grant select, insert, update, delete on callbacks, callback_signatures to rowlock_app;   -- and nobody else: there are secrets in it
         grant select, insert on logs to rowlock_app;
         grant select, insert, update on jobs, lanes, instances, tenants, tokens to rowlock_app;
-        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes, v_dependencies, v_dependency_uses to rowlock_app;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_limit_changes, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes, v_dependencies, v_dependency_uses to rowlock_app;
         grant select on migrations to rowlock_app;      -- `serve` looks whether the database is up to date
         -- The functions of retention delete in the name of the owner, and note it there.
         grant select on v_retention, v_history_days, history_days, retention_log to rowlock_app;
@@ -28,7 +32,7 @@ begin
     if has_role('rowlock_auditor') then
         grant usage on schema rowlock to rowlock_auditor;
         grant select on v_retention, v_history_days to rowlock_auditor;
-        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes, v_dependencies, v_dependency_uses to rowlock_auditor;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_limit_changes, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes, v_dependencies, v_dependency_uses to rowlock_auditor;
     end if;
 end $$;
 revoke execute on all functions in schema rowlock from public;
@@ -38,7 +42,8 @@ begin
     if has_role('rowlock_auditor') then
         grant execute on function status_name(smallint), trigger_type_name(smallint), result_status_name(smallint), rfc3339(timestamptz),
             error_category_name(smallint), fingerprint_of(int, int, jsonb), breaker_state(boolean, timestamptz, timestamptz), slice_of(timestamptz, interval),
-            slices_at(int[], bigint, bigint), clock() to rowlock_auditor;
+            slices_at(int[], bigint, bigint), is_reached(limits, int), limit_order(text), limit_wait(limits, int, timestamptz), resource_amount(text, bigint), limit_name(limits),
+            starts_left(int, interval, timestamptz[], int[], timestamptz), next_start_at(interval, timestamptz[], timestamptz), clock() to rowlock_auditor;
     end if;
 end $$;
 
@@ -61,7 +66,10 @@ comment on view v_plan_nodes is 'The nodes of plan runs, with the last attempt o
 comment on view v_breaker_changes is 'When breakers opened and closed, and why.';
 comment on view v_dependencies is 'What jobs depend on now: declared, or inferred from the data sets that they read and make; and the end of the upstream that counts, until a run uses it.';
 comment on view v_dependency_uses is 'Which ends of its upstreams a run has used.';
-comment on view v_limits is 'Limits on what runs at once, with what is in use.';
+comment on view v_limits is 'Limits on what runs at once and on what starts, with what is in use.';
+comment on view lane_limits is 'Which limits hold each lane. Internal.';
+comment on view limits_asked is 'What is asked for under the name of each limit, the least of all. Internal.';
+comment on view v_limit_changes is 'Who set or removed a limit, when, and to what; job_id: by the definition of that job.';
 
 do $$
 declare
@@ -143,8 +151,11 @@ begin
         ('row_count', 'How many rows; of days and runs: how many executions.'),
         ('executions_left', 'How many are still there; null: not counted yet.'), ('executions_dropped', 'How many retention has deleted.'),
         ('pinned_by', 'Why the day was not dropped at the last look.'), ('dropped_time', 'When the whole day was dropped.'),
-        ('kind', 'What the limit is on: global, tenant, job, job_type, pool or lane.'), ('key', 'Which one.'), ('max_running', 'At most so many run at once.'),
-        ('in_use', 'So many run now.'),
+        ('kind', 'What the limit is on: global, tenant, job, job_type or pool.'), ('key', 'Which one.'), ('max_running', 'At most so many run at once; null: as many as like.'),
+        ('in_use', 'So many run now.'), ('on_limit', 'What becomes of a submission when it is reached: QUEUE or REJECT.'), ('rate_starts', 'So many may start within rate_seconds; null: as many as like.'),
+        ('rate_seconds', 'The period of rate_starts.'), ('starts_left', 'So many may start now.'), ('resources', 'Of a pool: how much of each resource it has, and how much is in use.'),
+        ('lane_id', 'The lane.'), ('limit_id', 'The limit.'), ('n', 'How much of it an execution takes.'), ('rejects', 'Whether submissions are refused when it is reached.'),
+        ('scope', 'The kind of the limit; of the resources of a pool one for each.'), ('tenant_key', 'The tenant; 0: all.'), ('rate_period', 'The period of rate_starts.'),
         ('error_id', 'The error; that of a failed attempt has the id of its execution.'), ('queue', 'scheduling_errors, dependency_errors or execution_errors.'),
         ('error_category', 'TRANSIENT, PERMANENT or TIMEOUT.'), ('will_retry', 'Has the attempt been followed by another?'),
         ('next_retry_time', 'When that was or is to be.'), ('details', 'What else is known of this kind of error.'),

@@ -74,6 +74,7 @@ struct instance::parts {
         const auto queue = [this](const char* what) { return session_for(options.database_url, storage::session_kind::queue, what); };
         ends.emplace(settler::options{queue("settle"), options.priority_age, options.retention.dead_letter_retention}, self, free, owned, counts,
                      settler::listeners{[this](const std::vector<execution_id>& ended) { runs_ended(ended); }, [this](milliseconds soonest) { after_settle(soonest); },
+                                        [this] { slots_returned(); },
                                         [this](bool left) { after_plans(left); }});
         callbacks.reached_at(options.public_url.empty() ? "http://" + address : options.public_url);
         auto http = options.http;
@@ -86,7 +87,7 @@ struct instance::parts {
                      executor::options{options.process, http, options.sql, {options.process.grace, plans_of_jobs->functions()}});
         claims.emplace(queue("claim"), self, free, owned, floors, jobs, *work, counts);
         free.when_freed([this] { claims->slots_freed(); });
-        submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions}, self, free, owned, floors, *work, counts,
+        submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions, options.queue_capacity}, self, free, owned, floors, *work, counts,
                             submitter::listeners{[this](std::size_t now, milliseconds soonest) { queued_here(now, soonest); }, [this] { claims->doubt(); },
                                                  [this](std::vector<execution_id> ended) {
                                                      boost::asio::post(cores[0].executor(), [this, ended = std::move(ended)] { skipped(ended); });
@@ -152,6 +153,14 @@ struct instance::parts {
     {
         if (soonest == milliseconds{0}) stopping.load() ? members->announce() : claims->wake();
         if (soonest != milliseconds::max() && soonest > milliseconds{0}) members->poke_in(soonest);
+    }
+
+    // Slots of limits are free again, which something may wait for, here or elsewhere.
+    void slots_returned()
+    {
+        if (!claims->knows_of_more()) return;
+        claims->wake();
+        if (stopping.load() || free.available() <= 0) members->announce();
     }
 
     // Nodes of plans or dependents may be queued; `left`: there may be more to do for them.
@@ -432,6 +441,17 @@ awaitable<result<bool>> instance::reset_breaker(principal who, std::string key)
         p.changes.poke();
     }
     co_return closed;
+}
+
+awaitable<result<std::optional<std::string>>> instance::change_limit(std::function<result<std::optional<std::string>>(storage::session&)> change)
+{
+    parts& p = *parts_;
+    auto changed = co_await p.general.write(std::move(change));
+    if (changed) {
+        p.claims->wake();
+        p.members->announce();
+    }
+    co_return changed;
 }
 
 catalog& instance::jobs() { return parts_->jobs; }

@@ -16,7 +16,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace rowlock::runtime {
@@ -37,6 +39,7 @@ struct instance_options {
     std::chrono::milliseconds dependency_check{10'000};
     std::chrono::milliseconds key_ttl = std::chrono::hours{24};
     std::size_t max_queued_submissions = 100'000;
+    std::int64_t queue_capacity = 0;                 // executions that may be QUEUED, in the whole database; 0: as many as like
     int partition_days_ahead = 3;
     bool sole_instance = false;                      // nobody else uses this database: earlier instances are dead
     process_options process;
@@ -92,6 +95,9 @@ public:
                                                                                    std::optional<storage::time_place> after, int limit);
     // Closes a circuit breaker; false: there is none of this key.
     awaitable<result<bool>> reset_breaker(principal who, std::string key);
+    // Changes a limit by `change`, on a database thread; what may start by it is looked for at once, here and elsewhere. Its answer: the limit as JSON, or
+    // none.
+    awaitable<result<std::optional<std::string>>> change_limit(std::function<result<std::optional<std::string>>(storage::session&)> change);
 
     catalog& jobs();
     // Any thread.

@@ -8,7 +8,8 @@ constexpr statement explain_statement{"explain_execution", R"sql(
         'execution_id', v.execution_id, 'status', v.status, 'blocked_by', coalesce(w.items, '[]'),
         'next_evaluation', case when s.lo is not null and not l.paused then rfc3339(greatest(case when not s.ready then nullif(s.eligible_at, 'infinity') end,
                                                                          case when b.is_open and b.next_probe_at > clock() then b.next_probe_at end,
-                                                                         case when l.window_from > clock() then l.window_from end)) end,
+                                                                         case when l.window_from > clock() then l.window_from end,
+                                                                         (v.waiting_on ->> 'next_start_at')::timestamptz)) end,
         'why', case when v.result_status is not null then json_build_object(
             'detail', case when v.status = 'COMPLETED' then 'It has completed.'
                            when v.next_execution_id is not null then 'It ended ' || v.status || coalesce(' (' || v.error_code || ')', '') || '. '
@@ -31,7 +32,7 @@ constexpr statement explain_statement{"explain_execution", R"sql(
     join lateral (select * from v_executions v where v.execution_id = e.execution_id) v on true
     left join lanes l on l.lane_id = e.lane_id
     left join breakers b on b.breaker_id = l.breaker_id
-    left join limits p on p.limit_id = b.limit_id
+    left join limits probes on probes.limit_id = b.limit_id
     left join manual_retries m on m.execution_id = e.execution_id
     left join dead_letters d on d.dead_letter_id = e.execution_id and d.expires_at > clock()
     left join lateral (select coalesce(n.scheduled_time, n.submitted_at) as eligible_time from executions n where n.execution_id = v.next_execution_id) n on true
@@ -42,18 +43,25 @@ constexpr statement explain_statement{"explain_execution", R"sql(
             -- The first is waiting_on, with figures.
             select 1 as k, v.waiting_on || case v.waiting_on ->> 'rule'
                 when 'backoff' then jsonb_build_object('attempt_number', e.attempt_number, 'max_attempts', j.max_attempts)
-                when 'job_limit' then jsonb_build_object('position', (
+                when 'job_limit' then jsonb_build_object('position', case when not v.waiting_on ? 'ordering_key' then p.position else (
                     select count(*) from ordered_runs mine join ordered_runs o on o.job_key = mine.job_key and o.ordering_key = mine.ordering_key and o.place < mine.place
-                    where mine.execution_id = e.execution_id))
-                when 'breaker' then jsonb_build_object('max_running', b.half_open_max, 'in_use', p.in_use, 'failures', b.failures_when_opened, 'opened_at', rfc3339(b.opened_at))
-                when 'capacity' then jsonb_build_object(
+                    where mine.execution_id = e.execution_id) end)
+                when 'global_limit' then jsonb_build_object('position', p.position)
+                when 'tenant_limit' then jsonb_build_object('position', p.position)
+                when 'job_type_limit' then jsonb_build_object('position', p.position)
+                when 'pool_limit' then jsonb_build_object('position', p.position)
+                when 'rate_limit' then jsonb_build_object('position', p.position)
+                when 'breaker' then jsonb_build_object('max_running', b.half_open_max, 'in_use', probes.in_use, 'failures', b.failures_when_opened, 'opened_at', rfc3339(b.opened_at))
+                when 'capacity' then case when v.waiting_on ? 'resource' then jsonb_build_object('position', p.position) else jsonb_build_object(
                     'max_running', (select coalesce(sum(i.parallelism), 0) from instances i where i.state = 'ALIVE' and i.lease_until > clock()),
                     'in_use', (select coalesce(sum(o.remaining), 0) from extents o where o.owner is not null),
-                    'position', 1 + ordinal_of(e.execution_id) - ordinal_of(s.lo) + coalesce((
-                        select sum(q.remaining) from (
-                            select q.remaining from extents q where q.lane_id = e.lane_id and q.owner is null and q.ready
-                            and (q.rank < s.rank or (q.rank = s.rank and q.lo < s.lo)) order by q.rank limit 100000) q), 0))
+                    'position', p.position) end
                 else '{}' end as item
+            -- Its place among what waits in its lane.
+            from (select 1 + ordinal_of(e.execution_id) - ordinal_of(s.lo) + coalesce((
+                        select sum(q.remaining) from (
+                            select q.remaining from extents q where s.ready and q.lane_id = e.lane_id and q.owner is null and q.ready
+                            and (q.rank < s.rank or (q.rank = s.rank and q.lo < s.lo)) order by q.rank limit 100000) q), 0) as position) p
             where v.waiting_on is not null
             union all
             select 2, jsonb_build_object('rule', 'paused', 'detail', 'the job is paused')
@@ -64,8 +72,12 @@ constexpr statement explain_statement{"explain_execution", R"sql(
             union all
             select 3, jsonb_build_object('rule', 'breaker', 'detail', 'the circuit breaker ' || b.key || ' is not closed', 'key', b.key,
                 'state', breaker_state(b.is_open, b.next_probe_at, clock()), 'next_probe_at', rfc3339(b.next_probe_at), 'max_running', b.half_open_max,
-                'in_use', p.in_use, 'failures', b.failures_when_opened, 'opened_at', rfc3339(b.opened_at))
-            where b.is_open and v.waiting_on ->> 'rule' <> 'breaker') x) w on true
+                'in_use', probes.in_use, 'failures', b.failures_when_opened, 'opened_at', rfc3339(b.opened_at))
+            where b.is_open and v.waiting_on ->> 'rule' <> 'breaker'
+            union all
+            -- Every other limit that is reached.
+            select 3 + limit_order(m.scope), limit_wait(m, coalesce(u.n, 1), clock()) from unnest(l.limit_ids, l.limit_ns) u (id, n) join limits m on m.limit_id = u.id
+            where s.ready and is_reached(m, coalesce(u.n, 1)) and limit_wait(m, coalesce(u.n, 1), clock()) <> v.waiting_on) x) w on true
     where e.execution_id = $2 and e.tenant_key = $1)sql"};
 
 std::optional<std::string> explain_json(session& s, tenant_key tenant, execution_id id)

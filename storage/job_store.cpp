@@ -1,6 +1,7 @@
 #include "storage/job_store.hpp"
 
 #include "storage/model/http_address.hpp"
+#include "storage/limit_store.hpp"
 #include "storage/model/json_fields.hpp"
 #include "storage/model/window_rules.hpp"
 #include "storage/rows.hpp"
@@ -161,6 +162,48 @@ boost::json::array triggers_of(const job_definition& d)
     return all;
 }
 
+boost::json::object setting(std::string_view scope, std::optional<int> max_running, bool rejects)
+{
+    boost::json::object set{{"scope", scope}, {"rejects", rejects}};
+    if (max_running) set["max_running"] = *max_running;
+    return set;
+}
+
+// What set_job_limits_1 reads. Empty: it says nothing about limits.
+boost::json::object limits_of(const job_limits& asked)
+{
+    boost::json::object limits;
+    if (!asked.pool.empty()) limits["pool"] = asked.pool;
+    if (!asked.job_type.empty()) limits["job_type"] = asked.job_type;
+    if (asked.request.any()) {
+        boost::json::array request;
+        for (const auto& amount : asked.request.amounts) request.emplace_back(amount.value_or(0));
+        limits["request"] = std::move(request);
+    }
+    boost::json::array set;
+    if (asked.max_running || asked.rate) {
+        auto own = setting("job", asked.max_running, asked.rejects);
+        if (asked.rate) {
+            own["starts"] = asked.rate->starts;
+            own["per_ms"] = asked.rate->per.count();
+        }
+        set.push_back(std::move(own));
+    }
+    if (asked.pool_max_running) {
+        auto pool = setting("pool", asked.pool_max_running, asked.others_reject);
+        pool["key"] = asked.pool;
+        set.push_back(std::move(pool));
+    }
+    if (asked.global_max_running) {
+        auto all = setting("global", asked.global_max_running, asked.others_reject);
+        all["key"] = "all";
+        set.push_back(std::move(all));
+    }
+    if (asked.tenant_max_running) set.push_back(setting("tenant", asked.tenant_max_running, false));
+    if (!set.empty()) limits["set"] = std::move(set);
+    return limits;
+}
+
 // What the queue must know of a definition, see put_job_1. check_cycles: whether it is refused where it closes a cycle.
 std::string rules_of(const job_definition& d, bool check_cycles)
 {
@@ -186,6 +229,8 @@ std::string rules_of(const job_definition& d, bool check_cycles)
     if (d.schedule) rules["schedule"] = d.document.at("schedule");
     if (!d.ordering_path.empty()) rules["ordering_path"] = texts_of(d.ordering_path);
     if (!d.triggers.empty()) rules["triggers"] = triggers_of(d);
+    if (d.ordering_width != 1) rules["ordering_width"] = d.ordering_width;
+    if (auto limits = limits_of(d.limits); !limits.empty()) rules["limits"] = std::move(limits);
     return boost::json::serialize(rules);
 }
 
@@ -233,12 +278,14 @@ put_job put_one(session::transaction& tx, const principal& who, const job_change
 result<put_job> put(session& s, const principal& who, const job_change& change, bool dry_run)
 {
     try {
-        return s.in_transaction([&](session::transaction& tx) {
+        auto made = s.in_transaction([&](session::transaction& tx) {
             auto stored = put_one(tx, who, change, true);
             stored.job_json = document_of(tx.exec(find_job_statement, who.tenant.value, change.definition.job_id)[0]).json;
             if (dry_run) throw rehearsal{{std::move(stored)}};
             return stored;
         });
+        if (made.changed) enforce_due_limits(s);
+        return made;
     } catch (rehearsal& r) {
         return std::move(r.would.front());
     } catch (const pqxx::sql_error& e) {
@@ -285,7 +332,7 @@ result<std::vector<put_job>> put_all(session& s, const principal& who, const std
     for (const auto& change : changes) ids.emplace_back(change.definition.job_id);
     std::size_t at = 0;                                // of the change that is being stored
     try {
-        return s.in_transaction([&](session::transaction& tx) {
+        auto made = s.in_transaction([&](session::transaction& tx) {
             tx.exec(lock_jobs_statement, who.tenant.value, boost::json::serialize(ids));
             std::vector<put_job> all;
             for (at = 0; at < changes.size(); ++at) all.push_back(put_one(tx, who, changes[at], false));
@@ -293,6 +340,8 @@ result<std::vector<put_job>> put_all(session& s, const principal& who, const std
             if (dry_run) throw rehearsal{std::move(all)};
             return all;
         });
+        enforce_due_limits(s);
+        return made;
     } catch (rehearsal& r) {
         return std::move(r.would);
     } catch (const pqxx::sql_error& e) {

@@ -1,12 +1,13 @@
 #include "storage/queue_store.hpp"
 
+#include "storage/limit_store.hpp"
 #include "storage/rows.hpp"
 
 namespace rowlock::storage {
 
 namespace {
 
-// Calls f, and turns the SQLSTATE of a lost lease into its exception.
+// Calls f, and turns the SQLSTATE of a lost lease, or of a limit that rejects, into its exception.
 template <class F>
 auto with_lease(F f)
 {
@@ -14,6 +15,7 @@ auto with_lease(F f)
         return f();
     } catch (const pqxx::sql_error& e) {
         if (sqlstate_of(e) == "RL001") throw lease_lost_error(e.what());
+        if (sqlstate_of(e) == "RL429") throw limits_reached_error(e.what());
         throw;
     }
 }
@@ -34,9 +36,9 @@ constexpr statement submit_statement{"submit", R"sql(
         $5::uuid[], $6::int[], $7::int[], $8::json[], $9::text[], $10::json[], $11::text[],
         $12::uuid[], $13::uuid[], $14::int[], $15::int[], $16::int[], $17::int[], $18::int[], $19::int2[], $20::int2[], $21::timestamptz[], $22::text[],
         $23::int8[], $24::timestamptz[], $25::uuid[], $26::int2[],
-        $27::int[], $28::text[], $29::text[], $30::int[], $31::uuid[], $32::text[], $33::int[], $34::int[]))sql"};
+        $27::int[], $28::text[], $29::text[], $30::int[], $31::uuid[], $32::text[], $33::int[], $34::int[], $35, $36))sql"};
 
-submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& b)
+submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& b, admission may)
 {
     const auto rows = with_lease([&] {
         return s.exec(submit_statement, owner.value, slots, as_age(priority_age), key_ttl.count(), b.id.parameter(), b.extent.parameter(),
@@ -44,7 +46,7 @@ submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milli
                       b.hi.parameter(), b.n.parameter(), b.tenant.parameter(), b.lane.parameter(), b.job.parameter(), b.version.parameter(),
                       b.priority.parameter(), b.trigger.parameter(), b.eligible.parameter(), b.submitter.parameter(), b.wait_ms.parameter(),
                       b.from.parameter(), b.replay_of.parameter(), b.hold.parameter(), b.key_tenant.parameter(), b.key.parameter(), b.key_request.parameter(),
-                      b.key_unit.parameter(), b.key_execution.parameter(), b.key_executions.parameter(), b.key_job.parameter(), b.key_version.parameter());
+                      b.key_unit.parameter(), b.key_execution.parameter(), b.key_executions.parameter(), b.key_job.parameter(), b.key_version.parameter(), may.judged, may.queue_capacity);
     });
     submit_reply reply;
     for (const auto& row : rows) {
@@ -202,6 +204,9 @@ constexpr statement settle_statement{"settle", R"sql(
         $6::uuid[], $7::int[], $8::int2[], $9::int[], $10::int[], $11::text[], $12::text[], $13::int8[], $14::int8[], $15::json[], $16::json[], $17::text[],
         $18::text[], $19::uuid[], $20::int[], $21::uuid[], $22::int[], $23::int[], $24::int2[], $25::text[], $26::int8[], $27::int8[], $28::int[]))sql"};
 
+// What settle_1 gives where it gave slots back.
+constexpr std::string_view nothing_but_slots = "00000000-0000-0000-0000-000000000000";
+
 settle_answer settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& b)
 {
     const auto rows = s.exec(settle_statement, owner.value, as_age(priority_age), again, b.lo.parameter(), b.fence.parameter(), b.id.parameter(),
@@ -213,6 +218,7 @@ settle_answer settle(session& s, instance_id owner, std::chrono::milliseconds pr
     settle_answer answer;
     for (const auto& row : rows) {
         if (row[0].is_null()) answer.work_follows = true;
+        else if (row[0].c_str() == nothing_but_slots) answer.slots_returned = true;
         else answer.lost.push_back(id_of(row[0]));
     }
     return answer;
@@ -335,7 +341,7 @@ std::vector<execution_id> expire(session& s, std::chrono::milliseconds kept, int
 }
 
 constexpr statement tick_statement{"tick", R"sql(
-    select now, extract(epoch from next_eligible - now) * 1000000, queued, changes, cancels, dead, expired, plans
+    select now, extract(epoch from next_eligible - now) * 1000000, queued, changes, cancels, dead, expired, plans, extract(epoch from next_start - now) * 1000000
     from tick_1($1, $2 and clock() < coalesce(nullif($3, '')::timestamptz, 'infinity'), $4))sql"};
 
 tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optional<timestamp> declare_until, bool look)
@@ -351,6 +357,7 @@ tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optio
     answer.dead = row[5].as<int>();
     answer.expired = row[6].as<bool>();
     answer.plans = row[7].as<bool>();
+    if (!row[8].is_null()) answer.next_start_in = std::chrono::microseconds{static_cast<std::int64_t>(row[8].as<double>())};
     return answer;
 }
 

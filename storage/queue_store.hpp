@@ -45,8 +45,14 @@ struct submit_reply {
     std::vector<key_in_use> keys;
 };
 
-// `owner`: 0 = start nothing. `slots`: how many executions the owner could start.
-submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& batch);
+// What may be refused.
+struct admission {
+    bool judged = true;                  // what goes beyond limits that reject has been left out; else one that has no room for all of it refuses the whole
+    std::int64_t queue_capacity = 0;     // so many may be queued, in the whole database; 0: as many as like
+};
+
+// `owner`: 0 = start nothing. `slots`: how many executions the owner could start. Throws limits_reached_error (limit_store.hpp): nothing was stored.
+submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milliseconds priority_age, std::chrono::milliseconds key_ttl, submit_batch& batch, admission may = {});
 
 // After a commit in doubt: which of these executions are there?
 std::vector<execution_id> stored_of(session& s, array& ids);
@@ -127,6 +133,7 @@ struct settle_batch {
 struct settle_answer {
     std::vector<execution_id> lost;      // extents
     bool work_follows = false;           // other work may be eligible by these ends, or is left to plan_step
+    bool slots_returned = false;         // slots of limits are free again
 };
 // `again`: this batch may have been committed before.
 settle_answer settle(session& s, instance_id owner, std::chrono::milliseconds priority_age, bool again, settle_batch& batch);
@@ -202,6 +209,7 @@ struct tick_answer {
     int cancels = 0;
     int dead = 0;
     bool plans = false;                  // something is left to do for plans
+    std::optional<std::chrono::microseconds> next_start_in{};    // until a rate that is used up lets something start again
 };
 // `declare_until`: by the database's clock; what arrives later, because something stood still on the way, declares nobody dead.
 // look: whether to find out if anything is queued.

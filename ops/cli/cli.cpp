@@ -32,6 +32,7 @@ void add_verbs(CLI::App& app, context& c, const server_verbs& server)
     add_breaker(app, c);
     add_schedule(app, c);
     add_backfill(app, c);
+    add_limit(app, c);
     add_instance(app, c);
     add_token(app, c);
     add_doctor(app, c);

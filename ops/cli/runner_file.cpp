@@ -78,7 +78,7 @@ public:
         const json::object* orchestrator = object_at(*runner, "orchestrator", "runner.orchestrator");
         if (!orchestrator) return std::move(out_);
         note_unused(*orchestrator, "runner.orchestrator", {}, {"type", "schedules", "concurrency_per_tenant"});
-        if (given(*orchestrator, "concurrency_per_tenant")) later_.push_back("runner.orchestrator.concurrency_per_tenant");
+        per_tenant_ = given(*orchestrator, "concurrency_per_tenant");
         const json::value* schedules = given(*orchestrator, "schedules");
         const json::array* list = schedules ? schedules->if_array() : nullptr;
         if (!list || list->empty()) {
@@ -244,6 +244,7 @@ private:
         else body["retry_policy"] = json::object{{"max_attempts", 1}};
         if (const json::value* enabled = given(schedule, "enabled")) body["enabled"] = *enabled;
         if (json::object when = schedule_of(schedule); !when.empty()) body["schedule"] = std::move(when);
+        limit_tenant(body, tenant, path);
         body["tags"] = tags_of(schedule, name, tenant, text_of(given(settings, "source_connector")), path);
         out_.jobs.push_back({std::move(body), runner_.document.line_of(path)});
     }
@@ -257,6 +258,23 @@ private:
             if (const json::value* v = given(entry, name)) when[as] = *v;
         }
         return when;
+    }
+
+    // The tenants of a runner file are names in its configurations, and share one tenant here: each of them is a pool.
+    void limit_tenant(json::object& body, const std::string& tenant, const std::string& path)
+    {
+        if (!per_tenant_) return;
+        if (tenant.empty()) {
+            body["concurrency_per_tenant"] = *per_tenant_;
+            return;
+        }
+        const std::string pool = "tenant-" + tenant;
+        if (!is_slug(pool)) {
+            complain(path_of(path, "config"), fmt::format("its tenant_id {} cannot be limited by concurrency_per_tenant: it must be of a-z, 0-9, '.', '_', '-', at most 121", tenant));
+            return;
+        }
+        body["resources"] = json::object{{"resource_pool", pool}};
+        body["pool_concurrency_limit"] = *per_tenant_;
     }
 
     // The schedule's own, and those that every job gets.
@@ -281,12 +299,7 @@ private:
         std::string fields = fmt::format("{}", fmt::join(later_.begin(), later_.begin() + static_cast<std::ptrdiff_t>(named), ", "));
         if (later_.size() > named) fields += fmt::format(" and {} more", later_.size() - named);
         const int line = runner_.document.line_of(later_.front());
-        if (options_.without_schedules) {
-            out_.warnings.push_back(fmt::format("{}:{}: warning: the jobs are made without schedules and limits; left out: {}", runner_.file, line, fields));
-        } else {
-            out_.complaints.push_back(fmt::format("{}:{}: this version of Rowlock has no limits for the jobs of one runner file, so it cannot do what these fields ask for: {}; "
-                                                  "leave them out, or --without-schedules makes the jobs without schedules and limits", runner_.file, line, fields));
-        }
+        out_.warnings.push_back(fmt::format("{}:{}: warning: the jobs are made without schedules; left out: {}", runner_.file, line, fields));
     }
 
     const file_document& runner_;
@@ -296,6 +309,7 @@ private:
     std::vector<bool>& used_;
     runner_jobs out_;
     std::vector<std::string> later_;
+    const json::value* per_tenant_ = nullptr;    // runner.orchestrator.concurrency_per_tenant
     std::vector<std::string> configs_;           // of the schedules, each once
     std::vector<std::string> wanted_names_;      // their file names
 };

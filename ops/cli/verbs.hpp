@@ -22,6 +22,7 @@ void add_errors(CLI::App& app, context& c);
 void add_breaker(CLI::App& app, context& c);
 void add_schedule(CLI::App& app, context& c);
 void add_backfill(CLI::App& app, context& c);
+void add_limit(CLI::App& app, context& c);
 void add_instance(CLI::App& app, context& c);
 void add_token(CLI::App& app, context& c);
 void add_doctor(CLI::App& app, context& c);

@@ -45,6 +45,7 @@ struct settings {
     int cores{};
     int database_sessions{};
     int executor_parallelism{};
+    int executor_queue_capacity{};               // 0: as many as like
     bool scheduler_enabled{};
     milliseconds scheduler_poll_interval{};
     std::string scheduler_timezone_default;

@@ -32,6 +32,8 @@ constexpr setting table[] = {
     {"CORES", &s::cores, "0", same, from(0, 1024), "threads that serve and execute; 0: one for each of the machine's cores"},
     {"DATABASE_SESSIONS", &s::database_sessions, "4", same, from(1, 64), "database sessions for general use, each with a thread"},
     {"EXECUTOR_PARALLELISM", &s::executor_parallelism, "20", same, from(1, 100'000), "executions that this instance runs at a time"},
+    {"EXECUTOR_QUEUE_CAPACITY", &s::executor_queue_capacity, "0", same, from(0, 10'000'000),
+     "executions that may be queued, in the whole database; more are answered 429. 0: as many as like"},
     {"SCHEDULER_ENABLED", &s::scheduler_enabled, "true", same, any, "whether this instance fires schedules; windows open and close in any case"},
     {"SCHEDULER_POLL_INTERVAL_MS", in_milliseconds(&s::scheduler_poll_interval), "1000", same, from(100, 60'000),
      "longest wait between two looks for due work"},

@@ -131,6 +131,7 @@ std::vector<storage::claimed_extent> claimer::look(storage::session& s, instance
     cursor_ = answer.next_after;
     if (cursor_.value == 0) {
         floors_.seen(seen_, *round_began_, looked_);
+        knows_of_more_.store(!seen_.empty(), std::memory_order_relaxed);
         const auto now = steady_clock::now();
         next_look_ = floors_.any() ? now + std::min<steady_clock::duration>(look_share * looked_, longest_without_look) : now;
         last_round_.store(now.time_since_epoch().count(), std::memory_order_relaxed);

@@ -30,6 +30,8 @@ public:
     void doubt();
     // Has it not looked at all lanes lately, although there are free slots? Any thread.
     bool wants_to_know() const;
+    // Did the last look at all lanes find some in which something waits? Any thread.
+    bool knows_of_more() const { return knows_of_more_.load(std::memory_order_relaxed); }
     void stop();
 
 private:
@@ -55,6 +57,7 @@ private:
     std::optional<timestamp> round_began_;
     deadline next_look_{};                           // from the front
     std::atomic<steady_clock::rep> last_round_{0};   // the end of the last one
+    std::atomic<bool> knows_of_more_{false};
     std::mutex mutex_;
     std::condition_variable changed_;
     bool told_ = false;                              // there may be work

@@ -224,6 +224,7 @@ awaitable<void> membership::keep_ticking()
             if (std::exchange(away, false)) spdlog::info("the database is back");
             co_await act_on(*tick);
             if (tick->next_eligible_in) wait = std::min(wait, std::max(*tick->next_eligible_in, std::chrono::microseconds{0}));
+            if (tick->next_start_in) wait = std::min(wait, std::max(*tick->next_start_in, std::chrono::microseconds{0}));
         } else if (tick.error().code == errc::database_unavailable && !std::exchange(away, true)) {
             spdlog::warn("the database is away: running work goes on, nothing new is started");
         }
@@ -241,7 +242,10 @@ awaitable<void> membership::keep_ticking()
 awaitable<void> membership::act_on(storage::tick_answer tick)
 {
     self_.heard_clock(tick.now);
-    if (tick.queued) claims_.wake();
+    // What waited for a rate can be claimed now, even if somebody has looked just before.
+    const bool may_start = next_start_ && steady_clock::now() >= *next_start_;
+    next_start_ = tick.next_start_in ? std::optional(steady_clock::now() + *tick.next_start_in) : std::nullopt;
+    if (tick.queued || may_start) claims_.wake();
     if (tick.changes != seen_changes_) {
         const auto changed = co_await control_.read([since = seen_changes_](storage::session& s) -> result<std::vector<job_key>> { return storage::changed_jobs(s, since); });
         if (changed) {

@@ -91,6 +91,7 @@ private:
     std::optional<deadline> contact_since_;          // unbroken since
     std::atomic<steady_clock::rep> last_contact_{0};
     deadline next_plans_look_{};                     // on the home core
+    std::optional<deadline> next_start_;             // when a rate that is used up lets something start again
 };
 
 }

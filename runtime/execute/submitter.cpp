@@ -2,6 +2,7 @@
 
 #include "runtime/execute/crash_point.hpp"
 #include "runtime/execute/pause.hpp"
+#include "runtime/execute/refuse_at_limits.hpp"
 #include "runtime/execute/submit_plan.hpp"
 
 #include <algorithm>
@@ -93,7 +94,36 @@ void submitter::answer_all(std::vector<item>& batch, const error& why)
     for (auto& each : batch) waiter<submit_answer>::answer(std::move(each.who), why);
 }
 
-std::vector<submitter::item> submitter::commit_round(storage::session& s, std::vector<item> offered)
+std::vector<submitter::item> submitter::commit_within(storage::session& s, std::vector<item> batch, const std::vector<storage::reached_limit>& reached)
+{
+    std::vector<const submit_request*> requests;
+    for (const auto& each : batch) requests.push_back(&each.request);
+    auto verdicts = refuse_at_limits(requests, reached, self_.database_now());
+    std::vector<item> within;
+    std::vector<item> next_round;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        const auto& request = batch[i].request;
+        const bool has_key = !request.batch_key.empty() || std::any_of(request.items.begin(), request.items.end(), [](const submission& one) {
+            return !one.idempotency_key.empty() || one.job->definition.dedupe;
+        });
+        if (!verdicts[i]) {
+            within.push_back(std::move(batch[i]));
+        } else if (has_key && batch.size() > 1) {
+            // What it names may be there already: then it is answered with that. Alone it shows.
+            std::vector<item> alone;
+            alone.push_back(std::move(batch[i]));
+            for (auto& again : commit_round(s, std::move(alone))) next_round.push_back(std::move(again));
+        } else {
+            waiter<submit_answer>::answer(std::move(batch[i].who), std::move(*verdicts[i]));
+        }
+    }
+    if (!within.empty()) {
+        for (auto& again : commit_round(s, std::move(within), true)) next_round.push_back(std::move(again));
+    }
+    return next_round;
+}
+
+std::vector<submitter::item> submitter::commit_round(storage::session& s, std::vector<item> offered, bool judged)
 {
     // One statement cannot insert a key twice: the second request with a key goes into the next round, where it finds the first.
     std::vector<item> batch;
@@ -148,7 +178,7 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
             if (!reply) {
                 fill(columns_, p.layout, p.requests, floors_);
                 crash_point("submit.before_commit");
-                reply = storage::submit(s, p.owner, p.slots, options_.priority_age, options_.key_ttl, columns_);
+                reply = storage::submit(s, p.owner, p.slots, options_.priority_age, options_.key_ttl, columns_, {judged || batch.size() == 1, options_.queue_capacity});
                 counts_.statements.fetch_add(1, std::memory_order_relaxed);
                 // The commit that was in doubt came through after all, just before this one: its keys name our own executions.
                 if (in_doubt && names_own(p.layout, *reply)) {
@@ -158,6 +188,12 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
             away_since_.reset();
             crash_point("submit.after_commit");
             answer(s, p, batch, *reply);
+            return next_round;
+        } catch (const storage::limits_reached_error& e) {
+            // Nothing was stored.
+            free_.give(std::exchange(p.slots, 0));
+            owned_.arrived();
+            for (auto& again : commit_within(s, std::move(batch), e.limits())) next_round.push_back(std::move(again));
             return next_round;
         } catch (const storage::lease_lost_error&) {
             // Nothing was stored. Without a lease this instance starts nothing, but it still takes work in.

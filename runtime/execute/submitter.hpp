@@ -9,6 +9,7 @@
 #include "runtime/execute/slots.hpp"
 #include "runtime/execute/submit.hpp"
 #include "runtime/observe/counters.hpp"
+#include "storage/limit_store.hpp"
 
 #include <atomic>
 #include <functional>
@@ -27,6 +28,7 @@ public:
         std::chrono::milliseconds priority_age{1000};
         std::chrono::milliseconds key_ttl = std::chrono::hours{24};
         std::size_t max_waiting = 100'000;           // executions that may wait for a commit; past it: overloaded
+        std::int64_t queue_capacity = 0;             // so many may be queued, in the whole database; 0: as many as like
         std::size_t max_batch = 2000;
         std::chrono::milliseconds patience{5'000};   // how long commits are tried, all in all, while the database is away
     };
@@ -80,7 +82,10 @@ private:
 
     void commit(storage::session& s, std::vector<item>& batch);
     // Commits these; gives back those that have to go again (keys that clash within one batch).
-    std::vector<item> commit_round(storage::session& s, std::vector<item> batch);
+    // `judged`: what goes beyond limits that reject has been left out.
+    std::vector<item> commit_round(storage::session& s, std::vector<item> batch, bool judged = false);
+    // Limits that reject keep some of these out; the rest is committed. As commit_round.
+    std::vector<item> commit_within(storage::session& s, std::vector<item> batch, const std::vector<storage::reached_limit>& reached);
     void answer_all(std::vector<item>& batch, const error& why);
     void answer(storage::session& s, plan& p, std::vector<item>& batch, const storage::submit_reply& reply);
     void answer_keys(storage::session& s, const plan& p, const storage::submit_reply& reply, std::vector<submit_answer>& answers);

@@ -2,6 +2,7 @@
 
 #include "storage/model/error.hpp"
 #include "storage/model/ids.hpp"
+#include "storage/model/limit.hpp"
 #include "storage/model/need_type.hpp"
 #include "storage/model/schedule.hpp"
 #include "storage/model/time.hpp"
@@ -214,6 +215,23 @@ inline constexpr std::array<std::string_view, 3> cancel_cascade_names{"NONE", "I
 // `name` is one of cancel_cascade_names.
 cancel_cascade cancel_cascade_of(std::string_view name);
 
+// ---- limits (spec rules 6 and 7, J7)
+
+// What a definition says about limits. They hold in its own tenant; beside others on the same the smaller holds.
+struct job_limits {
+    std::string job_type{};                         // empty: none
+    std::string pool{};                             // resources.resource_pool; empty: none
+    resource_amounts request{};                     // of each execution
+    std::optional<int> max_running{};               // concurrency.max_running, of this job
+    bool rejects = false;                           // what comes when it is reached, rather than to queue it
+    std::string key{};                              // concurrency.key; its names are ordering_path
+    std::optional<start_rate> rate{};               // of this job
+    std::optional<int> pool_max_running{};          // of all jobs of the tenant in the pool
+    std::optional<int> global_max_running{};        // of all jobs of the tenant
+    std::optional<int> tenant_max_running{};        // the same, under the name concurrency_per_tenant
+    bool others_reject = false;                     // enforcement_mode: pool_max_running and global_max_running refuse
+};
+
 // ---- definitions (spec J1)
 
 // What the runtime needs of one version of a definition. Whatever is only kept and shown is in `document`.
@@ -230,8 +248,10 @@ struct job_definition {
     dependency_rules waiting{};                     // from the settings
     std::vector<job_trigger> triggers{};            // no two of one id
     // The names on the way down into the parameters to the value by which executions are kept in order (spec S5): those with the same value there
-    // run one at a time, in the order of their submission. Empty: none are.
+    // run one at a time, or ordering_width at a time, in the order of their submission. Empty: none are.
     std::vector<std::string> ordering_path{};
+    int ordering_width = 1;
+    job_limits limits{};
     std::string ordering_key{};                     // the same as text: "customer.id"
     std::optional<schedule_spec> schedule{};
     std::vector<execution_window> windows{};        // empty: it may start at any time

@@ -22,7 +22,7 @@ void read_description(json_fields& fields, job_definition& made)
     constexpr std::array<std::string_view, 4> lifecycles{"experimental", "canary", "stable", "deprecated"};
     fields.text("name", {1, 256});
     fields.text("description", {0, 10'000});
-    fields.text("job_type", {1, 128});
+    made.limits.job_type = fields.text("job_type", {1, 128}).value_or("");
     made.is_validator = fields.choice("type", types) == "validator";
     fields.choice("lifecycle", lifecycles);
     fields.texts("stage", {0, 64, {1, 128}});
@@ -87,16 +87,12 @@ std::vector<std::string> read_data_sets(json_fields& fields, std::string_view me
     return names;
 }
 
-std::optional<int> read_resources(json_fields& fields)
+std::optional<int> read_resources(json_fields& fields, job_limits& limits)
 {
     std::optional<int> priority;
-    fields.object("resources", [&priority](json_fields& resources) {
-        constexpr std::int64_t plenty = 1'000'000'000;
-        resources.number("cpu_cores", 0, 100'000);
-        resources.integer("memory_mb", 0, plenty);
-        resources.integer("disk_mb", 0, plenty);
-        resources.integer("network_bandwidth_mbps", 0, plenty);
-        resources.slug("resource_pool");
+    fields.object("resources", [&](json_fields& resources) {
+        limits.request = read_resource_amounts(resources);
+        limits.pool = resources.slug("resource_pool").value_or("");
         if (const auto p = resources.integer("priority", -1000, 1000)) priority = static_cast<int>(*p);
     });
     return priority;
@@ -120,7 +116,8 @@ job_definition read_definition(const json::object& body, std::string_view path_i
     definition::read_triggers(fields, made);
     definition::read_ordering(fields, made);
     definition::read_cancelling(fields, made);
-    made.priority = read_resources(fields);
+    made.priority = read_resources(fields, made.limits);
+    definition::read_limits(fields, made);
     definition::read_failure_handling(fields, made, defaults);
     if (handler) definition::refuse_for_handler(fields, made);
     definition::read_hooks(fields, made);

@@ -88,22 +88,29 @@ void read_dependencies(json_fields& definition, job_definition& made)
     if (const auto all = definition.boolean("require_all")) made.require_all = *all;
 }
 
-void read_ordering(json_fields& definition, job_definition& made)
+std::optional<parameter_path> read_parameter_path(json_fields& fields, std::string_view name)
 {
     constexpr std::string_view root = "$.";
-    const auto given = definition.text("ordering_key", key_bounds);
-    if (!given) return;
+    const auto given = fields.text(name, key_bounds);
+    if (!given) return std::nullopt;
     const std::string_view path = given->starts_with(root) ? std::string_view(*given).substr(root.size()) : std::string_view(*given);
-    made.ordering_path = names_in(path);
-    if (made.ordering_path.empty() || made.ordering_path.size() > most_levels) {
-        definition.refuse(definition.find("ordering_key"),
-                          fmt::format("must be the names of members of the parameters, with a dot between them, as in customer.id: each of A-Z, a-z, 0-9, '_', '-', "
-                                      "at most {} of them",
-                                      most_levels));
-        return;
+    parameter_path read{names_in(path), std::string(path)};
+    if (read.names.empty() || read.names.size() > most_levels) {
+        fields.refuse(fields.find(name), fmt::format("must be the names of members of the parameters, with a dot between them, as in customer.id: each of A-Z, a-z, 0-9, '_', '-', "
+                                                     "at most {} of them",
+                                                     most_levels));
+        return std::nullopt;
     }
-    made.ordering_key = path;
-    definition.accept("ordering_key", json::string(made.ordering_key));
+    fields.accept(name, json::string(read.text));
+    return read;
+}
+
+void read_ordering(json_fields& definition, job_definition& made)
+{
+    auto path = read_parameter_path(definition, "ordering_key");
+    if (!path) return;
+    made.ordering_path = std::move(path->names);
+    made.ordering_key = std::move(path->text);
 }
 
 void read_cancelling(json_fields& definition, job_definition& made)

@@ -39,6 +39,16 @@ void read_triggers(json_fields& definition, job_definition& made);
 // In what order its executions run, and what is cancelled with one of them (rule 16).
 void read_ordering(json_fields& definition, job_definition& made);
 void read_cancelling(json_fields& definition, job_definition& made);
+// Limits on what runs and on what starts; made.limits.pool and the ordering key are read already.
+void read_limits(json_fields& definition, job_definition& made);
+
+// The way to a value in the parameters, as in customer.id.
+struct parameter_path {
+    std::vector<std::string> names;
+    std::string text;                    // without the $. that may stand before it
+};
+// Nullopt where it is missing or refused.
+std::optional<parameter_path> read_parameter_path(json_fields& fields, std::string_view name);
 
 // When it runs (spec J2) and when it may start (rule 17). Whether there are the zones that they name is not asked; made.job_id is read already.
 void read_schedule(json_fields& definition, job_definition& made, const definition_defaults& defaults);

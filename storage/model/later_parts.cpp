@@ -25,11 +25,6 @@ struct later_part {
 };
 
 constexpr later_part later_parts[] = {
-    {"definition", "concurrency"},
-    {"definition", "pool_concurrency_limit"},
-    {"definition", "global_max_concurrent"},
-    {"definition", "enforcement_mode"},
-    {"definition", "rate_limit"},
     {"definition", "on_lease_doubt", "\"continue\""},
     {"definition", "priority_boost_on_age", "true"},
     {"handler.type", "worker"},

@@ -24,7 +24,10 @@ void define_load(const server_process& on, const std::filesystem::path& ledger, 
     const json::object quickly{{"max_attempts", 8}, {"initial_delay_seconds", 0.05}, {"max_delay_seconds", 0.2}};
     const json::object retried{{"retry_policy", quickly}};
     on.define("quick", json::object{{"type", "noop"}}, retried);
-    on.define("short", json::object{{"type", "sleep"}, {"seconds", 0.05}}, retried);
+    // Within limits of all kinds, so that whatever dies holds slots of them.
+    on.define("short", json::object{{"type", "sleep"}, {"seconds", 0.05}},
+              {{"retry_policy", quickly}, {"concurrency", {{"max_running", 12}}}, {"resources", {{"resource_pool", "shared"}, {"memory_mb", 10}}}, {"pool_concurrency_limit", 16},
+               {"global_max_concurrent", 100}, {"rate_limit", {{"starts", 10'000}, {"per_seconds", 1}}}});
     on.define("writes", json::object{{"type", "process"}, {"command", json::array{"/bin/sh", "-c", "echo \"$ROWLOCK_EXECUTION_ID $ROWLOCK_ATTEMPT_NUMBER\" >>" + ledger.string()}}},
               retried);
     on.define("fails", json::object{{"type", "fail"}, {"error_code", "ON_PURPOSE"}, {"times", 2}}, retried);

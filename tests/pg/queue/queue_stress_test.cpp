@@ -1,6 +1,8 @@
 #include "tests/pg/queue/stress_chaos.hpp"
 #include "tests/pg/queue/stress_worker.hpp"
 
+#include "storage/limit_store.hpp"
+
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fmt/format.h>
@@ -20,14 +22,12 @@ std::uint64_t number_from(const char* name, std::uint64_t otherwise)
     return given && *given ? std::stoull(given) : otherwise;
 }
 
-// Limits on one lane, on several, and one on lanes that come and go.
+// Limits on one lane and on several, which stay; others come and go.
 void set_limits(stress_world& world)
 {
     auto& db = world.db;
     const auto& j = world.jobs;
     world.fixed_limits = {db.limit(10, {j[0]}), db.limit(3, {j[1]}), db.limit(40, {j[0], j[1], j[2], j[3]}), db.limit(25, {j[2], j[3]})};
-    world.loose = 6;
-    db.rows("insert into limits (scope, key, max_running) values ('pool', 'loose', 20)");
 }
 
 // One calm instance takes over and ends everything that is left. The clock goes an hour ahead: every lease is over, every delay too.
@@ -35,6 +35,7 @@ void drain(stress_world& world)
 {
     auto& db = world.db;
     db.rows("update lanes set paused = false");
+    db.rows("select delete_limit_1(scope, tenant_key, key, 'drain') from limit_settings");
     db.move_clock(1h);
     storage::session s(db.service_options());
     const auto me = storage::join_cluster(s, {.lease = 1h});
@@ -120,7 +121,11 @@ TEST_CASE("instances that work, stall, die and lose their sessions at random los
     INFO("ROWLOCK_STRESS_SEED=" << seed);
     queue_database db;
     stress_world world{.db = db, .seed = seed, .jobs = {}};
-    for (int i = 0; i < 12; ++i) world.jobs.push_back(db.job(fmt::format("job-{}", i), {.max_attempts = 3 + i % 3, .idempotent = i % 4 == 0}));
+    for (int i = 0; i < 12; ++i) {
+        world.jobs.push_back(db.job(fmt::format("job-{}", i), {.max_attempts = 3 + i % 3, .idempotent = i % 4 == 0,
+                                                                .rules = i % 3 == 0 ? R"({"limits": {"pool": "p", "job_type": "t", "request": [0, 7, 0, 0]}})" : "{}"}));
+    }
+    storage::enforce_due_limits(db.service());
     set_limits(world);
 
     std::vector<std::unique_ptr<stress_worker>> workers;

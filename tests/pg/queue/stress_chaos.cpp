@@ -1,7 +1,10 @@
 #include "tests/pg/queue/stress_chaos.hpp"
 
+#include "storage/limit_store.hpp"
+
 #include <fmt/format.h>
 #include <set>
+#include <tuple>
 
 namespace rowlock::test {
 
@@ -36,12 +39,32 @@ void pause_a_lane(pqxx::connection& c, const queue_job& job, dice& chances, cons
     if (chances.chance(0.8)) change_rules(c, fmt::format("update rowlock.lanes set paused = false where lane_id = {}", job.lane.value));
 }
 
+// Sets, moves or removes a limit of any kind, while everything goes on. Stress jobs ask for pools and resources.
+void change_a_limit(storage::session& control, const stress_world& world, dice& chances)
+{
+    const int number = chances.between(0, static_cast<int>(world.jobs.size()) - 1);
+    const auto [kind, of, key] = chances.one_of<std::tuple<limit_kind, tenant_key, std::string>>({{limit_kind::global, storage::no_tenant, "all"},
+                                                                                              {limit_kind::tenant, default_tenant, "default"},
+                                                                                              {limit_kind::job, default_tenant, fmt::format("job-{}", number)},
+                                                                                              {limit_kind::pool, storage::no_tenant, "p"},
+                                                                                              {limit_kind::job_type, default_tenant, "t"}});
+    if (chances.chance(0.3)) {
+        storage::delete_limit(control, kind, of, key, "chaos");
+        return;
+    }
+    limit_to_put limit;
+    limit.max_running = chances.between(0, 60);
+    if (chances.chance(0.3)) limit.rate = start_rate{chances.one_of<int>({10, 60, 500}), std::chrono::milliseconds{chances.between(100, 1000)}};
+    if (kind == limit_kind::pool && chances.chance(0.5)) limit.resources.amounts[1] = chances.between(0, 500);
+    storage::put_limit(control, kind, of, key, limit, "chaos");
+}
+
 // Limits are what they are for each lane that has them all the time; and what extents hold is what is counted.
 constexpr const char* limits_query = R"sql(
-    select l.limit_id, l.max_running, l.in_use,
+    select l.limit_id, greatest(l.max_running, l.drains_from) as max_running, l.in_use,
            coalesce((select sum(s.remaining) from rowlock.extents s join rowlock.lanes a using (lane_id)
                      where s.owner is not null and l.limit_id = any (a.limit_ids)), 0) as running,
-           coalesce((select sum(s.remaining) from rowlock.extents s where l.limit_id = any (s.limit_ids)), 0) as held
+           coalesce((select sum(s.remaining * coalesce(u.n, 1)) from rowlock.extents s, unnest(s.limit_ids, s.limit_ns) u (id, n) where u.id = l.limit_id), 0) as held
     from rowlock.limits l)sql";
 
 }
@@ -51,6 +74,7 @@ void stress_chaos::run(const stress_world& world, std::stop_token over)
     dice chances(world.seed, 77);
     try {
         pqxx::connection c(world.db.url());
+        storage::session control({.url = world.db.url()});
         while (!over.stop_requested()) {
             idle(over, std::chrono::milliseconds(chances.between(20, 120)));
             const int what = chances.between(0, 99);
@@ -62,9 +86,7 @@ void stress_chaos::run(const stress_world& world, std::stop_token over)
                 pause_a_lane(c, chances.one_of(world.jobs), chances, over, failures);
                 ++counts["paused"];
             } else {
-                const auto& job = world.jobs[static_cast<std::size_t>(chances.between(static_cast<int>(world.loose), static_cast<int>(world.jobs.size()) - 1))];
-                change_rules(c, fmt::format("update rowlock.lanes set limit_ids = case when limit_ids is null then array(select limit_id from rowlock.limits"
-                                            " where scope = 'pool' order by limit_id) end where lane_id = {}", job.lane.value));
+                change_a_limit(control, world, chances);
                 ++counts["limits changed"];
             }
         }

@@ -19,9 +19,8 @@ struct stress_world {
     queue_database& db;
     std::uint64_t seed;
     std::vector<queue_job> jobs;
-    // Limits that stay on their lanes all the time; the lanes from `loose` on get and lose theirs.
+    // Limits that stay on their lanes all the time.
     std::vector<int> fixed_limits;
-    std::size_t loose = 0;
     std::chrono::seconds lease{1};
 };
 

@@ -156,24 +156,20 @@ TEST_CASE("a runner file becomes the jobs of its schedules, with the tenant, con
     write_file(folder, "jobs/here.yaml", "tenant_id: beta\nsource_connector: hubspot\n");
     const stub_http stub(all_created);
 
-    const ended asks = run_against(stub, {"job", "apply", runner, stripe});
-    CHECK(asks.code == 2);
-    CHECK_THAT(asks.err, Catch::Contains(runner + ":5: ") && Catch::Contains("runner.orchestrator.concurrency_per_tenant; leave them out, or --without-schedules"));
-    CHECK_THAT(asks.err, Catch::Contains("Nothing was applied."));
-
     const ended e = run_against(stub, {"job", "apply", runner, stripe, "--without-schedules"});
     INFO(e.err);
     CHECK(e.code == 0);
     CHECK(e.out == "stripe_customers_hourly created, version 1\nhubspot created, version 1\n");
-    CHECK_THAT(e.err, Catch::Contains("warning: the jobs are made without schedules and limits; left out: runner.orchestrator.concurrency_per_tenant, runner.orchestrator.schedules[0].cron, "
+    CHECK_THAT(e.err, Catch::Contains("warning: the jobs are made without schedules; left out: runner.orchestrator.schedules[0].cron, "
                                     "runner.orchestrator.schedules[0].timezone, runner.orchestrator.schedules[0].max_concurrent_runs, "
                                     "runner.orchestrator.schedules[1].interval_seconds"));
     const auto jobs = sent_jobs(stub);
     CHECK(jobs.at(0) == json_of(R"({"job_id":"stripe_customers_hourly","handler":{"type":"process","command":["dativo","run","--config","/app/jobs/acme/stripe.yaml"]},
         "source_connector":"stripe","target_connector":"iceberg","asset":"stripe_customers","retry_config":{"max_retries":3,"retryable_exit_codes":[1,2]},"enabled":true,
-        "tags":{"environment":"production","job_name":"stripe_customers_hourly","tenant":"acme","connector_type":"stripe"}})"));
+        "resources":{"resource_pool":"tenant-acme"},"pool_concurrency_limit":1,"tags":{"environment":"production","job_name":"stripe_customers_hourly","tenant":"acme","connector_type":"stripe"}})"));
     CHECK(jobs.at(1) == json_of(R"({"job_id":"hubspot","handler":{"type":"process","command":["dativo","run","--config","jobs/here.yaml"]},
-        "source_connector":"hubspot","retry_policy":{"max_attempts":1},"enabled":false,"tags":{"job_name":"hubspot","tenant":"beta","connector_type":"hubspot"}})"));
+        "source_connector":"hubspot","retry_policy":{"max_attempts":1},"enabled":false,"resources":{"resource_pool":"tenant-beta"},"pool_concurrency_limit":1,
+        "tags":{"job_name":"hubspot","tenant":"beta","connector_type":"hubspot"}})"));
     CHECK(run_against(stub, {"job", "apply", runner, "--without-schedules", "--dativo-command", "run-it --of '{{ tenant_id }} x' {{config}}"}).code == 0);
     CHECK(sent_jobs(stub).at(1).at("handler").at("command") == json_of(R"(["run-it","--of","beta x","jobs/here.yaml"])"));
 }

@@ -109,6 +109,7 @@ TEST_CASE("without anything given the defaults of the contract hold", "[unit][se
 {
     const auto s = good({}).values;
     CHECK(s.executor_parallelism == 20);
+    CHECK(s.executor_queue_capacity == 0);
     CHECK(s.scheduler_poll_interval == 1s);
     CHECK(s.retry_default_max_attempts == 3);
     CHECK(s.retry_default_initial_delay == 60s);

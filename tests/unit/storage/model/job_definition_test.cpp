@@ -243,8 +243,6 @@ TEST_CASE("what this version cannot do is refused, never ignored", "[unit][defin
 {
     struct row { std::string members; std::string field; };
     const auto r = GENERATE(values<row>({
-        {R"("concurrency":{"max_running":5})", "concurrency"},
-        {R"("rate_limit":{"starts":5,"per_seconds":1})", "rate_limit"},
         {R"("on_lease_doubt":"stop")", "on_lease_doubt"},
         {R"("priority_boost_on_age":false)", "priority_boost_on_age"},
     }));
