@@ -146,7 +146,7 @@ from plan_nodes n
 join plan_runs r on r.plan_run_id = n.plan_run_id
 join tenants t on t.tenant_key = r.tenant_key
 join jobs j on j.job_key = n.job_key
-cross join lateral (select b.states[(n.node_no & 127) + 1] as state from plan_blocks b where b.plan_run_id = n.plan_run_id and b.block_no = n.node_no >> 7) s
+cross join lateral (select b.states[(n.node_no & 127) + 1] as state from plan_blocks b where b.plan_run_id = n.plan_run_id and b.block_no = n.node_no >> 7 limit 1) s
 left join lateral (select e.execution_id, e.attempt_number from executions e
                    where e.plan_run_id = coalesce(n.kept_run, n.plan_run_id) and e.node_no = coalesce(n.kept_no, n.node_no) and n.for_each is null
                    order by e.attempt_number desc limit 1) e on true

@@ -32,7 +32,8 @@ int plans_around(session& s, const execution_id& id, int most)
 constexpr statement plan_run_end_statement{"plan_run_end", "select status, nodes, nodes_failed from v_plan_runs where plan_run_id = $1"};
 // Those with a fallback come last: it may have stood in for them, which then are not counted.
 constexpr statement failed_nodes_statement{"failed_nodes", R"sql(
-    select v.node_id, coalesce(v.error_code, v.status) from v_plan_nodes v join plan_nodes n using (plan_run_id, node_no)
+    select v.node_id, coalesce(v.error_code, v.status) from v_plan_nodes v
+    cross join lateral (select n.fallback_no from plan_nodes n where n.plan_run_id = v.plan_run_id and n.node_no = v.node_no limit 1) n
     where v.plan_run_id = $1 and v.status in ('FAILED', 'TIMEOUT') order by n.fallback_no is not null, v.node_no limit $2)sql"};
 
 std::optional<plan_run_end> find_plan_run_end(session& s, const uuid& id)

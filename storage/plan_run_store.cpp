@@ -138,10 +138,13 @@ std::optional<plan_run_row> find_plan_run(session& s, tenant_key tenant, const u
                         row[6].c_str(), row[7].c_str(), row[8].c_str(), row[9].c_str()};
 }
 
+// The limits here keep the planner, to whom a new plan run is one node, from comparing every node with every other.
 constexpr statement plan_run_nodes_statement{"plan_run_nodes", R"sql(
     select v.node_id, v.status, n.layer, n.out_to, n.kept_run, n.kept_no, n.job_key, v.job_id, n.is_gate, n.for_each is not null, n.fallback_no, n.fallback_of, n.out_kind,
            to_json(n.out_condition)
-    from plan_nodes n join v_plan_nodes v using (plan_run_id, node_no) where n.plan_run_id = $1 order by n.node_no)sql"};
+    from v_plan_nodes v
+    cross join lateral (select n.* from plan_nodes n where n.plan_run_id = v.plan_run_id and n.node_no = v.node_no limit 1) n
+    where v.plan_run_id = $1 order by v.node_no)sql"};
 constexpr statement added_edges_statement{"plan_added_edges", "select from_no, to_no, kind, coalesce(condition, '') from plan_added_edges where plan_run_id = $1 order by from_no, to_no"};
 
 std::vector<plan_run_node> plan_run_nodes(session& s, const uuid& id)
@@ -202,7 +205,9 @@ constexpr statement find_plan_run_json_statement{"find_plan_run_json", "select j
             'layer', n.layer, 'attempt_number', n.attempt_number, 'items', n.items, 'items_ended', n.items_ended, 'items_failed', n.items_failed,
             'started_time', rfc3339(n.started_time), 'completed_time', rfc3339(n.completed_time), 'error_code', n.error_code, 'error_message', n.error_message,
             'kept_from', n.kept_from) order by n.node_no), '[]')
-        from v_plan_nodes n join plan_nodes p using (plan_run_id, node_no) where n.plan_run_id = v.plan_run_id))
+        from v_plan_nodes n
+        cross join lateral (select p.kept_no from plan_nodes p where p.plan_run_id = n.plan_run_id and p.node_no = n.node_no limit 1) p
+        where n.plan_run_id = v.plan_run_id))
     from plan_runs r join v_plan_runs v using (plan_run_id) where r.plan_run_id = $2 and r.tenant_key = $1)sql"};
 
 std::optional<std::string> find_plan_run_json(session& s, tenant_key tenant, const uuid& id)

@@ -7,8 +7,8 @@
 
 namespace rowlock::test {
 
-// What a sanitizer build on a busy machine may take for anything that it does in milliseconds alone.
-inline constexpr std::chrono::seconds patience{60};
+// What a sanitizer build on a busy machine, which may stand still for a minute, may take for anything that it does in milliseconds alone.
+inline constexpr std::chrono::seconds patience{180};
 
 // Asks again and again, until `holds()` is true. Throws with `what` when the time is up.
 template <class Predicate>

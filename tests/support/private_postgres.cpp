@@ -24,6 +24,15 @@ sleep infinity &
 wait
 )sh";
 
+std::mutex running_mutex;
+std::string running_url;
+
+void set_running(std::string url)
+{
+    const std::lock_guard lock(running_mutex);
+    running_url = std::move(url);
+}
+
 std::string database_of(const std::string& url)
 {
     const auto from = url.find("@/") + 2;
@@ -38,6 +47,12 @@ private_postgres& private_postgres::of_this_run()
     return one;
 }
 
+std::string private_postgres::url_of_running()
+{
+    const std::lock_guard lock(running_mutex);
+    return running_url;
+}
+
 private_postgres::private_postgres()
 {
     auto cleaner = children_.spawn({.command = {"/bin/sh", "-c", clean_up, "clean_up", folder_.path().string()}, .environment = ops::postgres_environment()});
@@ -50,10 +65,12 @@ private_postgres::private_postgres()
                                              .settings = {{"fsync", durable}, {"full_page_writes", durable}, {"max_connections", "300"}}});
     if (!started) throw std::runtime_error(started.error().detail);
     server_ = std::move(*started);
+    set_running(url("postgres"));
 }
 
 private_postgres::~private_postgres()
 {
+    set_running({});
     // Before the folder goes, which both of them use.
     if (server_) server_->stop();
     if (cleaner_) {

@@ -17,6 +17,8 @@ class private_postgres {
 public:
     // The one of this process. Throws where PostgreSQL cannot be started, with the reason.
     static private_postgres& of_this_run();
+    // Of its database `postgres`, where it has been started; else empty. Any thread.
+    static std::string url_of_running();
 
     // Makes a database with a name of its own and returns its url: a copy of `from`, by default of one that is migrated already.
     // "template0" makes an empty one.

@@ -103,9 +103,12 @@ std::string server_process::submit(const std::string& job_id, const json::object
 
 json::value server_process::ended(const std::string& execution_id) const
 {
-    const auto reply = accepted(get("/v1/executions/" + execution_id + "/wait?timeout_seconds=50"), "the wait for " + execution_id);
-    if (reply.at("result").is_null()) throw std::runtime_error("the run has not ended: " + json::serialize(reply));
-    return reply;
+    const auto until = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+        auto reply = accepted(get("/v1/executions/" + execution_id + "/wait?timeout_seconds=50"), "the wait for " + execution_id);
+        if (!reply.at("result").is_null()) return reply;
+        if (std::chrono::steady_clock::now() >= until) throw std::runtime_error("the run has not ended: " + json::serialize(reply));
+    }
 }
 
 json::value server_process::execution(const std::string& execution_id) const
