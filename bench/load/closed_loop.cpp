@@ -43,6 +43,22 @@ outcome run_closed_loop(server& at, outcome made, const std::string& request, in
 
 }
 
+outcome with_answers(server& at, outcome made, seen_answers seen, double jobs, const snapshot& before, steady_clock::time_point submitted, double ended_before, const load_options& options)
+{
+    if (!options.stored) at.wait_until_ended(ended_before + jobs, longest_pause, std::chrono::milliseconds{50});
+    const snapshot after = at.look();
+    const auto per_second = [&](steady_clock::time_point end) { return jobs / std::chrono::duration<double>(end - before.at).count(); };
+    made.add("jobs", jobs);
+    made.add("accepted/s", per_second(submitted));
+    if (!options.stored) made.add("ended/s", per_second(after.at));
+    made.add("p50 ms", seen.times.percentile_ms(0.50));
+    made.add("p99 ms", seen.times.percentile_ms(0.99));
+    add_usage(made, before, after, jobs);
+    made.add("server MB", at.rss_mb());
+    if (seen.refused > 0) made.add("refused", static_cast<double>(seen.refused));
+    return made;
+}
+
 outcome run_submit(server& at, const load_options& options)
 {
     at.define("load-noop", noop);

@@ -29,6 +29,11 @@ struct seen_answers {
     }
 };
 
+// Adds to `made` what has come of the executions that were submitted from `before` to `submitted`: waits until the last of them has ended, unless they are only stored.
+// `ended_before`: how many had ended before.
+outcome with_answers(server& at, outcome made, seen_answers seen, double jobs, const snapshot& before, std::chrono::steady_clock::time_point submitted, double ended_before,
+                     const load_options& options);
+
 // Adds to `made` what comes of callers that submit until the time is up, and what it costs until the last of their executions has ended.
 // `submit`: a caller's whole work, until the given moment.
 template <class Caller>
@@ -48,20 +53,7 @@ outcome measure_closed_loop(server& at, outcome made, run_all& all, std::deque<C
         seen.accepted += each.seen.accepted;
         seen.refused += each.seen.refused;
     }
-    const auto jobs = static_cast<double>(seen.accepted * jobs_a_request);
-    if (!options.stored) at.wait_until_ended(ended_before + jobs, longest_pause, std::chrono::milliseconds{50});
-    const snapshot after = at.look();
-
-    const auto per_second = [&](std::chrono::steady_clock::time_point end) { return jobs / std::chrono::duration<double>(end - before.at).count(); };
-    made.add("jobs", jobs);
-    made.add("accepted/s", per_second(submitted));
-    if (!options.stored) made.add("ended/s", per_second(after.at));
-    made.add("p50 ms", seen.times.percentile_ms(0.50));
-    made.add("p99 ms", seen.times.percentile_ms(0.99));
-    add_usage(made, before, after, jobs);
-    made.add("server MB", at.rss_mb());
-    if (seen.refused > 0) made.add("refused", static_cast<double>(seen.refused));
-    return made;
+    return with_answers(at, std::move(made), seen, static_cast<double>(seen.accepted * jobs_a_request), before, submitted, ended_before, options);
 }
 
 }

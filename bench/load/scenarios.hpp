@@ -14,7 +14,7 @@ struct load_options {
     std::size_t connections = 32;            // submit, events, latency
     std::size_t batch_connections = 2;       // batch, stream
     std::size_t batch = 500;                 // submissions in each
-    std::chrono::seconds length{5};          // submit, events, batch, stream, latency, idle
+    std::chrono::seconds length{5};          // submit, events, batch, sql, stream, latency, idle
     std::size_t frame = 1;                   // stream: submissions in each frame
     std::size_t in_flight = 500;             // stream: frames of each connection
     std::size_t drained = 100'000;
@@ -23,7 +23,7 @@ struct load_options {
     std::size_t plan_nodes = 10'000;
     std::size_t chain = 1000;                // nodes of it
     std::size_t items = 100'000;            // of fan-out
-    bool stored = false;                     // submit, batch, stream: due in a day, so that they are stored and nothing else is done
+    bool stored = false;                     // submit, batch, sql, stream: due in a day, so that they are stored and nothing else is done
     // Told how far a scenario has come, 0 to 1, some ten times a second, by the thread that runs it.
     std::function<void(double share)> progress = [](double) {};
 
@@ -43,6 +43,10 @@ outcome run_submit(server& at, const load_options& options);
 outcome run_batch(server& at, const load_options& options);
 // Single events, each of which makes one execution of a noop by way of a trigger with a filter.
 outcome run_events(server& at, const load_options& options);
+// Single submissions of noops by rowlock.submit over one session of the database, so many a transaction as a batch has; and by rowlock.submit_many. Without a
+// database's URL: nothing is measured, which the remark says.
+outcome run_sql(server& at, const load_options& options);
+outcome run_sql_many(server& at, const load_options& options);
 // Frames of submissions over /v1/stream, many in flight on each connection.
 outcome run_stream(server& at, const load_options& options);
 // Noops that all become due at one moment: from that moment until the last has ended.

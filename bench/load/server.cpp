@@ -118,6 +118,16 @@ const std::string& server::credentials() const
     return state_->options.credentials;
 }
 
+const std::string& server::database_url() const
+{
+    return state_->options.database;
+}
+
+const std::string& server::tenant() const
+{
+    return state_->options.tenant;
+}
+
 const tcp::endpoint& server::endpoint(std::size_t connection) const
 {
     return state_->endpoints[connection % state_->endpoints.size()];

@@ -28,6 +28,7 @@ struct place {
 struct server_options {
     std::vector<place> instances;
     std::string credentials{};               // header lines that every request has, each with its "\r\n"
+    std::string tenant{};                    // whom the requests are for; empty: as the credentials say
     std::string database{};                  // URL; empty: that of `data`, if there is one
     std::filesystem::path data{};            // of `rowlock dev`; empty: unknown
     std::vector<pid_t> pids{};               // empty: as the server says
@@ -66,6 +67,9 @@ public:
     // A request as the bytes that go out. Built once and sent many times: the load program must cost less than the server it measures.
     std::string request(std::string_view method, std::string_view target, std::string_view body = {}) const;
     const std::string& credentials() const;
+    // Empty where none was given.
+    const std::string& database_url() const;
+    const std::string& tenant() const;
 
     // Defines a job. `handler` is JSON.
     // `more`: further members, as ", \"name\": value".

@@ -18,7 +18,7 @@ using scenario = bench::outcome (*)(bench::server&, const bench::load_options&);
 
 // In the order in which they run.
 constexpr std::pair<const char*, scenario> scenarios[] = {
-    {"idle", bench::run_idle}, {"submit", bench::run_submit}, {"batch", bench::run_batch}, {"stream", bench::run_stream}, {"events", bench::run_events},
+    {"idle", bench::run_idle}, {"submit", bench::run_submit}, {"batch", bench::run_batch}, {"sql", bench::run_sql}, {"sql-many", bench::run_sql_many}, {"stream", bench::run_stream}, {"events", bench::run_events},
     {"drain", bench::run_drain}, {"latency", bench::run_latency}, {"sleep", bench::run_sleep},
     {"plan", bench::run_plan}, {"chain", bench::run_chain}, {"fan-out", bench::run_fan_out},
 };
@@ -62,6 +62,7 @@ outcome_of<bench::server_options> server_options_of(const context& c, const benc
     if (is_unfit(c.options.tenant)) return bad_input("--tenant: has a control character in it");
     if (!c.options.token.empty()) made.credentials += fmt::format("Authorization: Bearer {}\r\n", c.options.token);
     if (!c.options.tenant.empty()) made.credentials += fmt::format("X-Rowlock-Tenant: {}\r\n", c.options.tenant);
+    made.tenant = c.options.tenant;
     made.data = options.data;
     return made;
 }
@@ -127,15 +128,15 @@ void add_bench(CLI::App& app, context& c)
     const auto options = std::make_shared<bench_options>();
     const CLI::Range some(std::size_t{1}, std::size_t{1'000'000});
     const CLI::Range at_once(std::size_t{1}, std::size_t{10'000});
-    verb->add_option("SCENARIO", options->chosen, "idle, submit, batch, stream, events, drain, latency, sleep, plan, chain, fan-out; all of them if none is named")->check(CLI::IsMember(scenario_names()));
+    verb->add_option("SCENARIO", options->chosen, "idle, submit, batch, sql, sql-many, stream, events, drain, latency, sleep, plan, chain, fan-out; all of them if none is named")->check(CLI::IsMember(scenario_names()));
     verb->add_option("--also", options->others, "URL of a further instance at the same database, which shares the load; may be repeated")->allow_extra_args(false);
     verb->add_option("--data", options->data, "The folder of `rowlock dev`: for the figures of its PostgreSQL");
-    verb->add_option("--database", options->server.database, "The database's URL: for the bytes of WAL");
+    verb->add_option("--database", options->server.database, "The database's URL: for the bytes of WAL, and for sql and sql-many");
     verb->add_option("--server-pid", options->server.pids, "The server's processes; otherwise the newest instances alive on this machine")->allow_extra_args(false);
-    verb->add_option("--seconds", options->seconds, "Length of idle, submit, batch, stream, events and latency")->check(CLI::Range(std::size_t{1}, std::size_t{3600}))->capture_default_str();
+    verb->add_option("--seconds", options->seconds, "Length of idle, submit, batch, sql, stream, events and latency")->check(CLI::Range(std::size_t{1}, std::size_t{3600}))->capture_default_str();
     verb->add_option("--connections", options->load.connections, "Of submit, events and latency")->check(at_once)->capture_default_str();
     verb->add_option("--batch-connections", options->load.batch_connections, "Of batch and stream")->check(at_once)->capture_default_str();
-    verb->add_option("--batch", options->load.batch, "Submissions in a batch")->check(at_once)->capture_default_str();
+    verb->add_option("--batch", options->load.batch, "Submissions in a batch; of sql: in a transaction")->check(at_once)->capture_default_str();
     verb->add_option("--frame", options->load.frame, "Submissions in a frame of stream")->check(at_once)->capture_default_str();
     verb->add_option("--in-flight", options->load.in_flight, "Frames of each stream that wait for their answers; no more than the server takes")->check(at_once)->capture_default_str();
     verb->add_option("--drain", options->load.drained, "Noops that drain ends")->check(some)->capture_default_str();
@@ -144,12 +145,13 @@ void add_bench(CLI::App& app, context& c)
     verb->add_option("--plan-nodes", options->load.plan_nodes, "Nodes of plan")->check(some)->capture_default_str();
     verb->add_option("--chain", options->load.chain, "Nodes of chain")->check(some)->capture_default_str();
     verb->add_option("--items", options->load.items, "Items of fan-out")->check(some)->capture_default_str();
-    verb->add_flag("--stored", options->load.stored, "submit, batch, stream: due in a day, so that nothing is run meanwhile");
+    verb->add_flag("--stored", options->load.stored, "submit, batch, sql, stream: due in a day, so that nothing is run meanwhile");
     verb->footer("It defines the jobs load-noop, load-sleep, load-call and load-event in the token's tenant; their executions stay in the history. `latency` needs a server that\n"
                  "may call 127.0.0.1 of this machine.\n"
                  "Examples:\n"
                  "  rowlock bench submit batch --connections 64\n"
                  "  rowlock bench --data ./data                              every scenario, with the costs in PostgreSQL\n"
+                 "  rowlock bench sql sql-many --stored --data ./data\n"
                  "  rowlock bench drain --drain 300000 --format json");
     verb->callback([&c, options] { c.chosen = [&c, options] { return run_bench(c, *options); }; });
 }

@@ -38,7 +38,7 @@ TEST_CASE("bench measures every scenario on a server that wants a token", "[e2e]
         CHECK(one.at("WAL_bytes_per_job").to_number<double>() > 0);
         CHECK_FALSE(one.as_object().contains("refused"));
     }
-    CHECK(names == std::vector<std::string>{"idle", "submit", "batch", "stream", "events", "drain", "latency", "sleep", "plan", "chain", "fan-out"});
+    CHECK(names == std::vector<std::string>{"idle", "submit", "batch", "sql", "sql-many", "stream", "events", "drain", "latency", "sleep", "plan", "chain", "fan-out"});
     const auto jobs = [&](const char* job_id) {
         const auto listed = server.get(std::string("/v1/executions?limit=1&job_id=") + job_id, {{"Authorization", "Bearer " + environment.at("ROWLOCK_TOKEN")}});
         return listed.json().at("items").as_array().size();
