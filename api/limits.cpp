@@ -97,7 +97,10 @@ runtime::awaitable<response> get_limit(request_context& rq)
     const bool hidden = name->kind == limit_kind::tenant && !rq.caller.all_tenants && name->key != rq.caller.tenant_id;
     const auto found = co_await rq.app.instance.db().read([tenant = rq.caller.tenant, name = *name, hidden](storage::session& s) -> found_text {
         const auto of = hidden ? std::nullopt : owner_of(s, name, tenant, false);
-        return of ? storage::find_limit_json(s, name.kind, *of, name.key) : std::nullopt;
+        auto limit = of ? storage::find_limit_json(s, name.kind, *of, name.key) : std::nullopt;
+        // Definitions limit pools, and everything, in their tenant alone.
+        if (!limit && of == storage::no_tenant) limit = storage::find_limit_json(s, name.kind, tenant, name.key);
+        return limit;
     });
     co_return show(rq, found, no_limit(*name));
 }

@@ -103,6 +103,11 @@ create function starts_left(p_starts int, p_period interval, p_at timestamptz[],
 create function next_start_at(p_period interval, p_at timestamptz[], p_now timestamptz) returns timestamptz language sql immutable parallel safe as $$
     select min(u.at) + p_period from unnest(p_at) u (at) where u.at > p_now - p_period $$;
 
+-- When does the next rate that is used up let something start again? Null: none is.
+create function next_start_of_all() returns timestamptz language sql stable as $$
+    select min(next_start_at(l.rate_period, l.started_at, clock())) from limits l
+    where l.rate_starts is not null and starts_left(l.rate_starts, l.rate_period, l.started_at, l.started_n, clock()) = 0 $$;
+
 -- What is kept of those that started lately, with p_more of now. Of a large number those that start within a 32nd of the period are counted as if all of them
 -- had started with the last, so little is kept, and never too few are counted.
 create function starts_with(p_starts int, p_period interval, p_at timestamptz[], p_n int[], p_more int, out at timestamptz[], out n int[]) language sql stable as $$
@@ -553,13 +558,13 @@ end $$;
 -- Looks which lanes have work, from the caller's cursor on, and claims from them in the order of their best ranks: one statement
 -- for an instance that has free slots and was told, or guesses, that there is work. next_after: where the next look goes on; 0:
 -- all lanes were seen. The lanes that were seen, and the best rank in each, come in rows without `lo`. look_us: what looking cost, in
--- microseconds: it grows with what others' snapshots keep from being cleared away.
+-- microseconds: it grows with what others' snapshots keep from being cleared away. start_us: so long until a rate that is used up lets something start again.
 create function claim_next_1(p_instance int, p_after int, p_lanes int, p_budget int)
-returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, rank timestamptz, next_after int, look_us int) language plpgsql
+returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, rank timestamptz, next_after int, look_us int, start_us bigint) language plpgsql
     set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
-    ids int[]; ranks timestamptz[]; open_ int[]; n int; last int; then_after int; began timestamptz := clock_timestamp(); look int;
+    ids int[]; ranks timestamptz[]; open_ int[]; n int; last int; then_after int; began timestamptz := clock_timestamp(); look int; starts bigint;
 begin
     select array_agg(s.lane_id order by s.head_rank), array_agg(s.head_rank order by s.head_rank), array_agg(s.lane_id order by s.head_rank) filter (where not s.paused),
            count(*), max(s.lane_id)
@@ -569,10 +574,11 @@ begin
     then_after := case when n = p_lanes then last else 0 end;
     if open_ is not null then
         return query
-            select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, c.rank, then_after, look
+            select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, c.rank, then_after, look, null::bigint
             from claim_1(p_instance, open_, null, p_budget) c;
     end if;
-    return query select null::uuid, null::uuid, u.lane_id, null::int, null::int, null::timestamptz, u.rank, then_after, look from unnest(ids, ranks) u (lane_id, rank);
+    starts := case when n > 0 then (extract(epoch from next_start_of_all() - clock()) * 1000000)::bigint end;
+    return query select null::uuid, null::uuid, u.lane_id, null::int, null::int, null::timestamptz, u.rank, then_after, look, starts from unnest(ids, ranks) u (lane_id, rank);
 end $$;
 
 -- Makes due what was eligible later. Run by every instance with its tick.

@@ -142,8 +142,8 @@ create function tick_1(p_instance int, p_may_declare boolean, p_look boolean, ou
                        out changes bigint, out cancels int, out dead int, out plans boolean, out next_start timestamptz)
 language plpgsql as $$
 begin
-    perform enforce_due_limits_1();
-    perform promote_1(1000);
+    -- It has locked what comes last: the rest of this can wait for the next tick, which is asked for at once.
+    if not enforce_due_limits_1() then perform promote_1(1000); end if;
     now := clock();
     next_eligible := (select s.eligible_at from extents s where not s.ready and s.eligible_at < 'infinity' order by s.eligible_at limit 1);
     queued := p_look and exists (select 1 from extents s where s.owner is null and s.ready);
@@ -155,8 +155,7 @@ begin
     end if;
     dead := (select count(*) from instances i where i.state = 'DEAD');
     plans := exists (select from plan_work);
-    next_start := (select min(next_start_at(l.rate_period, l.started_at, clock())) from limits l
-                   where l.rate_starts is not null and starts_left(l.rate_starts, l.rate_period, l.started_at, l.started_n, clock()) = 0);
+    next_start := next_start_of_all();
 end $$;
 
 -- Drops what nobody needs any more: expired keys, requests to cancel what has ended, instances that went long ago. Bounded; returns

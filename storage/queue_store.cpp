@@ -127,7 +127,7 @@ claimed_extent claimed(const pqxx::row& row)
 
 }
 
-constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, rank, next_after, look_us from claim_next_1($1, $2, $3, $4)"};
+constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, rank, next_after, look_us, start_us from claim_next_1($1, $2, $3, $4)"};
 
 claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget)
 {
@@ -138,6 +138,7 @@ claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int l
             answer.looked = std::chrono::microseconds{row[8].as<int>()};
             if (row[0].is_null()) {
                 answer.lanes.push_back({{row[2].as<int>()}, time_of(row[6])});
+                if (!row[9].is_null()) answer.next_start_in = std::chrono::microseconds{row[9].as<std::int64_t>()};
             } else {
                 answer.extents.push_back(claimed(row));
             }

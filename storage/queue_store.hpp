@@ -92,6 +92,7 @@ struct claim_answer {
     std::vector<seen_lane> lanes;        // that had something to claim, before this claim
     lane_id next_after{};                // the next look goes on after this lane; 0: all were seen
     std::chrono::microseconds looked{0}; // what it took the database to find these lanes
+    std::optional<std::chrono::microseconds> next_start_in{};    // until a rate that is used up lets something start again
 };
 // Looks at the lanes after `after_lane`, at most `lanes` of them, and claims at most `budget` executions. Throws lease_lost_error.
 claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget);

@@ -75,8 +75,16 @@ void claimer::work(storage::session_options options)
             owes_look_ = last == found::nothing_near;
             const auto ready = [&] { return stopping_ || in_doubt_ || (told_ && free_.available() > 0); };
             while (!ready()) {
-                if (!owes_look_ || free_.available() <= 0) changed_.wait(lock);
-                else if (changed_.wait_until(lock, next_look_) == std::cv_status::timeout) told_ = true;
+                const bool waits_for_look = owes_look_ && free_.available() > 0;
+                if (!waits_for_look && !next_start_) {
+                    changed_.wait(lock);
+                    continue;
+                }
+                const auto until = waits_for_look ? std::min(next_look_, next_start_.value_or(deadline::max())) : *next_start_;
+                if (changed_.wait_until(lock, until) == std::cv_status::timeout) {
+                    told_ = true;
+                    next_start_.reset();
+                }
             }
             if (stopping_) return;
             told_ = false;
@@ -128,6 +136,8 @@ std::vector<storage::claimed_extent> claimer::look(storage::session& s, instance
     auto answer = storage::claim_next(s, owner, cursor_, max_lanes, budget);
     seen_.insert(seen_.end(), answer.lanes.begin(), answer.lanes.end());
     looked_ += answer.looked;
+    next_start_.reset();
+    if (answer.next_start_in) next_start_ = steady_clock::now() + *answer.next_start_in;
     cursor_ = answer.next_after;
     if (cursor_.value == 0) {
         floors_.seen(seen_, *round_began_, looked_);

@@ -56,6 +56,7 @@ private:
     std::chrono::microseconds looked_{0};            // what this round has cost so far
     std::optional<timestamp> round_began_;
     deadline next_look_{};                           // from the front
+    std::optional<deadline> next_start_;             // when a rate that is used up lets something start again
     std::atomic<steady_clock::rep> last_round_{0};   // the end of the last one
     std::atomic<bool> knows_of_more_{false};
     std::mutex mutex_;

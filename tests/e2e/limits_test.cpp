@@ -178,3 +178,48 @@ TEST_CASE("bad limits are refused by field, and limits of all tenants are set by
     CHECK(server.put("/v1/limits/job/Not A Slug", {{"max_running", 1}}).status == 404);
     CHECK(server.get("/v1/limits/job/never-set").status == 404);
 }
+
+TEST_CASE("a full queue refuses with 429 what would be queued, and takes more when there is room", "[e2e][limits]")
+{
+    test_database database;
+    auto environment = any_program();
+    environment["ROWLOCK_EXECUTOR_PARALLELISM"] = "1";
+    environment["ROWLOCK_EXECUTOR_QUEUE_CAPACITY"] = "3";
+    server_process server({"serve", "--database", database.url(), "--auth", "none"}, environment);
+    server.define("queues", sleep_for(30));
+    std::vector<std::string> ids;
+    for (int i = 0; i < 4; ++i) ids.push_back(server.submit("queues"));
+    server.await_status(ids[0], "RUNNING");
+    const auto refused = server.post("/v1/executions", {{"job_id", "queues"}});
+    INFO(refused.body);
+    CHECK(refused.status == 429);
+    CHECK(refused.field("Retry-After") == "1");
+    CHECK(server.post("/v1/executions", {{"job_id", "queues"}, {"scheduled_time", "2999-01-01T00:00:00Z"}}).status == 201);
+    CHECK(server.post("/v1/executions/" + ids[3] + "/cancel", json::object{}).status == 202);
+    CHECK(server.post("/v1/executions/batch", {{"executions", json::array{json::object{{"job_id", "queues"}}, json::object{{"job_id", "queues"}}}}}).status == 429);
+    CHECK(server.post("/v1/executions", {{"job_id", "queues"}}).status == 201);
+}
+
+TEST_CASE("tenants see their own limits and those of all, and set their own", "[e2e][limits]")
+{
+    test_database database;
+    server_process server({"serve", "--database", database.url()}, any_program());
+    const http_fields admin{{"Authorization", "Bearer " + make_admin_token(database.url())}};
+    const auto made = server.post("/v1/tokens", {{"role", "editor"}, {"tenant_id", "acme"}, {"name", "acme"}}, admin);
+    REQUIRE(made.status == 201);
+    const http_fields acme{{"Authorization", "Bearer " + text_at(made.json(), "/token")}};
+    for (const char* name : {"global/all", "pool/p", "tenant/acme", "tenant/beta"}) {
+        INFO(name);
+        CHECK(server.put(std::string("/v1/limits/") + name, {{"max_running", 5}}, acme).status == 403);
+        CHECK(server.put(std::string("/v1/limits/") + name, {{"max_running", 5}}, admin).status == 200);
+    }
+    CHECK(server.put("/v1/limits/job/theirs", {{"max_running", 5}}, acme).status == 200);
+    CHECK(server.put("/v1/limits/job/ours", {{"max_running", 5}}, admin).status == 200);
+    CHECK(server.get("/v1/limits/job/ours", acme).status == 404);
+    CHECK(server.get("/v1/limits/tenant/beta", acme).status == 404);
+    CHECK(server.get("/v1/limits/tenant/acme", acme).status == 200);
+    std::string names;
+    for (const auto& each : server.get("/v1/limits", acme).json().at("items").as_array()) names += text_at(each, "/kind") + "/" + text_at(each, "/key") + " ";
+    CHECK(names == "global/all job/theirs pool/p tenant/acme ");
+    CHECK(server.get("/v1/limits?limit=2", acme).json().at("items").as_array().size() == 2);
+}
