@@ -163,8 +163,8 @@ TEST_CASE("a trigger's id is one job's alone, over all tenants, and a webhook ne
     const auto put = [&](std::string_view triggers) {
         return db.sqlstate(fmt::format(R"(select put_job_1({}, 'b', '{{}}', '{{"max_attempts": 1, "triggers": [{}]}}', true, 'me', '', null))", other.value, triggers));
     };
-    CHECK(put(R"({"id":"a-1","kind":2,"source":"s","batch_ms":0,"debounce_ms":0})") == "RL424");
-    CHECK(put(R"({"id":"w","kind":4,"source":"s","batch_ms":0,"debounce_ms":0})") == "RL424");
+    CHECK(put(R"({"id":"a-1","kind":2,"source":"s","batch_ms":0,"debounce_ms":0})") == "RL425");
+    CHECK(put(R"({"id":"w","kind":4,"source":"s","batch_ms":0,"debounce_ms":0})") == "RL425");
     CHECK(db.value("select count(*) from triggers") == "1");
     db.rows("select delete_job_1(1, 'a', 'me', '', null)");
     CHECK(put(R"({"id":"a-1","kind":2,"source":"s","batch_ms":0,"debounce_ms":0})") == "");
