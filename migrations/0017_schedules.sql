@@ -305,6 +305,8 @@ begin
     mine := array(select u.k::int from unnest(p_job, p_revision) with ordinality u (job, revision, k)
                   cross join lateral (select from schedules s where s.job_key = u.job and s.revision = u.revision limit 1 for no key update skip locked) s);
     if cardinality(mine) = 0 then return; end if;
+    -- It is shorter where there are only nulls at its end, and an element beyond the end of an array would begin another one.
+    p_reason := coalesce(p_reason, '{}') || array_fill(null::text, array[cardinality(p_of) - coalesce(cardinality(p_reason), 0)]);
     foreach k in array mine loop is_mine[k] := true; end loop;
     limited := exists (select from unnest(p_of) u (k) cross join lateral (select from schedules s where s.job_key = p_job[u.k] and (s.if_running > 0 or s.max_runs is not null) limit 1) s);
     if limited then
