@@ -14,11 +14,11 @@ TEST_CASE("executions of many jobs are made in one go: in the order given, and w
     const auto b = db.job("b");
     db.rows("create table made as select u.id, u.k from unnest(enqueue_1("
             "(select array_agg(case when k % 2 = 0 then " + std::to_string(a.key.value) + " else " + std::to_string(b.key.value) + " end order by k) from generate_series(1, 100) k), "
-            "array[1, 4]::smallint[], array['s', 't'], (select array_agg(json_build_object('k', k) order by k) from generate_series(1, 100) k), array[null, now() - interval '1 hour', now() + interval '1 hour'], "
+            "array[3, 4]::smallint[], array['s', 't'], (select array_agg(json_build_object('k', k) order by k) from generate_series(1, 100) k), array[null, now() - interval '1 hour', now() + interval '1 hour'], "
             "null, null, null, null)) with ordinality u (id, k)");
     CHECK(db.value("select count(*) from made m join v_executions v on v.execution_id = m.id where (v.parameters ->> 'k')::int = m.k and v.job_id = case when m.k % 2 = 0 then 'a' else 'b' end") == "100");
     CHECK(db.value("select string_agg(trigger_type || ' ' || trigger_id || ' ' || status, ', ' order by k) from made m join v_executions v on v.execution_id = m.id where k <= 2") ==
-          "SCHEDULED s QUEUED, EVENT t QUEUED");
+          "DEPENDENCY s QUEUED, EVENT t QUEUED");
     CHECK(db.value("select trigger_type || ' ' || status from made m join v_executions v on v.execution_id = m.id where k = 3") == "MANUAL PENDING");
     // One for each job, though what is past keeps its own scheduled time; and what is to come.
     CHECK(db.value("select string_agg(remaining::text, ' ' order by remaining) from extents") == "1 49 50");
@@ -44,7 +44,7 @@ TEST_CASE("one execution is made as one of many", "[pg][enqueue]")
         const char* parameters;
         int minutes;
     };
-    for (const row& r : {row{1, "{}", 0}, {1, R"({"k": "x"})", 0}, {2, R"({"k": "x", "x": 2})", -5}, {4, R"({"k": null})", 5}, {4, R"({"k": "x"})", 5}}) {
+    for (const row& r : {row{3, "{}", 0}, {3, R"({"k": "x"})", 0}, {2, R"({"k": "x", "x": 2})", -5}, {4, R"({"k": null})", 5}, {4, R"({"k": "x"})", 5}}) {
         INFO(r.trigger << " " << r.parameters << " " << r.minutes);
         db.rows("begin");
         const auto said = [&](const std::string& text) {
