@@ -48,7 +48,7 @@ result<schedule_preview> preview(const json::object& asked, zone_database& zones
     auto schedule = parse_schedule(document);
     if (!schedule) errors.add_all(schedule.error(), "");
     for (const auto& [field, name] : zones_named_in(document)) {
-        const json::value shown{json::string(name)};
+        const json::value shown = json::string(name);
         if (const auto known = zones.find(name); !known) errors.add(field, &shown, known.error().detail, errc::invalid_timezone);
     }
     if (!errors.empty()) return std::move(errors).take("The schedule");

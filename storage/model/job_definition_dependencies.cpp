@@ -37,7 +37,7 @@ void read_dependency_id(json_fields& fields, const job_definition& made, job_dep
         return earlier.dependency_id == dependency.dependency_id && earlier.upstream_job_id != dependency.upstream_job_id;
     });
     if (other == made.dependencies.end()) return;
-    const json::value shown{json::string(dependency.dependency_id)};
+    const json::value shown = json::string(dependency.dependency_id);
     fields.errors().add(fields.path_of_member("dependency_id"), &shown,
                         fmt::format("is the id of the dependency on {} too; each needs one of its own", other->upstream_job_id));
 }

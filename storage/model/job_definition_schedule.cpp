@@ -228,7 +228,7 @@ weekday_set read_days(json_fields& fields)
     for (std::size_t i = 0; i < names.size(); ++i) {
         const auto day = weekday_of(names[i]);
         if (!day) {
-            const json::value shown{json::string(names[i])};
+            const json::value shown = json::string(names[i]);
             fields.errors().add(path_of(fields.path_of_member("days"), i), &shown, "must be one of MON, TUE, WED, THU, FRI, SAT, SUN");
             continue;
         }

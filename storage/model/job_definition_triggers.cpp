@@ -138,7 +138,7 @@ void read_trigger_id(json_fields& fields, const job_definition& made, std::size_
     }
     const bool again = std::any_of(made.triggers.begin(), made.triggers.end(), [&trigger](const job_trigger& other) { return other.trigger_id == trigger.trigger_id; });
     if (!again) return;
-    const json::value shown{json::string(trigger.trigger_id)};
+    const json::value shown = json::string(trigger.trigger_id);
     fields.errors().add(fields.path_of_member("trigger_id"), &shown, "is the id of another trigger of this job; each needs one of its own");
 }
 

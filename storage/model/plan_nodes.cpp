@@ -267,7 +267,7 @@ void read_edges(reading& r, json_fields& plan)
         seen = to;
         const std::string& id = r.made.nodes[need.node].node_id;
         if (auto why = refusal_of_need(r, to, id, need.node); !why.empty()) {
-            const json::value shown{json::string(id)};
+            const json::value shown = json::string(id);
             r.errors.add(path_of(place, "from"), &shown, std::move(why));
         } else {
             node.needs.push_back(std::move(need));
