@@ -1,3 +1,5 @@
+#include "ops/cli/human_text.hpp"
+#include "ops/cli/json_read.hpp"
 #include "ops/cli/verbs.hpp"
 #include "runtime/schedule/preview.hpp"
 #include "runtime/schedule/zone_database.hpp"
@@ -17,6 +19,7 @@ namespace {
 // ---- schedule next
 
 struct next_options {
+    std::string id;
     std::string cron;
     std::int64_t interval = 0;
     std::string timezone;
@@ -104,6 +107,34 @@ exit_code show_times(context& c, const runtime::schedule_preview& found, runtime
     return exit_code::success;
 }
 
+// What the server has under this id.
+exit_code next_times_of(context& c, const CLI::App& verb, const next_options& options)
+{
+    for (const auto& [member, option] : option_names) {
+        if (member != "after" && member != "count" && verb.count(std::string(option)) > 0) {
+            return c.fail(bad_input(fmt::format("{} is for a schedule that the command line says; the times of {} are the server's", option, options.id)));
+        }
+    }
+    target where = target("/v1/schedules").segment(options.id).segment("next");
+    if (verb.count("--after") > 0) where.query("after", options.after);
+    if (verb.count("--count") > 0) where.query("count", std::to_string(options.count));
+    const auto found = c.api().get(where);
+    if (!found) return c.fail(found.error());
+    if (!c.screen.human()) {
+        c.screen.document(found->body);
+        return exit_code::success;
+    }
+    const auto* times = array_at(found->body, "fire_times");
+    if (times->empty()) {
+        c.screen.notice("It fires no more.");
+        return exit_code::success;
+    }
+    table shown({{"FIRES (UTC)"}});
+    for (const json::value& at : *times) shown.add({{human_time(std::string(at.as_string()))}});
+    c.screen.show(shown);
+    return exit_code::success;
+}
+
 // Asks no server.
 exit_code next_times(context& c, const json::object& asked)
 {
@@ -116,6 +147,7 @@ void add_schedule_next(CLI::App& schedule, context& c)
 {
     CLI::App* verb = schedule.add_subcommand("next", "When a schedule fires next; of a cron expression or an interval without a server");
     const auto options = std::make_shared<next_options>();
+    verb->add_option("ID", options->id, "The schedule_id of a schedule that the server has, instead of --cron or --interval");
     verb->add_option("--cron", options->cron, "Five fields (minute, hour, day of month, month, day of week), six with the second first, or @daily and its kind");
     verb->add_option("--interval", options->interval, "Seconds from one time to the next, beginning at --after");
     verb->add_option("--timezone", options->timezone, "An IANA name; default UTC");
@@ -126,8 +158,11 @@ void add_schedule_next(CLI::App& schedule, context& c)
     verb->footer("Examples:\n"
                  "  rowlock schedule next --cron \"0 9 * * MON-FRI\" --timezone Europe/Berlin\n"
                  "  rowlock schedule next --cron \"30 2 L * ?\" --after 2026-01-01T00:00:00Z --count 12\n"
-                 "  rowlock schedule next --interval 90 --count 3 --format json");
-    verb->callback([&c, verb, options] { c.chosen = [&c, verb, options] { return next_times(c, asked_by(*verb, *options)); }; });
+                 "  rowlock schedule next --interval 90 --count 3 --format json\n"
+                 "  rowlock schedule next nightly --count 3");
+    verb->callback([&c, verb, options] {
+        c.chosen = [&c, verb, options] { return options->id.empty() ? next_times(c, asked_by(*verb, *options)) : next_times_of(c, *verb, *options); };
+    });
 }
 
 }

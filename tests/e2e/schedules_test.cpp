@@ -176,7 +176,7 @@ TEST_CASE("a backfill makes one execution for each past time, and the same again
     CHECK(count_of(server, "filled") == 24);
 }
 
-TEST_CASE("schedules on the command line: list, show, ticks, pause, resume, run, and backfill", "[e2e][schedules][cli]")
+TEST_CASE("schedules on the command line: list, show, next, ticks, pause, resume, run, and backfill", "[e2e][schedules][cli]")
 {
     const auto& server = open_server();
     server.define("by-hand", noop, scheduled(each_new_year));
@@ -191,6 +191,9 @@ TEST_CASE("schedules on the command line: list, show, ticks, pause, resume, run,
     CHECK(text_at(server.ended(made.out.substr(0, 36)), "/status") == "COMPLETED");
     CHECK(rowlock({"schedule", "ticks", "by-hand"}).code == 0);
     CHECK(rowlock({"schedule", "show", "nobody"}).code == 3);
+    CHECK(json::parse(rowlock({"schedule", "next", "by-hand", "--after", "2030-06-01T00:00:00Z", "--count", "1", "--format", "json"}).out).at("fire_times").at(0) == "2030-12-31T23:00:00.000000Z");
+    CHECK(rowlock({"schedule", "next", "nobody"}).code == 3);
+    CHECK(rowlock({"schedule", "next", "by-hand", "--cron", "@daily"}).code == 2);
 
     server.define("by-hand", noop, scheduled({{"schedule_type", "CRON"}, {"cron_expression", "0 * * * *"}}));
     const std::vector<std::string> range{"backfill", "by-hand", "--from", "2026-01-01T00:00:00Z", "--to", "2026-01-12T00:00:00Z"};
