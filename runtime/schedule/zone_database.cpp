@@ -118,7 +118,7 @@ error zone_database::unknown(std::string_view name)
     if (all.size() <= 1) {
         why = fmt::format("cannot be looked up: there is no time zone data in {}; install the package tzdata, or use UTC", folder_);
     } else if (const auto meant = meant_by(name, all)) {
-        why = fmt::format("names no time zone; did you mean {}?", *meant);
+        why = fmt::format("names no time zone; the nearest is {}", *meant);
     }
     return {errc::invalid_timezone, std::move(why), {}, {}};
 }

@@ -20,7 +20,7 @@ public:
     explicit zone_database(std::string folder = {});
 
     // UTC is known even where there is no data. Errors: invalid_timezone; the detail goes on where a field's name left off ("names no time
-    // zone; did you mean Europe/Berlin?"). Looks at the file each time: about two microseconds, more when it has to be read.
+    // zone; the nearest is Europe/Berlin"). Looks at the file each time: about two microseconds, more when it has to be read.
     result<zone_ptr> find(std::string_view name);
     // All there are, in order. Walks the folder the first time; names that come later are found, but not listed.
     const std::vector<std::string>& names();

@@ -18,8 +18,9 @@ constexpr std::array<std::string_view, 10> node_members{"node_id", "job_id", "jo
                                                         "skip_on_upstream_skip"};
 
 // What a definition may have and a node's own job may not.
-constexpr std::array<std::string_view, 13> starting_members{"schedule", "triggers", "dependencies", "require_all", "skip_if_running", "queue_if_running",
-                                                            "catchup_enabled", "max_catchup_runs", "dedupe", "enabled", "version", "reason", "tenant_id"};
+constexpr std::array<std::string_view, 19> starting_members{"schedule", "cron_expression", "interval_seconds", "timezone", "tolerance_seconds", "skip_if_running",
+                                                            "queue_if_running", "catchup_enabled", "max_catchup_runs", "execution_windows", "skip_outside_window",
+                                                            "triggers", "dependencies", "require_all", "dedupe", "enabled", "version", "reason", "tenant_id"};
 
 // A slug that stands for the id until the content, from which the id is made, is read.
 constexpr std::string_view no_id_yet = "inline";
@@ -76,7 +77,7 @@ void refuse_starting(const json::object& node, field_errors& errors)
     for (const auto name : starting_members) {
         const auto* given = node.if_contains(name);
         if (!given || given->is_null()) continue;
-        errors.add(std::string(name), given, "is of jobs that are started by themselves; a node starts when its needs hold, leave it out");
+        errors.add(std::string(name), given, "is of jobs that are started by themselves; a node starts when its needs hold; leave it out, or give the node a job_id");
     }
 }
 

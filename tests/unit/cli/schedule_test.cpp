@@ -37,7 +37,7 @@ TEST_CASE("schedule next refuses what is no schedule by the option, with exit co
     const auto r = GENERATE(values<row>({
         {{"--cron", "61 * * * *"}, "--cron: the minute field, at character 1: 61 is not within 0..59"},
         {{"--cron", "0 0 30 2 *"}, "--cron: never fires"},
-        {{"--cron", "@daily", "--timezone", "Europe/Berln"}, "--timezone: names no time zone; did you mean Europe/Berlin?"},
+        {{"--cron", "@daily", "--timezone", "Europe/Berln"}, "--timezone: names no time zone; the nearest is Europe/Berlin"},
         {{"--cron", "@daily", "--after", "today"}, "--after: must be a time as in RFC 3339"},
         {{"--cron", "@daily", "--count", "0"}, "--count: must be an integer from 1 to 1000"},
         {{"--cron", "@daily", "--interval", "5"}, "--interval: is for schedules of type INTERVAL"},

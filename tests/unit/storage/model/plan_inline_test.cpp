@@ -80,6 +80,8 @@ TEST_CASE("what is wrong with a handler is named by the node's field", "[unit][p
         {R"("handler":{"type":"noop"},"type":"gate")", {"nodes[1].type"}},
         {R"("handler":{"type":"noop"},"schedule":{"interval_seconds":5},"dependencies":[],"enabled":true,"dedupe":true,"reason":null)",
          {"nodes[1].dedupe", "nodes[1].dependencies", "nodes[1].enabled", "nodes[1].schedule"}},
+        {R"("handler":{"type":"noop"},"cron_expression":"@daily","timezone":"UTC","execution_windows":[{"start":"06:00","end":"22:00"}],"skip_outside_window":true)",
+         {"nodes[1].cron_expression", "nodes[1].execution_windows", "nodes[1].skip_outside_window", "nodes[1].timezone"}},
         {R"("handler":{"type":"process","command":["a\u0000b"]})", {"nodes[1].handler.command[0]"}},
     }));
     INFO(r.members);
