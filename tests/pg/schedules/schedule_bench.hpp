@@ -37,6 +37,9 @@ struct schedule_bench {
         db.rows(fmt::format("update fixed_clock set at = '{}'::timestamptz", to_rfc3339(start + gone)));
     }
 
+    // To so long after the beginning.
+    void go_to(std::chrono::milliseconds after_start) { go(after_start - gone); }
+
     // A job with this schedule; `more` are further members of put_job_1's rules.
     queue_job scheduled(std::string_view job_id, std::string_view when, std::string_view more = "")
     {

@@ -34,13 +34,13 @@ TEST_CASE("what waits for a window is claimed while it is open, and at no other 
     CHECK(claimable(b) == 0);
     CHECK(b.db.value("select concat_ws(' ', status, waiting_on ->> 'rule', waiting_on ->> 'opens_at') from v_executions") ==
           fmt::format("QUEUED window {}", to_rfc3339(b.start + 1h)));
-    b.go(1h - 1ms);
+    b.go_to(1h - 1ms);
     CHECK(claimable(b) == 0);
-    b.go(1h);
+    b.go_to(1h);
     CHECK(claimable(b) == 1);
     submission second;
     second.extent(a).commit(b.db.service());
-    b.go(2h);
+    b.go_to(2h);
     CHECK(claimable(b) == 0);
     b.round();
     CHECK(b.db.value("select window_from = clock() + interval '23 hours' from lanes") == "t");
@@ -107,9 +107,9 @@ TEST_CASE("a tick outside the windows of a job that skips is an execution that w
     schedule_bench b;
     b.scheduled("a", R"("schedule_type": "CRON", "cron_expression": "*/30 * * * *")", fmt::format(R"(, {}, "skip_outside_window": true)", afternoon));
     b.round();
-    b.go(30min);
+    b.go_to(30min);
     b.round();
-    b.go(1h);
+    b.go_to(1h);
     b.round();
     CHECK(b.ticks_of("a") == "SKIPPED OUTSIDE_WINDOW, FIRED");
     CHECK(b.db.value("select string_agg(status, ', ' order by scheduled_time) from v_executions") == "SKIPPED, QUEUED");
