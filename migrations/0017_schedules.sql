@@ -100,9 +100,10 @@ begin
     select * into j from jobs x where x.job_key = p_job;
     goes_on := was.job_key is not null and not was.removed and when_of(was.spec) = when_of(p_spec);
     on_ := j.enabled and j.deleted_at is null and coalesce((p_spec ->> 'enabled')::boolean, true);
-    -- A single time may have come already, and is late then. What is to be caught up begins with its start.
+    -- A single time may have come already, and is late then; where it is still to come nothing is decided before it, as it may be changed to an earlier one.
+    -- What is to be caught up begins with its start.
     from_ := case when goes_on then was.decided_to
-                  else greatest(was.decided_to, case when p_spec ->> 'schedule_type' = 'ONCE' then (p_spec ->> 'run_at')::timestamptz - interval '1 microsecond'
+                  else greatest(was.decided_to, case when p_spec ->> 'schedule_type' = 'ONCE' then least(clock(), (p_spec ->> 'run_at')::timestamptz - interval '1 microsecond')
                       when (p_spec ->> 'catchup_enabled')::boolean and (p_spec ->> 'start_date')::timestamptz < clock() then (p_spec ->> 'start_date')::timestamptz - interval '1 microsecond'
                       else clock() end) end;
     begin

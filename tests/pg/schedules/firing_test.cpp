@@ -252,6 +252,26 @@ TEST_CASE("a single time fires once, also where it has just come; a start that l
     CHECK(b.db.violations() == "");
 }
 
+TEST_CASE("a single time that is still to come can be changed to an earlier one, or to another kind of schedule", "[pg][schedules]")
+{
+    schedule_bench b;
+    const auto once = [&](std::chrono::seconds from_now) { return fmt::format(R"("schedule_type": "ONCE", "run_at": "{}")", to_rfc3339(b.start + from_now)); };
+    const auto change = [&](std::string_view job_id, std::string_view when) {
+        b.db.rows(fmt::format(R"(select set_schedule_1(1, (select job_key from jobs where job_id = '{0}'), '{{"schedule_id": "{0}", "timezone": "UTC", {1}}}'))", job_id, when));
+    };
+    b.scheduled("sooner", once(86400s));
+    b.scheduled("minutely", once(86400s));
+    b.round();
+    change("sooner", once(30s));
+    change("minutely", minutely);
+    b.round();
+    b.go(61s);
+    b.round();
+    CHECK(b.ticks_of("sooner") == "FIRED");
+    CHECK(b.ticks_of("minutely") == "FIRED");
+    CHECK(b.db.violations() == "");
+}
+
 TEST_CASE("a schedule that cannot be evaluated is in scheduling_errors once, and the others go on", "[pg][schedules]")
 {
     schedule_bench b;
