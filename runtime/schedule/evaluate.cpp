@@ -25,7 +25,7 @@ std::uint64_t mix(std::uint64_t x)
 timestamp missed_up_to(const schedule_spec& spec, timestamp now, const std::optional<schedule_watch>& watch)
 {
     const auto missed = now - spec.tolerance - spec.jitter - instant;
-    if (!watch || watch->elapsed > spec.tolerance || now - watch->since > watch->elapsed + largest_clock_jump) return missed;
+    if (!watch || watch->elapsed > std::max<microseconds>(spec.tolerance, longest_look) || now - watch->since > watch->elapsed + largest_clock_jump) return missed;
     return std::min(missed, watch->since);
 }
 

@@ -30,6 +30,9 @@ struct schedule_watch {
 // A clock is believed to have been set by mistake up to this far. More of it is time that has gone by, as where a machine stood still.
 inline constexpr auto largest_clock_jump = std::chrono::hours{2};
 
+// Who has looked no longer ago than this has missed nothing, however small a tolerance: the looks themselves take their time, and no tick is seen at its very instant.
+inline constexpr auto longest_look = std::chrono::seconds{5};
+
 enum class tick_verdict : std::uint8_t { fire, catch_up, skip };
 
 // One tick; or, where they are skipped, all ticks from `at` to `last`, of which there are `count`.

@@ -172,7 +172,8 @@ awaitable<std::optional<microseconds>> scheduler::round()
     const auto asked = boot_time();
     auto seen = co_await outlook();
     if (!seen) co_return std::nullopt;
-    if (watch_) watch_->elapsed = asked - watched_at_;
+    // Up to the answer: the database may have stood still for as long as that took.
+    if (watch_) watch_->elapsed = boot_time() - watched_at_;
     const auto began = seen->now;
     const bool windows = seen->windows && *seen->windows <= began;
     const bool schedules = options_.enabled && seen->schedules && *seen->schedules <= began;

@@ -103,6 +103,16 @@ TEST_CASE("a clock that is set an hour ahead makes nothing late; one that is set
     CHECK(m.decide("2026-05-01T12:00:30Z", "2026-05-02T12:00:30Z", watch).ticks.front().count == 1439);
 }
 
+TEST_CASE("without any tolerance a tick fires where somebody looks on, and was missed where nobody did", "[unit][schedule]")
+{
+    minutely m;
+    m.spec.tolerance = 0s;
+    const schedule_watch watch{at("2026-05-01T12:00:59.5Z"), 503ms};
+    CHECK(told(m.decide("2026-05-01T12:00:30Z", "2026-05-01T12:01:00.003Z", watch)) == "12:01 fire");
+    CHECK(told(m.decide("2026-05-01T12:00:30Z", "2026-05-01T12:01:00.003Z")) == "12:01-12:01 x1 MISSED");
+    CHECK(told(m.decide("2026-05-01T12:00:30Z", "2026-05-01T12:01:06Z", schedule_watch{at("2026-05-01T12:00:50Z"), 16s})) == "12:01-12:01 x1 MISSED");
+}
+
 TEST_CASE("an evaluation is bounded, and the next goes on where it ended", "[unit][schedule]")
 {
     minutely m;
