@@ -167,10 +167,15 @@ create function event_json(p_id uuid, p_source text, p_key text, p_payload json,
 
 -- Does an event pass a filter? It holds where the first thing that the path gives is true, or is anything but false and null. The root of the path is
 -- the event; members of a payload that is an object can also be named without `$.payload`, where the event has none of that name.
-create function event_passes(p_filter jsonpath, p_event jsonb) returns boolean language sql immutable as $$
-    select coalesce((select x.found not in ('false', 'null') from (
-        select jsonb_path_query_first(case when jsonb_typeof(p_event -> 'payload') = 'object' then (p_event -> 'payload') || p_event else p_event end, p_filter, '{}', true) as found) x
-        where x.found is not null), false) $$;
+create function event_passes(p_filter jsonpath, p_event jsonb) returns boolean language plpgsql immutable as $$
+begin
+    return coalesce((select x.first_one not in ('false', 'null') from (
+        select jsonb_path_query_first(case when jsonb_typeof(p_event -> 'payload') = 'object' then (p_event -> 'payload') || p_event else p_event end, p_filter, '{}', true) as first_one) x
+        where x.first_one is not null), false);
+exception when others then
+    -- Some errors are told even so: a variable that nobody has set, times with and without a zone compared. The others of the source must not fail with it.
+    return false;
+end $$;
 
 -- Takes a group of events in: stores them, and decides for each trigger of their sources. p_key null: an event of its own in any case. p_trigger: the trigger
 -- whose webhook was called, or whose table or channel it was read from; p_signature: what the call was signed with. Shorter arrays stand for nulls.

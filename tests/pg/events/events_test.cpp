@@ -45,7 +45,8 @@ TEST_CASE("a filter is a path on the event, whose payload's members can be named
         {"$.urgent", R"({"urgent": false})", false},    {"$.urgent", R"({"urgent": null})", false},
         {"$.payload ? (@.n > 1)", R"({"n": 2})", true}, {"$.payload ? (@.n > 1)", R"({"n": 1})", false},
         {"$.payload[*] == 3", "[1, 2, 3]", true},       {"exists($.payload.a.b)", R"({"a": {"b": null}})", true},
-        {"$.n.datetime() > \"x\"", R"({"n": 2})", false},
+        {"$.n.datetime() > \"x\"", R"({"n": 2})", false}, {"$n > 1", R"({"n": 2})", false},
+        {"$.at.datetime() > \"2026-01-01\".datetime()", R"({"at": "2026-05-01T00:00:00+00:00"})", false},
     }));
     static event_database db;
     INFO(r.filter << " on " << r.payload);
