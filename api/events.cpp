@@ -4,6 +4,7 @@
 #include "api/submission_body.hpp"
 #include "storage/model/json_fields.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace rowlock::api {
@@ -14,6 +15,13 @@ namespace {
 
 constexpr text_bounds source_bounds{1, 256};
 constexpr text_bounds key_bounds{1, 255};
+
+// Of JSON text. What has few brackets is not read again.
+bool is_too_deep(std::string_view payload)
+{
+    const auto opened = std::count_if(payload.begin(), payload.end(), [](char c) { return c == '{' || c == '['; });
+    return static_cast<std::size_t>(opened) > most_payload_levels && !parse_json(payload, {.max_depth = most_payload_levels});
+}
 
 result<runtime::new_event> read_event(const request_context& rq, const json::object& body)
 {
@@ -31,6 +39,8 @@ result<runtime::new_event> read_event(const request_context& rq, const json::obj
     else made.payload = "{}";
     if (made.payload.size() > most_payload_bytes) {
         errors.add("payload", nullptr, fmt::format("has {} bytes; at most {} are taken: store it elsewhere, and send where", made.payload.size(), most_payload_bytes));
+    } else if (is_too_deep(made.payload)) {
+        errors.add("payload", nullptr, fmt::format("is nested too deeply: at most {} levels are taken", most_payload_levels));
     }
     fields.refuse_rest();
     refuse_nul(body, rq.rq.body(), errors);

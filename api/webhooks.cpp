@@ -48,7 +48,7 @@ result<void> is_signed(const signed_message& message, std::string_view body, con
 // Any JSON value, as text.
 result<std::string> read_payload(std::string_view body)
 {
-    const auto value = parse_json(body);
+    const auto value = parse_json(body, {.max_depth = most_payload_levels});
     if (!value) return value.error();
     std::string payload = to_text(*value);
     if (payload.size() > most_payload_bytes) return error{errc::body_too_large, fmt::format("The payload may have {} bytes.", most_payload_bytes)};

@@ -402,14 +402,21 @@ create function emit(source text, payload jsonb default '{}', key text default n
     security definer set search_path = rowlock, pg_temp as $$
 #variable_conflict use_column
 declare
-    tenant int; b record; taken uuid; wrong text[] := wrong_tenant();
+    tenant int; b record; taken uuid; wrong text[] := wrong_tenant(); why text;
 begin
     select t.tenant_key into tenant from tenants t where t.tenant_id = tenant_in_force() limit 1;
     if tenant is null and cardinality(wrong) = 0 then wrong := array[wrong_argument('rowlock.tenant', to_json(tenant_in_force()), 'is not the id of a tenant')]; end if;
     if emit.source is null or length(emit.source) not between 1 and 256 then wrong := wrong || wrong_argument('source', to_json(emit.source), 'must have 1 to 256 characters'); end if;
-    if emit.payload is null then wrong := wrong || wrong_argument('payload', null, 'must not be null: leave it out for {}'); end if;
-    if octet_length(emit.payload::text) > 1048576 then
+    if emit.payload is null then
+        wrong := wrong || wrong_argument('payload', null, 'must not be null: leave it out for {}');
+    elsif octet_length(emit.payload::text) > 1048576 then
         wrong := wrong || wrong_argument('payload', to_json(octet_length(emit.payload::text)), 'bytes are too many: at most 1048576; store it elsewhere, and send where');
+    else
+        -- Over HTTP it would be refused, too: what runs the job could not read its parameters.
+        why := refusal_of_parameters(jsonb_build_object('events', jsonb_build_array(jsonb_build_object('payload', emit.payload))));
+        if why is not null then
+            wrong := wrong || wrong_argument('payload', emit.payload::json, 'stands three levels deep in the parameters of executions, which ' || why);
+        end if;
     end if;
     if length(emit.key) not between 1 and 255 then wrong := wrong || wrong_argument('key', to_json(emit.key), 'must have 1 to 255 characters: leave it out for an event of its own'); end if;
     if cardinality(wrong) > 0 then perform refuse_arguments('emit', wrong); end if;

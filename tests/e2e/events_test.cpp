@@ -81,12 +81,14 @@ TEST_CASE("what is no event is refused with every field that is wrong, and chang
         std::vector<std::string> fields;
     };
     const std::string large = R"({"source":"ev-bad","payload":")" + std::string(1u << 20, 'x') + "\"}";
+    const std::string deep = R"({"source":"ev-bad","payload":)" + std::string(61, '[') + std::string(61, ']') + "}";
     const std::vector<row> all = {
         {"{}", 422, {"source"}},
         {R"({"source":7,"key":8,"sauce":1})", 422, {"key", "sauce", "source"}},
         {R"({"source":"","key":""})", 422, {"key", "source"}},
         {R"({"source":"ev-bad","payload":{"a":"\u0000"}})", 422, {"payload.a"}},
         {large.c_str(), 422, {"payload"}},
+        {deep.c_str(), 422, {"payload"}},
         {"[]", 400, {}},
         {"{", 400, {}},
     };

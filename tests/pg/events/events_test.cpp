@@ -113,6 +113,8 @@ TEST_CASE("emit refuses what is no event with all that is wrong, and changes not
         {"a long source", "emit(repeat('x', 257))"},
         {"a payload that is null", "emit('s', null)"},
         {"a payload that is too large", "emit('s', to_jsonb(repeat('x', 1048577)))"},
+        {"a payload that is too deep", "emit('s', (repeat('[', 61) || repeat(']', 61))::jsonb)"},
+        {"a payload with a number that nobody could read", "emit('s', '{\"n\": 1e400}')"},
         {"an empty key", "emit('s', '{}', '')"},
         {"a long key", "emit('s', '{}', repeat('k', 256))"},
     }));
