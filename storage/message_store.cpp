@@ -84,9 +84,10 @@ message_rows read_messages(pqxx::connection& c, const message_table& from, const
     const auto tx = quoted(from.transaction_column);
     const auto id = quoted(from.id_column);
     const message_place after = place.value_or(message_place{"0", std::numeric_limits<std::int64_t>::min()});
+    // By way of jsonb, which refuses U+0000 in a column of the type json: here the trouble is this table's alone.
     // A name cannot be a parameter; the definition took only what needs no escaping in quotes. The others are numbers that we have read ourselves.
     const auto rows = pqxx::nontransaction(c).exec(fmt::format(
-        "select t.{0}::text, t.{1}::bigint, to_json(t) from {2} t where (t.{0}, t.{1}::bigint) > ('{3}'::xid8, '{4}'::bigint)"
+        "select t.{0}::text, t.{1}::bigint, to_jsonb(t) from {2} t where (t.{0}, t.{1}::bigint) > ('{3}'::xid8, '{4}'::bigint)"
         " and t.{0} < pg_snapshot_xmin(pg_current_snapshot()) order by t.{0}, t.{1} limit {5}",
         tx, id, quoted(from.name), after.transaction, after.id, most));
     message_rows found;

@@ -120,7 +120,15 @@ bool message_reader::read_table(storage::session& own, const storage::message_so
         return false;
     }
     crash_point("messages.before_commit");
-    const auto made = storage::take_messages(own, from, rows);
+    std::optional<int> made;
+    try {
+        made = storage::take_messages(own, from, rows);
+    } catch (const pqxx::sql_error& e) {
+        if (storage::is_away(e) || storage::is_passing(e)) throw;
+        // Something is wrong with these rows: that is the trouble of this table, and not of those that are read after it.
+        note(own, from, fmt::format("What was read cannot be taken in: {}", e.what()));
+        return false;
+    }
     crash_point("messages.after_commit");
     if (!made) return false;
     counts_.events_taken.fetch_add(rows.payloads.size(), std::memory_order_relaxed);
@@ -148,7 +156,8 @@ void message_reader::hear(const std::vector<storage::message_source>& mine)
         if (!from.channel || url == nullptr) continue;
         wanted.insert(from.trigger);
         auto& channel = channels_[from.trigger];
-        const auto name = from.channel->connection + ' ' + from.channel->name;
+        // With what its events are said to come from, which a new version of the definition may change.
+        const auto name = from.channel->connection + ' ' + from.channel->name + ' ' + from.source;
         if (channel.ears && channel.name == name) continue;
         channel.ears.reset();
         channel.name = name;
