@@ -86,11 +86,12 @@ create function when_of(p_spec jsonb) returns jsonb language sql immutable paral
     select jsonb_object_agg(k, p_spec -> k)
     from unnest(array['schedule_type', 'cron_expression', 'interval_seconds', 'run_at', 'timezone', 'start_date', 'end_date', 'dst_gap', 'dst_overlap']) k $$;
 
--- A job has this schedule from now on; null: none. One whose ticks are what they were goes on with them, and a pause stays in any case. RL424 with the id of
+-- A job has this schedule from now on; null: none. One whose ticks are what they were goes on with them; a pause stays, unless
+-- the schedule says that it is enabled, or the job was deleted. RL424 with the id of
 -- another job of the tenant, whose schedule has the same id.
 create function set_schedule_1(p_tenant int, p_job int, p_spec jsonb) returns void language plpgsql as $$
 declare
-    j jobs; was schedules; other text; goes_on boolean; on_ boolean; from_ timestamptz;
+    j jobs; was schedules; other text; goes_on boolean; on_ boolean; resumes boolean; from_ timestamptz;
 begin
     select * into was from schedules s where s.job_key = p_job for no key update;
     if coalesce(p_spec, 'null') = 'null' then
@@ -100,6 +101,7 @@ begin
     select * into j from jobs x where x.job_key = p_job;
     goes_on := was.job_key is not null and not was.removed and when_of(was.spec) = when_of(p_spec);
     on_ := j.enabled and j.deleted_at is null and coalesce((p_spec ->> 'enabled')::boolean, true);
+    resumes := was.paused_at is not null and (was.removed or coalesce((p_spec ->> 'enabled')::boolean, false));
     -- A single time may have come already, and is late then; where it is still to come nothing is decided before it, as it may be changed to an earlier one.
     -- What is to be caught up begins with its start.
     from_ := case when goes_on then was.decided_to
@@ -114,9 +116,10 @@ begin
         on conflict (job_key) do update
         set schedule_id = excluded.schedule_id, spec = excluded.spec, removed = false, is_on = on_, revision = s.revision + 1, if_running = excluded.if_running, max_runs = excluded.max_runs,
             registered_at = case when goes_on then s.registered_at else clock() end, decided_to = from_,
-            passed_to = case when goes_on and on_ and not s.is_on then clock() when goes_on then s.passed_to end,
-            passed_why = case when goes_on and on_ and not s.is_on then 'DISABLED' when goes_on then s.passed_why end,
-            next_fire_at = null, look_at = case when on_ and s.paused_at is null then clock() end, error_code = null, error_message = null, changed_at = clock();
+            passed_to = case when goes_on and (resumes or on_ and not s.is_on) then clock() when goes_on then s.passed_to end,
+            passed_why = case when goes_on and resumes then 'PAUSED' when goes_on and on_ and not s.is_on then 'DISABLED' when goes_on then s.passed_why end,
+            paused_at = case when not resumes then s.paused_at end, paused_by = case when not resumes then s.paused_by end, pause_reason = case when not resumes then s.pause_reason end,
+            next_fire_at = null, look_at = case when on_ and (s.paused_at is null or resumes) then clock() end, error_code = null, error_message = null, changed_at = clock();
     exception when unique_violation then
         select o.job_id into other from schedules x join jobs o on o.job_key = x.job_key where x.tenant_key = p_tenant and x.schedule_id = p_spec ->> 'schedule_id' and not x.removed and x.job_key <> p_job;
         raise exception '%', coalesce(other, '') using errcode = 'RL424';

@@ -177,6 +177,27 @@ TEST_CASE("a backfill makes one execution for each past time, and the same again
     CHECK(count_of(server, "filled") == 24);
 }
 
+TEST_CASE("a pause outlives new versions, but not one that says enabled, nor the job", "[e2e][schedules]")
+{
+    const auto& server = open_server();
+    const auto state = [&] { return text_at(server.get("/v1/schedules/held-up").json(), "/state"); };
+    json::object when = each_new_year;
+    server.define("held-up", noop, scheduled(when));
+    REQUIRE(server.post("/v1/schedules/held-up/pause", json::object{}).status == 200);
+    when["tolerance_seconds"] = 5;
+    server.define("held-up", noop, scheduled(when));
+    CHECK(state() == "PAUSED");
+    when["enabled"] = true;
+    server.define("held-up", noop, scheduled(when));
+    CHECK(state() == "ACTIVE");
+
+    REQUIRE(server.post("/v1/schedules/held-up/pause", json::object{}).status == 200);
+    REQUIRE(http_request(server.address(), "DELETE", "/v1/jobs/held-up").status == 204);
+    when.erase("enabled");
+    server.define("held-up", noop, scheduled(when));
+    CHECK(state() == "ACTIVE");
+}
+
 TEST_CASE("schedules on the command line: list, show, next, ticks, pause, resume, run, and backfill", "[e2e][schedules][cli]")
 {
     const auto& server = open_server();
