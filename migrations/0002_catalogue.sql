@@ -279,8 +279,9 @@ begin
         values (j.job_key, case when enabled then 'ENABLE' else 'DISABLE' end, version, p_author, p_reason);
     end if;
     if created then perform lane_of(p_tenant, j.job_key); end if;
-    if changed then perform set_job_limits_1(j, coalesce(p_rules -> 'limits', '{}'), p_author); end if;
+    -- Both write the lane, and its windows are locked before it (0017).
     if changed then perform set_windows_1(p_tenant, j.job_key, p_rules -> 'windows', coalesce((p_rules ->> 'skip_outside_window')::boolean, false)); end if;
+    if changed then perform set_job_limits_1(j, coalesce(p_rules -> 'limits', '{}'), p_author); end if;
     if changed or created then perform set_schedule_1(p_tenant, j.job_key, p_rules -> 'schedule'); end if;
     if not changed and not created and enabled <> j.enabled then perform switch_schedule_1(j.job_key); end if;
     if changed then perform set_dependencies_1(p_tenant, j.job_key, p_rules); end if;

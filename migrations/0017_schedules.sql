@@ -6,7 +6,7 @@
 --                  change of the row raises, under its lock, and raises decided_to in the transaction that makes the executions. So of any number of
 --                  servers that have computed the same tick one makes it; a clock that goes back repeats none. The primary key of schedule_ticks is the backstop.
 --   Lock order     The row of a job before that of its schedule; that before all of the list in 0001, which fire_1 takes by enqueue_1. Servers take it with
---                  SKIP LOCKED. Windows: lane_windows before lanes, and nothing else.
+--                  SKIP LOCKED. Windows: advisory "lanes being made", shared, then lane_windows before lanes, and nothing else.
 --   Cost           What is not due is in no index range that is read.
 
 create table schedules (
@@ -157,6 +157,7 @@ create function set_windows_1(p_tenant int, p_job int, p_windows jsonb, p_skip b
 declare
     l lanes; was jsonb;
 begin
+    perform pg_advisory_xact_lock_shared(1919906155, 2);       -- who enforces limits writes lanes as well, and waits here
     select * into l from lanes x where x.tenant_key = p_tenant and x.job_key = p_job;
     if coalesce(p_windows, 'null') in ('null', '[]') then
         delete from lane_windows w where w.lane_id = l.lane_id;
@@ -179,9 +180,11 @@ end $$;
 create function refresh_windows_1(p_lane int[], p_revision bigint[], p_from timestamptz[], p_until timestamptz[], p_look timestamptz[]) returns int language plpgsql
     set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-    mine int[] := array(select u.k::int from unnest(p_lane, p_revision) with ordinality u (lane, revision, k)
-                        cross join lateral (select from lane_windows w where w.lane_id = u.lane and w.revision = u.revision limit 1 for no key update skip locked) w);
+    mine int[];
 begin
+    perform pg_advisory_xact_lock_shared(1919906155, 2);       -- as set_windows_1
+    mine := array(select u.k::int from unnest(p_lane, p_revision) with ordinality u (lane, revision, k)
+                  cross join lateral (select from lane_windows w where w.lane_id = u.lane and w.revision = u.revision limit 1 for no key update skip locked) w);
     update lane_windows w set look_at = p_look[u.k], revision = w.revision + 1, error_message = null from unnest(mine) u (k) where w.lane_id = p_lane[u.k];
     update lanes l set window_from = p_from[u.k], window_until = p_until[u.k] from unnest(mine) u (k)
     where l.lane_id = p_lane[u.k] and (l.window_from, l.window_until) is distinct from (p_from[u.k], p_until[u.k]);
