@@ -397,7 +397,10 @@ TEST_CASE("a runner file becomes jobs that run its command", "[e2e][definitions]
     CHECK_FALSE(server.get("/v1/jobs/def-runner").json().as_object().contains("schedule"));
     write_file(runner, "runner:\n  orchestrator:\n    concurrency_per_tenant: 1\n    schedules:\n      - name: def-runner\n        config: jobs/a b.yaml\n        cron: \"0 0 1 1 *\"\n        timezone: Europe/Berlin\n");
     REQUIRE(run_rowlock({"job", "apply", runner}, environment).code == 0);
-    CHECK(server.get("/v1/limits/pool/tenant-acme").status == 404);      // that one would be of all tenants
+    const auto pool = server.get("/v1/limits/pool/tenant-acme").json();
+    CHECK(pool.at("max_running") == 1);
+    CHECK(pool.at("tenant_id") == "default");
+    CHECK(pool.at("put") == false);
     const auto shown = server.get("/v1/jobs/def-runner").json();
     INFO(json::serialize(shown));
     CHECK(shown.at("tags") == json::value{{"connector_type", "stripe"}, {"job_name", "def-runner"}, {"tenant", "acme"}});
