@@ -237,8 +237,9 @@ begin
     end loop;
     if cardinality(los) < p_extents then last_lane := null; end if;
     if cardinality(los) > 0 then
-        skipped := array(select e.execution_id from skip_outside_1(los, los) k cross join lateral (select r.execution_id from results r
-                         where r.execution_id between k.lo and with_ordinal(k.lo, ordinal_of(k.lo) + k.n - 1)) e);
+        -- Of their executions: the results that this statement makes are not seen by it.
+        skipped := array(select e.execution_id from skip_outside_1(los, los) k cross join lateral (select e.execution_id from executions e
+                         where e.execution_id between k.lo and with_ordinal(k.lo, ordinal_of(k.lo) + k.n - 1)) e);
     end if;
 end $$;
 

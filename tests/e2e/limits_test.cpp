@@ -110,7 +110,8 @@ TEST_CASE("of what a definition and PUT ask for the smaller holds, and the list 
     CHECK(shown.at_pointer("/rate_limit/starts") == 100);
     CHECK(put_limit(server, "job/both-ways", {{"max_running", 3}}).at("max_running") == 3);
     bool listed = false;
-    for (const auto& each : server.get("/v1/limits?limit=1000").json().at("items").as_array()) listed = listed || (each.at("kind") == "job" && each.at("key") == "both-ways");
+    const auto all = server.get("/v1/limits?limit=1000").json();
+    for (const auto& each : all.at("items").as_array()) listed = listed || (each.at("kind") == "job" && each.at("key") == "both-ways");
     CHECK(listed);
     CHECK(remove_limit(server, "job/both-ways") == 204);
     CHECK(server.get(job_of("both-ways")).json().at("max_running") == 5);
@@ -219,7 +220,8 @@ TEST_CASE("tenants see their own limits and those of all, and set their own", "[
     CHECK(server.get("/v1/limits/tenant/beta", acme).status == 404);
     CHECK(server.get("/v1/limits/tenant/acme", acme).status == 200);
     std::string names;
-    for (const auto& each : server.get("/v1/limits", acme).json().at("items").as_array()) names += text_at(each, "/kind") + "/" + text_at(each, "/key") + " ";
+    const auto theirs = server.get("/v1/limits", acme).json();
+    for (const auto& each : theirs.at("items").as_array()) names += text_at(each, "/kind") + "/" + text_at(each, "/key") + " ";
     CHECK(names == "global/all job/theirs pool/p tenant/acme ");
     CHECK(server.get("/v1/limits?limit=2", acme).json().at("items").as_array().size() == 2);
 }
