@@ -176,7 +176,7 @@ TEST_CASE("bad limits are refused by field, and limits of all tenants are set by
     CHECK(refused.json().at("errors").as_array().size() == 3);
     CHECK(server.put("/v1/limits/lane/x", {{"max_running", 1}}).status == 404);
     CHECK(server.put("/v1/limits/global/some", {{"max_running", 1}}).status == 404);
-    CHECK(server.put("/v1/limits/job/Not A Slug", {{"max_running", 1}}).status == 404);
+    CHECK(server.put("/v1/limits/job/Not-A-Slug", {{"max_running", 1}}).status == 404);
     CHECK(server.get("/v1/limits/job/never-set").status == 404);
 }
 
