@@ -56,6 +56,13 @@ result<std::string> request_context::slug_of(std::string_view name) const
     return not_found(fmt::format("Nothing is named {}: names are 1 to 128 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit.", path[name]));
 }
 
+result<std::string> request_context::bare_slug(std::string_view name) const
+{
+    query_reader query(rq.query());
+    if (auto refused = query.finish(); !refused) return std::move(refused).error();
+    return slug_of(name);
+}
+
 result<const boost::json::object*> request_context::body(bool optional)
 {
     const auto text = rq.body();

@@ -49,6 +49,8 @@ public:
     result<execution_id> bare_id(std::string_view name) const;
     // Error not_found.
     result<std::string> slug_of(std::string_view name) const;
+    // The same, for a route that takes no parameters in its query. Errors: not_found, invalid_request.
+    result<std::string> bare_slug(std::string_view name) const;
 
     // Counts what has come of a body, and, as far as it is known, whether there is room for the `rest`. Errors: overloaded; body_too_large
     // where it would not find room in an idle server either.

@@ -18,13 +18,6 @@ error no_job(std::string_view job_id)
     return {errc::job_not_found, fmt::format("There is no job {}.", job_id)};
 }
 
-result<std::string> only_slug(const request_context& rq, std::string_view name)
-{
-    query_reader query(rq.rq.query());
-    if (auto refused = query.finish(); !refused) return std::move(refused).error();
-    return rq.slug_of(name);
-}
-
 bool is_etag_of(std::string_view list, std::string_view etag)
 {
     return list == "*" || list.find(etag) != std::string_view::npos;
@@ -44,21 +37,13 @@ response show_job(request_context& rq, const storage::job_document& job)
 // GET /v1/jobs: 200, 422. By job_id.
 runtime::awaitable<response> list_jobs(request_context& rq)
 {
-    query_reader query(rq.rq.query());
-    const int limit = query.limit();
-    const std::string cursor = query.name_cursor();
-    if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
-    const auto tenant = rq.caller.tenant;
-    const auto found = co_await rq.app.instance.db().read([tenant, limit, cursor](storage::session& s) -> result<storage::page> {
-        return storage::list_jobs_json(s, tenant, limit, cursor);
-    });
-    co_return show(rq, found);
+    co_return co_await show_by_name(rq, &storage::list_jobs_json);
 }
 
 // GET /v1/jobs/{job_id}: 200 with ETag, 304, 404.
 runtime::awaitable<response> get_job(request_context& rq)
 {
-    const auto job_id = only_slug(rq, "job_id");
+    const auto job_id = rq.bare_slug("job_id");
     if (!job_id) co_return rq.refuse(job_id.error());
     const auto tenant = rq.caller.tenant;
     const auto found = co_await rq.app.instance.db().read([tenant, job_id = *job_id](storage::session& s) -> found_document {
@@ -88,7 +73,7 @@ runtime::awaitable<response> list_job_versions(request_context& rq)
 // GET /v1/jobs/{job_id}/versions/{version}: 200 with ETag, 304, 404. A version never changes.
 runtime::awaitable<response> get_job_version(request_context& rq)
 {
-    const auto job_id = only_slug(rq, "job_id");
+    const auto job_id = rq.bare_slug("job_id");
     if (!job_id) co_return rq.refuse(job_id.error());
     const auto text = rq.path["version"];
     int version = 0;

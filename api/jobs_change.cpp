@@ -104,13 +104,6 @@ result<std::string> read_reason(const json::object& body, std::string_view subje
     return std::move(errors).take(subject);
 }
 
-result<std::string> only_slug(const request_context& rq)
-{
-    query_reader query(rq.rq.query());
-    if (auto refused = query.finish(); !refused) return std::move(refused).error();
-    return rq.slug_of("job_id");
-}
-
 constexpr std::size_t most_looked_at = 50;
 
 // What a definition that has been stored says of times holds from now on. What this cannot do the scheduler does a moment later.
@@ -121,7 +114,7 @@ runtime::awaitable<void> set_clockwork(request_context& rq, const job_definition
 
 runtime::awaitable<response> switch_job(request_context& rq, bool enabled)
 {
-    const auto job_id = only_slug(rq);
+    const auto job_id = rq.bare_slug("job_id");
     if (!job_id) co_return rq.refuse(job_id.error());
     const auto body = rq.body(true);
     if (!body) co_return rq.refuse(body.error());
@@ -194,7 +187,7 @@ runtime::awaitable<response> apply_jobs(request_context& rq)
 // POST /v1/jobs/{job_id}/rollback: 200 with the job, 400, 404, 412, 422. A new version with the contents of an earlier one.
 runtime::awaitable<response> rollback_job(request_context& rq)
 {
-    const auto job_id = only_slug(rq);
+    const auto job_id = rq.bare_slug("job_id");
     if (!job_id) co_return rq.refuse(job_id.error());
     const auto body = rq.body();
     if (!body) co_return rq.refuse(body.error());

@@ -22,13 +22,6 @@ error no_plan(std::string_view plan_id)
     return not_found(fmt::format("There is no plan {}.", plan_id));
 }
 
-result<std::string> only_plan_id(const request_context& rq)
-{
-    query_reader query(rq.rq.query());
-    if (auto refused = query.finish(); !refused) return std::move(refused).error();
-    return rq.slug_of("plan_id");
-}
-
 // A number from 1, as a path has it.
 std::optional<int> version_in(std::string_view text)
 {
@@ -164,21 +157,13 @@ runtime::awaitable<response> apply_plans(request_context& rq)
 // GET /v1/plans: 200, 422. By plan_id.
 runtime::awaitable<response> list_plans(request_context& rq)
 {
-    query_reader query(rq.rq.query());
-    const int limit = query.limit();
-    const std::string cursor = query.name_cursor();
-    if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
-    const auto tenant = rq.caller.tenant;
-    const auto found = co_await rq.app.instance.db().read([tenant, limit, cursor](storage::session& s) -> result<storage::page> {
-        return storage::list_plans_json(s, tenant, limit, cursor);
-    });
-    co_return show(rq, found);
+    co_return co_await show_by_name(rq, &storage::list_plans_json);
 }
 
 // GET /v1/plans/{plan_id}: 200 with ETag, 304, 404.
 runtime::awaitable<response> get_plan(request_context& rq)
 {
-    const auto plan_id = only_plan_id(rq);
+    const auto plan_id = rq.bare_slug("plan_id");
     if (!plan_id) co_return rq.refuse(plan_id.error());
     const auto tenant = rq.caller.tenant;
     const auto found = co_await rq.app.instance.db().read([tenant, plan_id = *plan_id](storage::session& s) -> found_plan { return storage::find_plan_json(s, tenant, plan_id); });
@@ -206,7 +191,7 @@ runtime::awaitable<response> list_plan_versions(request_context& rq)
 // GET /v1/plans/{plan_id}/versions/{version}: 200 with ETag, 304, 404. A version never changes.
 runtime::awaitable<response> get_plan_version(request_context& rq)
 {
-    const auto plan_id = only_plan_id(rq);
+    const auto plan_id = rq.bare_slug("plan_id");
     if (!plan_id) co_return rq.refuse(plan_id.error());
     const error missing = not_found(fmt::format("The plan {} has no version {}.", *plan_id, rq.path["version"]));
     const auto version = version_in(rq.path["version"]);

@@ -34,6 +34,17 @@ response show(request_context& rq, const result<storage::page>& found)
     return answer;
 }
 
+runtime::awaitable<response> show_by_name(request_context& rq, list_by_name list)
+{
+    query_reader query(rq.rq.query());
+    const int limit = query.limit();
+    const std::string cursor = query.name_cursor();
+    if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
+    const auto tenant = rq.caller.tenant;
+    const auto found = co_await rq.app.instance.db().read([list, tenant, limit, cursor](storage::session& s) -> result<storage::page> { return list(s, tenant, limit, cursor); });
+    co_return show(rq, found);
+}
+
 response show_versions(request_context& rq, const result<storage::page>& found, const std::string& cursor, const error& missing)
 {
     if (found && found->items.empty() && cursor.empty()) return rq.refuse(missing);

@@ -20,7 +20,10 @@ response show(request_context& rq, query_reader& query, const std::string& curso
 
 // 200 with the page of a list whose cursor was checked before.
 response show(request_context& rq, const result<storage::page>& found);
-// The same of the versions of one thing: it has one at least, so a first page without any is that of what is missing.
+// 200, 422: a route whose list is by name and takes nothing but limit and cursor; of the caller's tenant.
+using list_by_name = storage::page (*)(storage::session&, tenant_key, int limit, const std::string& cursor);
+runtime::awaitable<response> show_by_name(request_context& rq, list_by_name list);
+// 200 with a page of the versions of one thing: it has one at least, so a first page without any is that of what is missing.
 response show_versions(request_context& rq, const result<storage::page>& found, const std::string& cursor, const error& missing);
 
 // Purges at most `limit` rows in transactions of their own, and answers 200 {"purged", "remaining"}. The functions run on a database thread, `step` with

@@ -25,14 +25,6 @@ error no_schedule(std::string_view id)
     return not_found(fmt::format("There is no schedule {}: a schedule has the id that its job's definition gives it, or else the job_id.", id));
 }
 
-// Errors: not_found, invalid_request.
-result<std::string> only_id(const request_context& rq)
-{
-    query_reader query(rq.rq.query());
-    if (auto refused = query.finish(); !refused) return std::move(refused).error();
-    return rq.slug_of("schedule_id");
-}
-
 runtime::awaitable<response> answer_schedule(request_context& rq, std::string id)
 {
     const auto tenant = rq.caller.tenant;
@@ -48,7 +40,7 @@ runtime::awaitable<found_schedule> find(request_context& rq, std::string id)
 
 runtime::awaitable<response> switch_schedule(request_context& rq, bool paused)
 {
-    const auto id = only_id(rq);
+    const auto id = rq.bare_slug("schedule_id");
     if (!id) co_return rq.refuse(id.error());
     const auto body = rq.body(true);
     if (!body) co_return rq.refuse(body.error());
@@ -76,21 +68,13 @@ runtime::awaitable<response> switch_schedule(request_context& rq, bool paused)
 // GET /v1/schedules: 200, 422. By schedule_id.
 runtime::awaitable<response> list_schedules(request_context& rq)
 {
-    query_reader query(rq.rq.query());
-    const int limit = query.limit();
-    const std::string cursor = query.name_cursor();
-    if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
-    const auto tenant = rq.caller.tenant;
-    const auto found = co_await rq.app.instance.db().read([tenant, limit, cursor](storage::session& s) -> result<storage::page> {
-        return storage::list_schedules_json(s, tenant, limit, cursor);
-    });
-    co_return show(rq, found);
+    co_return co_await show_by_name(rq, &storage::list_schedules_json);
 }
 
 // GET /v1/schedules/{schedule_id}: 200, 404, 422.
 runtime::awaitable<response> get_schedule(request_context& rq)
 {
-    const auto id = only_id(rq);
+    const auto id = rq.bare_slug("schedule_id");
     if (!id) co_return rq.refuse(id.error());
     co_return co_await answer_schedule(rq, *id);
 }
@@ -151,7 +135,7 @@ runtime::awaitable<response> resume_schedule(request_context& rq)
 // POST /v1/schedules/{schedule_id}/run: 201 with an execution of its job, now and beside its times; 404, 409, 422, 503.
 runtime::awaitable<response> run_schedule(request_context& rq)
 {
-    const auto id = only_id(rq);
+    const auto id = rq.bare_slug("schedule_id");
     if (!id) co_return rq.refuse(id.error());
     const auto body = rq.body(true);
     if (!body) co_return rq.refuse(body.error());

@@ -16,14 +16,6 @@ error no_trigger(std::string_view id)
     return not_found(fmt::format("There is no trigger {}.", id));
 }
 
-// The trigger of the path, for a route that takes no parameters in its query. Errors: not_found, invalid_request.
-result<std::string> only_trigger(const request_context& rq)
-{
-    query_reader query(rq.rq.query());
-    if (auto refused = query.finish(); !refused) return std::move(refused).error();
-    return rq.slug_of("trigger_id");
-}
-
 result<std::string> read_reason(const json::object& body)
 {
     field_errors errors;
@@ -38,7 +30,7 @@ result<std::string> read_reason(const json::object& body)
 
 runtime::awaitable<response> switch_trigger(request_context& rq, bool enabled)
 {
-    const auto id = only_trigger(rq);
+    const auto id = rq.bare_slug("trigger_id");
     if (!id) co_return rq.refuse(id.error());
     const auto body = rq.body(true);
     if (!body) co_return rq.refuse(body.error());
@@ -72,7 +64,7 @@ runtime::awaitable<response> list_triggers(request_context& rq)
 // GET /v1/triggers/{trigger_id}: 200, 404, 422.
 runtime::awaitable<response> get_trigger(request_context& rq)
 {
-    const auto id = only_trigger(rq);
+    const auto id = rq.bare_slug("trigger_id");
     if (!id) co_return rq.refuse(id.error());
     const auto tenant = rq.caller.tenant;
     const auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> found_text { return storage::find_trigger_json(s, tenant, id); });
