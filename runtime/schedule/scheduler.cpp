@@ -121,6 +121,8 @@ awaitable<void> scheduler::skip_outside()
         }
         more = skipped->go_on_after.has_value();
         if (more) after = *skipped->go_on_after;
+        // What it has found there is in others' hands: it is left to the next look, as asking again at once would be to spin.
+        if (more && skipped->executions.empty()) ++after.value;
     }
     next_skip_ = steady_clock::now() + skip_share * (steady_clock::now() - began);
 }
