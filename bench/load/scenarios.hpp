@@ -23,6 +23,7 @@ struct load_options {
     std::size_t plan_nodes = 10'000;
     std::size_t chain = 1000;                // nodes of it
     std::size_t items = 100'000;            // of fan-out
+    std::size_t schedules = 100'000;
     bool stored = false;                     // submit, batch, sql, stream: due in a day, so that they are stored and nothing else is done
     // Told how far a scenario has come, 0 to 1, some ten times a second, by the thread that runs it.
     std::function<void(double share)> progress = [](double) {};
@@ -61,6 +62,8 @@ outcome run_sleep(server& at, const load_options& options);
 outcome run_plan(server& at, const load_options& options);
 outcome run_chain(server& at, const load_options& options);
 outcome run_fan_out(server& at, const load_options& options);
+// Schedules that are all due at one moment, each of a job of its own: from that moment until the last has fired.
+outcome run_firing(server& at, const load_options& options);
 // Nothing is asked of the server.
 outcome run_idle(server& at, const load_options& options);
 

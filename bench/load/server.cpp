@@ -176,14 +176,14 @@ double server::metric(std::string_view name)
     return sum;
 }
 
-void server::wait_until_ended(double count, std::chrono::seconds limit, std::chrono::milliseconds between_looks, const std::function<void(double)>& seen)
+void server::wait_until(std::string_view name, double count, std::chrono::seconds limit, std::chrono::milliseconds between_looks, const std::function<void(double)>& seen)
 {
     auto until = std::chrono::steady_clock::now() + limit;
-    double before = ended();
-    for (double now = before; now < count; now = ended()) {
+    double before = metric(name);
+    for (double now = before; now < count; now = metric(name)) {
         if (seen) seen(now);
         if (now > before) until = std::chrono::steady_clock::now() + limit;
-        if (std::chrono::steady_clock::now() > until) throw std::runtime_error(fmt::format("nothing has ended for {} s, and {:.0f} executions are left", limit.count(), count - now));
+        if (std::chrono::steady_clock::now() > until) throw std::runtime_error(fmt::format("{} has not risen for {} s, and is {:.0f} short", name, limit.count(), count - now));
         before = now;
         std::this_thread::sleep_for(between_looks);
     }

@@ -77,15 +77,22 @@ public:
     boost::json::value get(const std::string& target);
     // The sum of a metric over its labels and the instances.
     double metric(std::string_view name);
-    double ended() { return metric("rowlock_executions_ended_total"); }
-    // Returns when so many have ended; `seen` is called with how many have by now. Throws when none has for as long as `limit`.
-    void wait_until_ended(double count, std::chrono::seconds limit, std::chrono::milliseconds between_looks, const std::function<void(double)>& seen = {});
+    double ended() { return metric(ended_metric); }
+    // Returns when a metric has come to `count`; `seen` is called with how far it is by now. Throws when it has not risen for as long as `limit`.
+    void wait_until(std::string_view name, double count, std::chrono::seconds limit, std::chrono::milliseconds between_looks, const std::function<void(double)>& seen = {});
+    // The same for how many executions have ended.
+    void wait_until_ended(double count, std::chrono::seconds limit, std::chrono::milliseconds between_looks, const std::function<void(double)>& seen = {})
+    {
+        wait_until(ended_metric, count, limit, between_looks, seen);
+    }
 
     snapshot look();
     // Resident memory in MB of the largest instance; nullopt where the processes cannot be seen.
     std::optional<double> rss_mb() const;
 
 private:
+    static constexpr std::string_view ended_metric = "rowlock_executions_ended_total";
+
     std::string text(const std::string& bytes, int& status, std::size_t instance = 0);
 
     struct state;

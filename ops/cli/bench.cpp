@@ -20,7 +20,7 @@ using scenario = bench::outcome (*)(bench::server&, const bench::load_options&);
 constexpr std::pair<const char*, scenario> scenarios[] = {
     {"idle", bench::run_idle}, {"submit", bench::run_submit}, {"batch", bench::run_batch}, {"sql", bench::run_sql}, {"sql-many", bench::run_sql_many}, {"stream", bench::run_stream}, {"events", bench::run_events},
     {"drain", bench::run_drain}, {"latency", bench::run_latency}, {"sleep", bench::run_sleep},
-    {"plan", bench::run_plan}, {"chain", bench::run_chain}, {"fan-out", bench::run_fan_out},
+    {"plan", bench::run_plan}, {"chain", bench::run_chain}, {"fan-out", bench::run_fan_out}, {"firing", bench::run_firing},
 };
 
 std::vector<std::string> scenario_names()
@@ -128,7 +128,7 @@ void add_bench(CLI::App& app, context& c)
     const auto options = std::make_shared<bench_options>();
     const CLI::Range some(std::size_t{1}, std::size_t{1'000'000});
     const CLI::Range at_once(std::size_t{1}, std::size_t{10'000});
-    verb->add_option("SCENARIO", options->chosen, "idle, submit, batch, sql, sql-many, stream, events, drain, latency, sleep, plan, chain, fan-out; all of them if none is named")->check(CLI::IsMember(scenario_names()));
+    verb->add_option("SCENARIO", options->chosen, "idle, submit, batch, sql, sql-many, stream, events, drain, latency, sleep, plan, chain, fan-out, firing; all of them if none is named")->check(CLI::IsMember(scenario_names()));
     verb->add_option("--also", options->others, "URL of a further instance at the same database, which shares the load; may be repeated")->allow_extra_args(false);
     verb->add_option("--data", options->data, "The folder of `rowlock dev`: for the figures of its PostgreSQL");
     verb->add_option("--database", options->server.database, "The database's URL: for the bytes of WAL, and for sql and sql-many");
@@ -145,8 +145,9 @@ void add_bench(CLI::App& app, context& c)
     verb->add_option("--plan-nodes", options->load.plan_nodes, "Nodes of plan")->check(some)->capture_default_str();
     verb->add_option("--chain", options->load.chain, "Nodes of chain")->check(some)->capture_default_str();
     verb->add_option("--items", options->load.items, "Items of fan-out")->check(some)->capture_default_str();
+    verb->add_option("--schedules", options->load.schedules, "Schedules of firing, each of a job of its own: load-fires-0, ...")->check(some)->capture_default_str();
     verb->add_flag("--stored", options->load.stored, "submit, batch, sql, stream: due in a day, so that nothing is run meanwhile");
-    verb->footer("It defines the jobs load-noop, load-sleep, load-call and load-event in the token's tenant; their executions stay in the history. `latency` needs a server that\n"
+    verb->footer("It defines the jobs load-noop, load-sleep, load-call, load-event and load-fires-N in the token's tenant; their executions stay in the history. `latency` needs a server that\n"
                  "may call 127.0.0.1 of this machine.\n"
                  "Examples:\n"
                  "  rowlock bench submit batch --connections 64\n"

@@ -15,7 +15,7 @@ TEST_CASE("bench measures every scenario on a server that wants a token", "[e2e]
     server_process server({"serve", "--database", database.url()}, {{"ROWLOCK_HTTP_ALLOW_PRIVATE_ADDRESSES", "true"}, {"ROWLOCK_EXECUTOR_PARALLELISM", "10"}});
     const environment_map environment{{"ROWLOCK_URL", server.url()}, {"ROWLOCK_TOKEN", make_admin_token(database.url())}};
     const std::vector<std::string> short_run{"bench", "--seconds", "1", "--connections", "4", "--batch", "50", "--frame", "5", "--in-flight", "10", "--drain", "500",
-                                             "--rate", "50", "--sleeps", "10", "--plan-nodes", "40", "--chain", "5", "--items", "100", "--database", database.url(), "--format", "json"};
+                                             "--rate", "50", "--sleeps", "10", "--plan-nodes", "40", "--chain", "5", "--items", "100", "--schedules", "50", "--database", database.url(), "--format", "json"};
     const auto measured = run_rowlock(short_run, environment);
     INFO(measured.err);
     REQUIRE(measured.code == 0);
@@ -38,7 +38,7 @@ TEST_CASE("bench measures every scenario on a server that wants a token", "[e2e]
         CHECK(one.at("WAL_bytes_per_job").to_number<double>() > 0);
         CHECK_FALSE(one.as_object().contains("refused"));
     }
-    CHECK(names == std::vector<std::string>{"idle", "submit", "batch", "sql", "sql-many", "stream", "events", "drain", "latency", "sleep", "plan", "chain", "fan-out"});
+    CHECK(names == std::vector<std::string>{"idle", "submit", "batch", "sql", "sql-many", "stream", "events", "drain", "latency", "sleep", "plan", "chain", "fan-out", "firing"});
     const auto jobs = [&](const char* job_id) {
         const auto listed = server.get(std::string("/v1/executions?limit=1&job_id=") + job_id, {{"Authorization", "Bearer " + environment.at("ROWLOCK_TOKEN")}});
         return listed.json().at("items").as_array().size();
