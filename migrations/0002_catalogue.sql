@@ -88,7 +88,10 @@ create table lanes (
     window_from   timestamptz,
     window_until  timestamptz,
     skips_outside boolean not null default false,       -- what would start outside is skipped, and does not wait
+    handler    text,                                    -- the type of its handler, which instances may limit
+    placement  jsonb,                                   -- {"region": "eu"}: only instances with these labels start it; null: any
     unique (tenant_key, job_key), check ((window_from is null) = (window_until is null)));
+create index lanes_placed on lanes (lane_id) where placement is not null;
 
 -- May executions start, by the execution windows of their lane? Inlined.
 create function lane_is_open(p_from timestamptz, p_until timestamptz) returns boolean language sql stable parallel safe
@@ -98,7 +101,8 @@ as $$ select p_until is null or (clock() >= p_from and clock() < p_until) $$;
 create table limits (
     limit_id    int generated always as identity primary key,
     scope       text not null check (scope in ('global', 'tenant', 'job', 'job_type', 'pool', 'pool_cpu_cores', 'pool_memory_mb', 'pool_disk_mb',
-                                               'pool_network_bandwidth_mbps', 'lane', 'breaker')),
+                                               'pool_network_bandwidth_mbps', 'lane', 'breaker', 'instance_handler', 'instance_cpu_cores', 'instance_memory_mb',
+                                               'instance_disk_mb', 'instance_network_bandwidth_mbps')),
     tenant_key  int not null default 0,                 -- 0: of all tenants
     key         text not null,
     max_running int not null check (max_running >= 0),  -- 2147483647: only starts are limited
@@ -197,8 +201,28 @@ create table instances (
     pid         int not null default 0,
     version     text not null default '',
     address     text not null default '',
-    parallelism int not null default 0) with (fillfactor = 50);
+    parallelism int not null default 0,
+    labels      jsonb,                                  -- {"region": "eu", "gpu": "true"}: what it has that placements ask for; null: nothing
+    -- The limits that hold this instance alone (0006), beside those of lanes. Null: none.
+    confines    int[],                                  -- all of them
+    handler_limits  jsonb,                              -- {"process": limit_id}: on executions with handlers of this type
+    capacity_limits int[],                              -- on the resources of lanes.request, in that order; null: as much as is asked for
+    draining_at timestamptz,                            -- somebody has asked it to take no more work; null: nobody has
+    drained_by  text,
+    drain_reason text,
+    check ((confines is null) = (handler_limits is null and capacity_limits is null))) with (fillfactor = 50);
 create index instances_live on instances (instance_id) where state <> 'GONE';
+
+-- What was done to instances: by whom, when and why.
+create table instance_actions (
+    action_number bigint generated always as identity primary key,
+    instance_id   int not null,
+    action        text not null check (action in ('DRAIN', 'RESUME')),
+    author        text not null,
+    reason        text not null default '',
+    created_at    timestamptz not null default clock());
+create trigger instance_actions_append_only before update or delete on instance_actions for each row execute function refuse_change();
+create trigger instance_actions_no_truncate before truncate on instance_actions execute function refuse_change();
 
 -- Bearer tokens. The database keeps the SHA-256 of 256 random bits: nothing that could be used, and nothing worth guessing.
 create table tokens (

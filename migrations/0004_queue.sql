@@ -1,4 +1,4 @@
--- The queue: extents, and the functions that submit and claim. The rules are at the head of 0001.
+-- The queue: extents, and the functions that submit and claim. The rules are at the head of 0001. What each instance may start of it is in 0006.
 
 create table extents (
     lo          uuid primary key,
@@ -222,19 +222,6 @@ begin
     end if;
 end $$;
 
--- Admission rules (pause, limits) are read under a shared advisory lock and changed under the exclusive one. So a pause
--- that has returned holds: no claim that read the rules before it is still under way. Nothing is written for it.
-create function read_rules(p_instance int) returns void language plpgsql as $$
-begin
-    perform pg_advisory_xact_lock_shared(1919906155, 1);
-    -- KEY SHARE lets the lease be renewed, but keeps declare_dead (FOR UPDATE) away until this commit: an instance that
-    -- has been declared dead can never be found to own an extent that nobody takes over.
-    perform 1 from instances i where i.instance_id = p_instance and i.state = 'ALIVE' and i.lease_until > clock() for key share;
-    if not found then
-        raise exception 'instance % has no lease', p_instance using errcode = 'RL001';
-    end if;
-end $$;
-
 -- The key that stands for the one unfinished run of a job with `dedupe`: its fingerprint, as v_executions shows it.
 create function fingerprint_of(p_job int, p_version int, p_parameters jsonb) returns text language sql immutable parallel safe as $$
     select encode(sha256(convert_to(p_job || ':' || p_version || ':' || coalesce(p_parameters, '{}')::text, 'UTF8')), 'hex') $$;
@@ -355,7 +342,7 @@ create function submit_1(
 returns table (kind text, k int, execution_id uuid, execution_ids uuid[]) language plpgsql set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
-    want int[]; got int[]; rules lane_rule[]; keys record; left_out uuid[]; bad int[]; whole int[]; holds boolean := coalesce(cardinality(p_hold), 0) > 0; skips boolean := false;
+    want int[]; got int[]; rules lane_rule[]; keys record; left_out uuid[]; bad int[]; whole int[]; here instances; holds boolean := coalesce(cardinality(p_hold), 0) > 0; skips boolean := false;
 begin
     if holds then
         skips := exists (select from unnest(p_hold) h where h >= 4);
@@ -382,8 +369,8 @@ begin
         perform refuse_at_limits_1(p_lane, p_n, p_lo, p_hi, p_eligible, left_out, p_judged);
     end if;
     if p_owner is not null and left_out is null then
-        perform read_rules(p_owner);
-        select array_agg(case when u.before < p_slots and not l.paused and lane_is_open(l.window_from, l.window_until) and u.eligible is null and (not holds or (p_hold[u.k] = 0 and l.limit_ids is null and l.breaker_id is null)) and (l.breaker_id is null or not breaker_holds(l.breaker_id)) and not exists (
+        here := read_rules(p_owner);
+        select array_agg(case when u.before < p_slots and here.draining_at is null and not l.paused and (l.placement is null or l.placement <@ here.labels) and lane_is_open(l.window_from, l.window_until) and u.eligible is null and (not holds or (p_hold[u.k] = 0 and l.limit_ids is null and l.breaker_id is null)) and (l.breaker_id is null or not breaker_holds(l.breaker_id)) and not exists (
                      select 1 from extents s where s.owner is null and s.ready and s.lane_id = u.lane_id
                      and s.rank >= coalesce(u.from_rank, '-infinity') and s.rank <= rank_of(clock(), u.priority, p_age)) then u.n else 0 end order by u.k),
                array_agg(row(u.lane_id, limits_of(l.limit_ids, l.breaker_id), l.limit_ns)::lane_rule) filter (where not holds and (l.limit_ids is not null or l.breaker_id is not null))
@@ -391,6 +378,7 @@ begin
         from (select x.*, sum(x.n) over (order by x.k) - 1 as before
               from unnest(p_lane, p_n, p_priority, p_eligible, p_from) with ordinality x (lane_id, n, priority, eligible, from_rank, k)) u
         join lanes l using (lane_id);
+        if here.confines is not null then if holds then want := null; else rules := confined_rules(here, p_lane, rules); end if; end if;
     end if;
     insert into executions (execution_id, run_id, replay_of, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at,
                             scheduled_time, parameters, correlation_id, tags, submitter, trace_parent, ordering_key)
@@ -493,21 +481,22 @@ returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank tim
 #variable_conflict use_column
 declare
     lanes_ int[]; froms timestamptz[]; rules lane_rule[]; watched boolean; shares record; c_lo uuid[]; c_n int[]; c_lane int[]; total bigint; got int[]; limited boolean;
-    whole uuid[]; part record;
+    whole uuid[]; part record; here instances := read_rules(p_instance);
 begin
-    perform read_rules(p_instance);
-    -- A lane that is paused, outside its windows, at a limit, or held by its breaker is left out by its own row, whatever waits in it.
+    if here.draining_at is not null then return; end if;
+    -- A lane that is paused, outside its windows, at a limit, held by its breaker, or placed elsewhere is left out by its own row, whatever waits in it.
     select array_agg(l.lane_id), array_agg(u.from_rank), bool_or(l.breaker_id is not null),
            array_agg(row(l.lane_id, l.now, l.limit_ns)::lane_rule) filter (where l.now is not null)
     into lanes_, froms, watched, rules
     from unnest(p_lane, p_from) u (lane_id, from_rank)
-    cross join lateral (select l.lane_id, l.paused, l.breaker_id, l.limit_ns, l.window_from, l.window_until,
+    cross join lateral (select l.lane_id, l.paused, l.placement, l.breaker_id, l.limit_ns, l.window_from, l.window_until,
                                case when l.breaker_id is null then l.limit_ids else limits_of(l.limit_ids, l.breaker_id) end as now
                         from lanes l where l.lane_id = u.lane_id limit 1) l
-    where not l.paused and lane_is_open(l.window_from, l.window_until) and (l.breaker_id is null or not breaker_holds(l.breaker_id))
+    where not l.paused and (l.placement is null or l.placement <@ here.labels) and lane_is_open(l.window_from, l.window_until) and (l.breaker_id is null or not breaker_holds(l.breaker_id))
       and (l.now is null or not exists (
           select from unnest(l.now, l.limit_ns) n (id, n) cross join lateral (select m from limits m where m.limit_id = n.id limit 1) m
           where is_reached(m.m, coalesce(n.n, 1))));
+    if here.confines is not null then select * into lanes_, froms, rules from confine_1(here, lanes_, froms, rules); end if;
     if lanes_ is null then return; end if;
     limited := rules is not null;
     select * into shares from share_out(lanes_, froms, p_budget);

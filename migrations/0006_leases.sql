@@ -1,8 +1,95 @@
--- Instances: leases, the tick, and the takeover of what a dead one owned.
+-- Instances: leases, what each of them may start, the tick, and the takeover of what a dead one owned.
 
-create function join_cluster_1(p_ttl interval, p_hostname text, p_pid int, p_version text, p_address text, p_parallelism int) returns int language sql volatile as $$
-    insert into instances (lease_until, hostname, pid, version, address, parallelism)
-    values (clock() + p_ttl, p_hostname, p_pid, p_version, p_address, p_parallelism) returning instance_id $$;
+-- Makes the row of an incarnation, and the limits that hold it alone: p_handlers {"process": 4}, and p_capacity {"cpu_cores": 4000 (thousandths), "memory_mb": 8192},
+-- where there is no more than that. They are limits like others (0004): taken with the owner, given back with the end, by whatever that comes about. p_was: the
+-- incarnation of the same process before this one, or 0: one that was asked to take no more work is not asked twice.
+create function join_cluster_1(p_ttl interval, p_hostname text, p_pid int, p_version text, p_address text, p_parallelism int,
+                               p_labels jsonb default '{}', p_handlers jsonb default '{}', p_capacity jsonb default '{}', p_was int default 0) returns int language plpgsql as $$
+declare
+    id int;
+begin
+    insert into instances (lease_until, hostname, pid, version, address, parallelism, labels, draining_at, drained_by, drain_reason)
+    select clock() + p_ttl, p_hostname, p_pid, p_version, p_address, p_parallelism, nullif(p_labels, '{}'), was.draining_at, was.drained_by, was.drain_reason
+    from (select p_was as instance_id) x left join instances was using (instance_id) returning instance_id into id;
+    if p_handlers <> '{}' or p_capacity <> '{}' then
+        with made as (
+            insert into limits (scope, key, max_running)
+            select 'instance_handler', id || ' ' || h.key, h.value::int from jsonb_each_text(p_handlers) h
+            union all select 'instance_' || c.key, id::text, c.value::int from jsonb_each_text(p_capacity) c
+            order by 1, 2 returning limit_id, scope, key)
+        update instances i
+        set confines = (select array_agg(m.limit_id order by m.limit_id) from made m),
+            handler_limits = (select jsonb_object_agg(split_part(m.key, ' ', 2), m.limit_id) from made m where m.scope = 'instance_handler'),
+            capacity_limits = case when p_capacity <> '{}' then (
+                select array_agg(m.limit_id order by r.k) from unnest(resource_scopes()) with ordinality r (scope, k) left join made m on m.scope = replace(r.scope, 'pool', 'instance')) end
+        where i.instance_id = id;
+    end if;
+    return id;
+end $$;
+
+-- Admission rules (pause, limits) are read under a shared advisory lock and changed under the exclusive one. So a pause
+-- that has returned holds: no claim that read the rules before it is still under way. Nothing is written for it.
+-- Returns the instance, as it is now.
+create function read_rules(p_instance int) returns instances language plpgsql as $$
+declare
+    here instances;
+begin
+    perform pg_advisory_xact_lock_shared(1919906155, 1);
+    -- KEY SHARE lets the lease be renewed, but keeps declare_dead (FOR UPDATE) away until this commit: an instance that
+    -- has been declared dead can never be found to own an extent that nobody takes over.
+    select i.* into here from instances i where i.instance_id = p_instance and i.state = 'ALIVE' and i.lease_until > clock() for key share;
+    if not found then
+        raise exception 'instance % has no lease', p_instance using errcode = 'RL001';
+    end if;
+    return here;
+end $$;
+
+-- Has it the labels that are asked for, and could it ever have so much of each resource?
+create function can_run(i instances, p_placement jsonb, p_request int[]) returns boolean language sql stable as $$
+    select coalesce(p_placement is null or p_placement <@ i.labels, false)
+       and not exists (select from unnest(i.capacity_limits) with ordinality c (id, k) join limits m on m.limit_id = c.id where m.max_running < p_request[c.k]) $$;
+
+-- The rules of these lanes where something limits the instance alone: its limits come after those of the lane. p_rules: what holds the lanes anywhere.
+create function confined_rules(i instances, p_lanes int[], p_rules lane_rule[]) returns lane_rule[] language sql stable as $$
+    select array_agg(row(x.lane_id, x.ids || x.more, case when x.more is null then x.ns else x.ns || array_fill(1, array[cardinality(x.ids) - cardinality(x.ns)]) || x.more_ns end)::lane_rule)
+    from (select l.lane_id, coalesce(r.limit_ids, '{}') as ids, case when m.more is null then r.limit_ns else coalesce(r.limit_ns, '{}') end as ns, m.more, m.more_ns
+          from (select distinct u.id from unnest(p_lanes) u (id)) u
+          cross join lateral (select l.lane_id, l.handler, l.request from lanes l where l.lane_id = u.id limit 1) l
+          left join (select distinct on (r.lane_id) r.lane_id, r.limit_ids, r.limit_ns from unnest(p_rules) r order by r.lane_id) r on r.lane_id = u.id
+          cross join lateral (
+              select array_agg(c.id order by c.k) as more, array_agg(c.n order by c.k) as more_ns
+              from (select (i.handler_limits ->> l.handler)::int as id, 1 as n, 0 as k where i.handler_limits ? l.handler
+                    union all select c.id, l.request[c.k], c.k::int from unnest(i.capacity_limits) with ordinality c (id, k) where c.id is not null and l.request[c.k] > 0) c) m) x
+    where cardinality(x.ids) > 0 or x.more is not null $$;
+
+-- For a claim: the same, without the lanes that have reached one of those limits.
+create function confine_1(i instances, p_lanes int[], p_froms timestamptz[], p_rules lane_rule[], out lanes_ int[], out froms timestamptz[], out rules lane_rule[])
+language plpgsql stable as $$
+declare
+    full_ int[];
+begin
+    if p_lanes is null then return; end if;
+    rules := confined_rules(i, p_lanes, p_rules);
+    full_ := array(select r.lane_id from unnest(rules) r cross join lateral unnest(r.limit_ids, r.limit_ns) u (id, n) join limits m on m.limit_id = u.id
+                   where u.id = any (i.confines) and is_reached(m, coalesce(u.n, 1)));
+    select array_agg(u.lane_id), array_agg(u.from_rank) into lanes_, froms from unnest(p_lanes, p_froms) u (lane_id, from_rank) where u.lane_id <> all (full_);
+end $$;
+
+-- Asks an instance to take no more work, or to take it again; it is noted once, by whom. Null: there is no such instance; false: it is not alive. Who waits for its
+-- row afterwards (FOR UPDATE) waits for the claims that have not seen this.
+create function drain_1(p_instance int, p_drains boolean, p_author text, p_reason text) returns boolean language plpgsql as $$
+declare
+    i instances;
+begin
+    select * into i from instances x where x.instance_id = p_instance for no key update;
+    if not found then return null; end if;
+    if i.state <> 'ALIVE' or i.lease_until <= clock() then return false; end if;
+    if p_drains = (i.draining_at is not null) then return true; end if;
+    update instances x set draining_at = case when p_drains then clock() end, drained_by = case when p_drains then p_author end, drain_reason = case when p_drains then p_reason end
+    where x.instance_id = p_instance;
+    insert into instance_actions (instance_id, action, author, reason) values (p_instance, case when p_drains then 'DRAIN' else 'RESUME' end, p_author, p_reason);
+    return true;
+end $$;
 
 -- A clean leave: the instance owns nothing any more.
 create function leave_cluster_1(p_instance int) returns boolean language plpgsql as $$
@@ -12,7 +99,9 @@ begin
     perform 1 from instances i where i.instance_id = p_instance for update;
     update instances i set state = 'GONE', ended_at = clock() where i.instance_id = p_instance and i.state = 'ALIVE'
         and not exists (select 1 from extents s where s.owner = i.instance_id);
-    return found;
+    if not found then return false; end if;
+    delete from limits l using instances i where i.instance_id = p_instance and l.limit_id = any (i.confines);
+    return true;
 end $$;
 
 -- SKIP LOCKED: an instance with a claim under way is left for the next round; takeover never waits for the dead.
@@ -85,7 +174,9 @@ begin
         delete from cancel_requests where execution_id = any (all_id);
         perform give_back(keys, ns);
     else
-        update instances i set state = 'GONE' where i.state = 'DEAD' and not exists (select 1 from extents s where s.owner = i.instance_id);
+        with gone as (
+            update instances i set state = 'GONE' where i.state = 'DEAD' and not exists (select 1 from extents s where s.owner = i.instance_id) returning i.confines)
+        delete from limits l using gone g where l.limit_id = any (g.confines);
     end if;
     return total;
 end $$;
@@ -138,8 +229,11 @@ end $$;
 --   dead           instances declared dead (now or before) whose work is still to be taken over
 --   plans          is something left to do for a plan, or for what waits?
 --   next_start     when the next rate that is used up lets something start again
+--   draining       has somebody asked this instance to take no more work?
+--   uneven         do instances differ in what they may start?
 create function tick_1(p_instance int, p_may_declare boolean, p_look boolean, out now timestamptz, out next_eligible timestamptz, out queued boolean, out expired boolean,
-                       out changes bigint, out cancels int, out dead int, out plans boolean, out next_start timestamptz)
+                       out changes bigint, out cancels int, out dead int, out plans boolean, out next_start timestamptz,
+                       out draining boolean, out uneven boolean)
 language plpgsql as $$
 begin
     -- It has locked what comes last: the rest of this can wait for the next tick, which is asked for at once.
@@ -156,6 +250,8 @@ begin
     dead := (select count(*) from instances i where i.state = 'DEAD');
     plans := exists (select from plan_work);
     next_start := next_start_of_all();
+    draining := exists (select 1 from instances i where i.instance_id = p_instance and i.draining_at is not null);
+    uneven := exists (select 1 from lanes l where l.placement is not null) or exists (select 1 from instances i where i.state = 'ALIVE' and i.confines is not null);
 end $$;
 
 -- Drops what nobody needs any more: expired keys, requests to cancel what has ended, instances that went long ago. Bounded; returns

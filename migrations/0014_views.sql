@@ -43,8 +43,16 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
             when b.is_open then jsonb_build_object('rule', 'breaker', 'detail', 'the circuit breaker ' || b.key || case when b.next_probe_at > clock()
                     then ' is open until ' || rfc3339(b.next_probe_at) else ' is half open, and lets ' || b.half_open_max || ' at a time through' end,
                 'key', b.key, 'state', breaker_state(b.is_open, b.next_probe_at, clock()), 'next_probe_at', rfc3339(b.next_probe_at))
+            when l.placement is not null and not exists (select from instances i where i.state = 'ALIVE' and i.lease_until > clock() and i.draining_at is null and l.placement <@ i.labels)
+                then jsonb_build_object('rule', 'capacity', 'labels', l.placement, 'matching', 0, 'instances', (select count(*) from instances i where i.state = 'ALIVE' and i.lease_until > clock()),
+                    'detail', 'no live instance that takes work has the labels ' || (select string_agg(x.key || '=' || x.value, ', ' order by x.key) from jsonb_each_text(l.placement) x))
             when f.limit_id is not null then limit_wait(f.m, f.n, clock())
-            else jsonb_build_object('rule', 'capacity', 'detail', 'waits for a free slot of an instance') end as waiting_on,
+            else (select jsonb_build_object('rule', 'capacity', 'detail', case when count(*) = 0 then 'no instance is alive' when count(i.draining_at) = count(*) then 'every live instance is drained'
+                             else 'waits for a free slot of an instance' || coalesce(' with the labels ' || (select string_agg(x.key || '=' || x.value, ', ' order by x.key)
+                                                                                                            from jsonb_each_text(l.placement) x), '') end)
+                         || case when l.placement is null then '{}' else jsonb_build_object('labels', l.placement, 'instances', count(*),
+                                 'matching', count(*) filter (where i.draining_at is null and l.placement <@ i.labels)) end
+                  from instances i where i.state = 'ALIVE' and i.lease_until > clock()) end as waiting_on,
        e.trace_parent, e.plan_run_id,
        (select n.node_id from plan_nodes n where n.plan_run_id = e.plan_run_id and n.node_no = e.node_no) as node_id, e.item_no, e.ordering_key, e.contract_ref, e.approval_ref
 from executions e
@@ -177,7 +185,7 @@ select x.kind, x.key, t.tenant_id, nullif(max(m.max_running) filter (where m.sco
            filter (where m.scope like 'pool\_%') as resources
 from limits m cross join lateral (select case when m.scope like 'pool\_%' then 'pool' else m.scope end as kind, m.key) x
 left join tenants t on t.tenant_key = m.tenant_key
-where m.scope not in ('breaker', 'lane') group by x.kind, x.key, t.tenant_id;
+where m.scope not in ('breaker', 'lane') and m.scope not like 'instance\_%' group by x.kind, x.key, t.tenant_id;
 
 create view v_limit_changes as
 select c.scope as kind, c.key, t.tenant_id, j.job_id, c.at, c.actor, c.max_running,
@@ -252,6 +260,34 @@ create function execution_json_1(v v_executions) returns json language sql stabl
             'records_processed', v.records_processed, 'records_failed', v.records_failed, 'duration_seconds', v.duration_seconds,
             'metrics', coalesce(v.metrics, '{}'), 'outputs', coalesce(v.outputs, '{}'), 'termination', v.termination) end) $$;
 
+-- An instance as the API shows it.
+create function instance_json_1(i instances) returns json language sql stable as $$
+    select json_build_object('instance_id', i.instance_id,
+        'state', case when i.state <> 'ALIVE' or i.draining_at is null then i.state when exists (select from extents s where s.owner = i.instance_id) then 'DRAINING' else 'DRAINED' end,
+        'hostname', i.hostname, 'pid', i.pid, 'version', i.version, 'address', i.address,
+        'parallelism', i.parallelism, 'running', (select coalesce(sum(s.remaining), 0) from extents s where s.owner = i.instance_id),
+        'labels', coalesce(i.labels, '{}'),
+        'parallelism_by_handler', (select coalesce(json_object_agg(split_part(m.key, ' ', 2), json_build_object('max_running', m.max_running, 'in_use', m.in_use) order by m.key), '{}')
+                                   from limits m where m.limit_id = any (i.confines) and m.scope = 'instance_handler'),
+        'capacity', (select coalesce(json_object_agg(substr(m.scope, 10), json_build_object('capacity', resource_amount(replace(m.scope, 'instance', 'pool'), m.max_running),
+                                                     'in_use', resource_amount(replace(m.scope, 'instance', 'pool'), m.in_use)) order by m.scope), '{}')
+                     from limits m where m.limit_id = any (i.confines) and m.scope <> 'instance_handler'),
+        'drain', case when i.draining_at is not null then json_build_object('since', rfc3339(i.draining_at), 'by', i.drained_by, 'reason', i.drain_reason) end,
+        'started_time', rfc3339(i.started_at), 'lease_until', rfc3339(i.lease_until), 'ended_time', rfc3339(i.ended_at)) $$;
+
+-- Which limits of single instances keep such executions from starting there now, where they could run. At most 20.
+create function reached_confines(p_handler text, p_placement jsonb, p_request int[]) returns jsonb language sql stable as $$
+    select jsonb_agg(jsonb_build_object('instance_id', x.instance_id, 'limit', case x.scope when 'instance_handler' then 'handler ' || p_handler else substr(x.scope, 10) end,
+                                        'max_running', resource_amount(x.as_pool, x.max_running), 'in_use', resource_amount(x.as_pool, x.in_use), 'requested', resource_amount(x.as_pool, x.n))
+                     order by x.instance_id, x.scope)
+    from (select i.instance_id, m.scope, replace(m.scope, 'instance', 'pool') as as_pool, m.max_running, m.in_use, c.n
+          from instances i cross join lateral (
+              select (i.handler_limits ->> p_handler)::int as id, 1 as n
+              union all select u.id, p_request[u.k] from unnest(i.capacity_limits) with ordinality u (id, k) where p_request[u.k] > 0) c
+          join limits m on m.limit_id = c.id
+          where i.state = 'ALIVE' and i.lease_until > clock() and i.draining_at is null and i.confines is not null and (p_placement is null or p_placement <@ i.labels) and is_reached(m, c.n)
+          order by i.instance_id, m.scope limit 20) x $$;
+
 -- What must hold in any snapshot. No row: all is well. Reads everything: for tests and the doctor, not for the hot path.
 set local check_function_bodies = off;      -- it asks what later migrations bring
 create function violations() returns table (rule text, detail text) language sql stable set search_path = rowlock, pg_temp as $$
@@ -286,6 +322,8 @@ create function violations() returns table (rule text, detail text) language sql
         where r.next_execution_id is not null and e.execution_id is null
     union all select 'owned by nobody', s.lo::text from extents s left join instances i on i.instance_id = s.owner
         where s.owner is not null and (i.state is null or i.state = 'GONE')
+    union all select 'a limit of no instance', m.limit_id || ' of ' || m.key from limits m
+        where m.scope like 'instance\_%' and not exists (select from instances i where i.state <> 'GONE' and m.limit_id = any (i.confines))
     union all select 'a retry of what goes on by itself', m.execution_id::text from manual_retries m left join results r on r.execution_id = m.execution_id
         where r.execution_id is null or r.next_execution_id is not null or r.status in (5, 9)
     union all select 'a dead letter of no final failure', d.dead_letter_id::text from dead_letters d left join results r on r.execution_id = d.dead_letter_id

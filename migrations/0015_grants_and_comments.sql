@@ -6,7 +6,7 @@ begin
         grant usage on schema rowlock to rowlock_app;
         -- No UPDATE, DELETE or TRUNCATE on history.
         grant select, insert on executions, results, job_versions, job_actions, checkpoints, artifacts, extra_transitions, manual_retries, breaker_changes to rowlock_app;
-        grant select, insert on limit_changes to rowlock_app;
+        grant select, insert on limit_changes, instance_actions to rowlock_app;
         grant select, update on queue_room to rowlock_app;
         grant select, insert, update, delete on limit_settings, limits_due to rowlock_app;
         grant select on lane_limits, limits_asked to rowlock_app;

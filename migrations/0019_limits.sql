@@ -113,13 +113,15 @@ create function replace_settings_1(p_tenant int, p_job int, p_set jsonb, p_autho
     insert into limits_due (scope, tenant_key, key) select m.scope, p_tenant, m.key from made m union all select g.scope, p_tenant, g.key from gone g $$;
 
 -- What the definition of a job, which has changed and whose row the caller has locked, says about limits: {"pool", "job_type", "request": [4],
--- "set": [{"scope", "key", "max_running", "rejects", "starts", "per_ms"}]}; all of it may be missing. They speak for their tenant, and for no other.
+-- "handler", "placement", "set": [{"scope", "key", "max_running", "rejects", "starts", "per_ms"}]}; all of it may be missing. They speak for their tenant, and for no other.
 create function set_job_limits_1(j jobs, p_limits jsonb, p_author text) returns void language plpgsql as $$
 declare
     lane int; request_ int[] := array(select x::int from jsonb_array_elements_text(p_limits -> 'request') with ordinality e (x, k) order by e.k);
 begin
     perform pg_advisory_xact_lock_shared(1919906155, 2);       -- who enforces limits writes lanes as well, and waits here
     request_ := nullif(request_, '{}');
+    update lanes l set handler = p_limits ->> 'handler', placement = p_limits -> 'placement'
+    where l.tenant_key = j.tenant_key and l.job_key = j.job_key and (l.handler, l.placement) is distinct from (p_limits ->> 'handler', p_limits -> 'placement');
     update lanes l set pool = p_limits ->> 'pool', job_type = p_limits ->> 'job_type', request = request_
     where l.tenant_key = j.tenant_key and l.job_key = j.job_key and (l.pool, l.job_type, l.request) is distinct from (p_limits ->> 'pool', p_limits ->> 'job_type', request_)
     returning l.lane_id into lane;

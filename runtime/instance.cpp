@@ -84,7 +84,9 @@ struct instance::parts {
         plans_of_jobs.emplace(*plans, jobs, general, plan_run_ends);
         notes.add_nodes_by([this](assignment node, boost::json::array added) { return plans_of_jobs->add_nodes(std::move(node), std::move(added)); });
         work.emplace(cores, *ends, notes, owned, free, counts,
-                     executor::options{options.process, http, options.sql, {options.process.grace, plans_of_jobs->functions()}});
+                     executor::options{options.process, http, options.sql, {options.process.grace, plans_of_jobs->functions()},
+                                       // What the ledger has forgotten goes back to the queue.
+                                       [this] { claims->doubt(); }});
         claims.emplace(queue("claim"), self, free, owned, floors, jobs, *work, counts);
         free.when_freed([this] { claims->slots_freed(); });
         submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions, options.queue_capacity}, self, free, owned, floors, *work, counts,
@@ -96,10 +98,15 @@ struct instance::parts {
                        event_intake::listeners{[this](std::size_t n) { queued_by_hand(n); }, [this](milliseconds due) { waiting_events.expect(due); }});
         messages.emplace(message_reader::options{session_for(options.database_url, storage::session_kind::general, "messages"), options.sql.connections, options.poll}, self, counts,
                          *events, [this](std::size_t n) { queued_by_hand(n); });
-        storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism};
+        storage::instance_row row{options.lease, hostname(), static_cast<int>(getpid()), ROWLOCK_VERSION, std::move(address), options.parallelism, options.labels, options.by_handler,
+                                  options.capacity};
         members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance,
                                            options.retention.dead_letter_retention, [this](const std::vector<execution_id>& ended) { runs_ended(ended); },
-                                           [this] { steps.poke(); }, std::min<milliseconds>(options.dependency_check, std::chrono::seconds{5}), told_settings()}, cores[0], control, self, owned, jobs, *work, *claims, counts);
+                                           [this] { steps.poke(); }, std::min<milliseconds>(options.dependency_check, std::chrono::seconds{5}), told_settings(),
+                                           [this](bool draining, bool differ) {
+                                               uneven.store(differ, std::memory_order_relaxed);
+                                               heed_drain(draining);
+                                           }}, cores[0], control, self, owned, jobs, *work, *claims, counts);
     }
 
     // What functions in the database must know of the settings, by their names.
@@ -138,7 +145,7 @@ struct instance::parts {
         if (soonest != milliseconds::max()) members->poke_in(soonest);
         if (now == 0) return;
         claims->wake();
-        if (stopping.load() || now > static_cast<std::size_t>(std::max(free.available(), 0))) members->announce();
+        if (others_may_start() || now > static_cast<std::size_t>(std::max(free.available(), 0))) members->announce();
     }
 
     // Somebody has queued this many executions by hand, or let them go on.
@@ -151,24 +158,45 @@ struct instance::parts {
     // Retries may have been queued, for now or for later.
     void after_settle(milliseconds soonest)
     {
-        if (soonest == milliseconds{0}) stopping.load() ? members->announce() : claims->wake();
+        if (soonest == milliseconds{0}) {
+            claims->wake();
+            if (others_may_start()) members->announce();
+        }
         if (soonest != milliseconds::max() && soonest > milliseconds{0}) members->poke_in(soonest);
     }
 
     // Slots of limits are free again, which something may wait for, here or elsewhere.
     void slots_returned()
     {
-        if (!claims->knows_of_more()) return;
+        if (!claims->knows_of_more() && !self.rests()) return;
         claims->wake();
-        if (stopping.load() || free.available() <= 0) members->announce();
+        if (others_may_start() || free.available() <= 0) members->announce();
     }
 
     // Nodes of plans or dependents may be queued; `left`: there may be more to do for them.
     void after_plans(bool left)
     {
         claims->wake();
-        if (stopping.load() || free.available() <= 0) members->announce();
+        if (others_may_start() || free.available() <= 0) members->announce();
         if (left) steps.poke();
+    }
+
+    // Something was queued: is it, or may it be, for others although there are slots here?
+    bool others_may_start() const { return stopping.load() || self.rests() || uneven.load(std::memory_order_relaxed); }
+
+    // Somebody has asked for it, or has taken it back (drain_1). The database lets nothing start here by then. Any thread.
+    void heed_drain(bool asked)
+    {
+        if (!(asked ? self.begin_rest(identity::rest::drained) : self.end_rest(identity::rest::drained))) return;
+        clockwork.rest(asked);
+        if (asked) {
+            spdlog::info("instance {} is drained: it starts nothing more until it is resumed; {} executions run", self.id().value, work->running());
+            work->hand_back_what_waits();
+            members->announce();
+        } else {
+            spdlog::info("instance {} is resumed", self.id().value);
+            claims->wake();
+        }
     }
 
     void heard(const std::string& payload)
@@ -216,6 +244,7 @@ struct instance::parts {
     std::atomic<bool> stopping{false};
     std::atomic<bool> started{false};
     std::atomic<bool> stopped{false};                // takes in nothing any more
+    std::atomic<bool> uneven{false};                 // instances differ in what they may start
     bool handed_over = false;
 };
 
@@ -454,6 +483,22 @@ awaitable<result<std::optional<std::string>>> instance::change_limit(std::functi
     co_return changed;
 }
 
+awaitable<result<storage::drain_answer>> instance::drain(principal who, instance_id id, bool drains, std::string reason)
+{
+    parts& p = *parts_;
+    const auto asked = co_await p.general.write([who, id, drains, reason = std::move(reason)](storage::session& s) -> result<storage::drain_answer> {
+        const auto answer = storage::drain(s, id, drains, who.name, reason);
+        // Claims that had begun before have ended then.
+        if (answer == storage::drain_answer::done && drains) storage::await_statements_of(s, id);
+        return answer;
+    });
+    if (asked && *asked == storage::drain_answer::done) {
+        if (id == p.self.id()) p.heed_drain(drains);
+        else p.members->announce();
+    }
+    co_return asked;
+}
+
 catalog& instance::jobs() { return parts_->jobs; }
 zone_database& instance::zones() { return parts_->zones; }
 scheduler& instance::schedules() { return parts_->clockwork; }
@@ -475,6 +520,7 @@ instance::readiness instance::ready() const
     const auto ago = p.members->last_contact_ago();
     if (ago < steady_clock::duration{0} || ago > std::max<steady_clock::duration>(contact_limit, 3 * p.options.poll)) return {false, "the database has not answered lately"};
     if (!p.self.holds_lease()) return {false, "the instance has no lease"};
+    if (p.self.rests_for(identity::rest::drained)) return {false, "the instance is drained: it starts nothing until it is resumed", true};
     return {true, ""};
 }
 

@@ -12,11 +12,13 @@
 #include "runtime/plan/plan_runs.hpp"
 #include "runtime/trigger/event_intake.hpp"
 #include "storage/dead_letter_store.hpp"
+#include "storage/instance_store.hpp"
 #include "storage/queue_store.hpp"
 
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +52,9 @@ struct instance_options {
     bool scheduler_enabled = true;
     int catchup_limit = 10;
     std::chrono::milliseconds event_retention = std::chrono::hours{168};
+    std::map<std::string, std::string> labels{};     // what placements ask for
+    std::map<std::string, int> by_handler{};         // of executions with handlers of these types at most so many run here at a time
+    resource_amounts capacity{};                     // that executions here have together; none: as much as they ask for
 };
 
 // One Rowlock instance: everything between the API and PostgreSQL. Keeps nothing that it could not lose.
@@ -98,6 +103,8 @@ public:
     // Changes a limit by `change`, on a database thread; what may start by it is looked for at once, here and elsewhere. Its answer: the limit as JSON, or
     // none.
     awaitable<result<std::optional<std::string>>> change_limit(std::function<result<std::optional<std::string>>(storage::session&)> change);
+    // Asks an instance, this one or another, to start nothing more, or to start again; what it runs goes on to its end. When this returns `done`, it holds.
+    awaitable<result<storage::drain_answer>> drain(principal who, instance_id id, bool drains, std::string reason);
 
     catalog& jobs();
     // Any thread.
@@ -114,10 +121,11 @@ public:
     const counters& figures() const;
     instance_id id() const;
 
-    // For /readyz: the database was reached within the last seconds, the lease holds, not stopping. Otherwise why not.
+    // For /readyz: the database was reached within the last seconds, the lease holds, not stopping, not drained. Otherwise why not.
     struct readiness {
         bool ready = false;
         std::string why;
+        bool drained = false;
     };
     readiness ready() const;
     bool stopping() const;

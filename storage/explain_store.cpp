@@ -53,9 +53,10 @@ constexpr statement explain_statement{"explain_execution", R"sql(
                 when 'rate_limit' then jsonb_build_object('position', p.position)
                 when 'breaker' then jsonb_build_object('max_running', b.half_open_max, 'in_use', probes.in_use, 'failures', b.failures_when_opened, 'opened_at', rfc3339(b.opened_at))
                 when 'capacity' then case when v.waiting_on ? 'resource' then jsonb_build_object('position', p.position) else jsonb_build_object(
-                    'max_running', (select coalesce(sum(i.parallelism), 0) from instances i where i.state = 'ALIVE' and i.lease_until > clock()),
+                    'max_running', (select coalesce(sum(i.parallelism), 0) from instances i where i.state = 'ALIVE' and i.lease_until > clock() and i.draining_at is null
+                                    and (l.placement is null or l.placement <@ i.labels)),
                     'in_use', (select coalesce(sum(o.remaining), 0) from extents o where o.owner is not null),
-                    'position', p.position) end
+                    'position', p.position, 'instance_limits', reached_confines(l.handler, l.placement, l.request)) end
                 else '{}' end as item
             -- Its place among what waits in its lane.
             from (select 1 + ordinal_of(e.execution_id) - ordinal_of(s.lo) + coalesce((

@@ -3,16 +3,31 @@
 namespace rowlock::storage {
 
 constexpr statement list_instances_statement{"list_instances", R"sql(
-    select json_build_object('instance_id', i.instance_id, 'state', i.state, 'hostname', i.hostname, 'pid', i.pid, 'version', i.version, 'address', i.address,
-        'parallelism', i.parallelism, 'running', (select coalesce(sum(s.remaining), 0) from extents s where s.owner = i.instance_id),
-        'started_time', rfc3339(i.started_at), 'lease_until', rfc3339(i.lease_until), 'ended_time', rfc3339(i.ended_at))
-    from instances i where i.state <> 'GONE' or i.ended_at > clock() - interval '1 day' order by i.instance_id desc limit 1000)sql"};
+    select instance_json_1(i) from instances i where i.state <> 'GONE' or i.ended_at > clock() - interval '1 day' order by i.instance_id desc limit 1000)sql"};
 
 std::vector<std::string> list_instances_json(session& s)
 {
     std::vector<std::string> items;
     for (const auto& row : s.exec(list_instances_statement)) items.emplace_back(row[0].c_str());
     return items;
+}
+
+constexpr statement find_instance_statement{"find_instance", "select instance_json_1(i) from instances i where i.instance_id = $1"};
+
+std::optional<std::string> find_instance_json(session& s, instance_id id)
+{
+    const auto rows = s.exec(find_instance_statement, id.value);
+    if (rows.empty()) return std::nullopt;
+    return rows[0][0].c_str();
+}
+
+constexpr statement drain_statement{"drain", "select drain_1($1, $2, $3, $4)"};
+
+drain_answer drain(session& s, instance_id id, bool drains, const std::string& author, const std::string& reason)
+{
+    const auto rows = s.exec(drain_statement, id.value, drains, author, reason);
+    if (rows[0][0].is_null()) return drain_answer::no_such_instance;
+    return rows[0][0].as<bool>() ? drain_answer::done : drain_answer::not_alive;
 }
 
 // The rates are those of the latest 100,000 ends, so that asking costs the same however much history there is.

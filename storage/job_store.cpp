@@ -3,6 +3,7 @@
 #include "storage/model/http_address.hpp"
 #include "storage/limit_store.hpp"
 #include "storage/model/json_fields.hpp"
+#include "storage/model/placement.hpp"
 #include "storage/model/window_rules.hpp"
 #include "storage/rows.hpp"
 
@@ -169,10 +170,12 @@ boost::json::object setting(std::string_view scope, std::optional<int> max_runni
     return set;
 }
 
-// What set_job_limits_1 reads. Empty: it says nothing about limits.
-boost::json::object limits_of(const job_limits& asked)
+// What set_job_limits_1 reads.
+boost::json::object limits_of(const job_definition& definition)
 {
-    boost::json::object limits;
+    const auto& asked = definition.limits;
+    boost::json::object limits{{"handler", type_of(definition.handler)}};
+    if (auto wanted = labels_wanted(definition.document); !wanted.empty()) limits["placement"] = std::move(wanted);
     if (!asked.pool.empty()) limits["pool"] = asked.pool;
     if (!asked.job_type.empty()) limits["job_type"] = asked.job_type;
     if (asked.request.any()) {
@@ -230,7 +233,7 @@ std::string rules_of(const job_definition& d, bool check_cycles)
     if (!d.ordering_path.empty()) rules["ordering_path"] = texts_of(d.ordering_path);
     if (!d.triggers.empty()) rules["triggers"] = triggers_of(d);
     if (d.ordering_width != 1) rules["ordering_width"] = d.ordering_width;
-    if (auto limits = limits_of(d.limits); !limits.empty()) rules["limits"] = std::move(limits);
+    rules["limits"] = limits_of(d);
     return boost::json::serialize(rules);
 }
 
@@ -252,6 +255,20 @@ std::vector<std::string> texts_in(const pqxx::field& json)
 constexpr statement put_job_statement{"put_job", R"sql(
     select version, created, changed, enabled, before, was_enabled, to_json(missing) from put_job_1($1, $2, $3, $4::jsonb, $5::boolean, $6, $7, $8, $9::int))sql"};
 
+constexpr statement able_instances_statement{"able_instances", R"sql(
+    select count(*), count(*) filter (where can_run(i, nullif($1::jsonb, '{}'), array(select x::int from jsonb_array_elements_text($2::jsonb) with ordinality e (x, k) order by e.k)))
+    from instances i where i.state = 'ALIVE' and i.lease_until > clock())sql"};
+
+std::optional<able_instances> find_able(session::transaction& tx, const job_definition& definition)
+{
+    const auto asked = limits_of(definition);
+    const auto* labels = asked.if_contains("placement");
+    const auto* request = asked.if_contains("request");
+    if (!labels && !request) return std::nullopt;
+    const auto rows = tx.exec(able_instances_statement, boost::json::serialize(labels ? *labels : boost::json::object()), boost::json::serialize(request ? *request : boost::json::array()));
+    return able_instances{rows[0][0].as<int>(), rows[0][1].as<int>()};
+}
+
 put_job put_one(session::transaction& tx, const principal& who, const job_change& change, bool check_cycles)
 {
     const auto& definition = change.definition;
@@ -269,6 +286,7 @@ put_job put_one(session::transaction& tx, const principal& who, const job_change
         made.was_enabled = row[5].as<bool>();
     }
     made.missing = texts_in(row[6]);
+    made.able = find_able(tx, definition);
     made.etag = etag_of(made.version, made.enabled);
     return made;
 }

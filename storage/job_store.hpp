@@ -26,6 +26,12 @@ struct job_change {
     std::optional<int> rolled_back_to{};       // the version that these contents are from
 };
 
+// How many instances are alive, and how many of them could run executions of a definition: they have the labels, and as much of each resource as one asks for.
+struct able_instances {
+    int alive = 0;
+    int able = 0;
+};
+
 struct put_job {
     bool created = false;        // the job is new, or was deleted before
     bool changed = false;        // a new version was made (always, where it was created)
@@ -36,6 +42,7 @@ struct put_job {
     std::vector<std::string> missing{};        // jobs that it depends on and that there are not
     std::string job_json{};      // the job as GET shows it; of put() alone
     std::string etag{};          // quoted
+    std::optional<able_instances> able{};      // where it asks for labels or resources
 };
 
 // Stores a definition: a new version if it differs from the current one. dry_run changes nothing and says what would be. Errors:

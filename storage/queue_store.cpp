@@ -3,6 +3,9 @@
 #include "storage/limit_store.hpp"
 #include "storage/rows.hpp"
 
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
 namespace rowlock::storage {
 
 namespace {
@@ -287,11 +290,20 @@ std::vector<cancel_request> cancel_requests(session& s, instance_id owner)
     return requests;
 }
 
-constexpr statement join_statement{"join_cluster", "select join_cluster_1($1::int8 * interval '1 millisecond', $2, $3, $4, $5, $6)"};
+constexpr statement join_statement{"join_cluster", "select join_cluster_1($1::int8 * interval '1 millisecond', $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9::jsonb, $10)"};
 
 instance_id join_cluster(session& s, const instance_row& row)
 {
-    return {s.exec(join_statement, row.lease.count(), row.hostname, row.pid, row.version, row.address, row.parallelism)[0][0].as<int>()};
+    boost::json::object labels;
+    for (const auto& [name, value] : row.labels) labels[name] = value;
+    boost::json::object by_handler;
+    for (const auto& [type, most] : row.by_handler) by_handler[type] = most;
+    boost::json::object capacity;
+    for (std::size_t i = 0; i < resource_amounts::names.size(); ++i) {
+        if (const auto& amount = row.capacity.amounts[i]) capacity[resource_amounts::names[i]] = *amount;
+    }
+    return {s.exec(join_statement, row.lease.count(), row.hostname, row.pid, row.version, row.address, row.parallelism, boost::json::serialize(labels),
+                   boost::json::serialize(by_handler), boost::json::serialize(capacity), row.was.value)[0][0].as<int>()};
 }
 
 // One row renews everything that the instance owns.
@@ -342,7 +354,8 @@ std::vector<execution_id> expire(session& s, std::chrono::milliseconds kept, int
 }
 
 constexpr statement tick_statement{"tick", R"sql(
-    select now, extract(epoch from next_eligible - now) * 1000000, queued, changes, cancels, dead, expired, plans, extract(epoch from next_start - now) * 1000000
+    select now, extract(epoch from next_eligible - now) * 1000000, queued, changes, cancels, dead, expired, plans, extract(epoch from next_start - now) * 1000000,
+           draining, uneven
     from tick_1($1, $2 and clock() < coalesce(nullif($3, '')::timestamptz, 'infinity'), $4))sql"};
 
 tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optional<timestamp> declare_until, bool look)
@@ -359,6 +372,8 @@ tick_answer tick(session& s, instance_id self, bool may_declare_dead, std::optio
     answer.expired = row[6].as<bool>();
     answer.plans = row[7].as<bool>();
     if (!row[8].is_null()) answer.next_start_in = std::chrono::microseconds{static_cast<std::int64_t>(row[8].as<double>())};
+    answer.draining = row[9].as<bool>();
+    answer.uneven = row[10].as<bool>();
     return answer;
 }
 

@@ -2,9 +2,11 @@
 
 #include "storage/array.hpp"
 #include "storage/model/execution.hpp"
+#include "storage/model/limit.hpp"
 #include "storage/session.hpp"
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -188,6 +190,10 @@ struct instance_row {
     std::string version;
     std::string address;
     int parallelism = 0;
+    std::map<std::string, std::string> labels{};     // what placements ask for
+    std::map<std::string, int> by_handler{};         // of these types of handlers at most so many run here at a time
+    resource_amounts capacity{};                     // none: as much as is asked for
+    instance_id was{};                               // the incarnation of this process before, which has been declared dead
 };
 instance_id join_cluster(session& s, const instance_row& row);
 bool renew_lease(session& s, instance_id id, std::chrono::milliseconds lease);      // false: it has been declared dead
@@ -211,6 +217,8 @@ struct tick_answer {
     int dead = 0;
     bool plans = false;                  // something is left to do for plans
     std::optional<std::chrono::microseconds> next_start_in{};    // until a rate that is used up lets something start again
+    bool draining = false;               // this instance has been asked to take no more work
+    bool uneven = false;                 // instances differ in what they may start
 };
 // `declare_until`: by the database's clock; what arrives later, because something stood still on the way, declares nobody dead.
 // look: whether to find out if anything is queued.

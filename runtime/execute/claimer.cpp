@@ -42,7 +42,7 @@ void claimer::slots_freed()
 
 bool claimer::wants_to_know() const
 {
-    return free_.available() > 0 && steady_clock::now() - deadline{steady_clock::duration{last_round_.load(std::memory_order_relaxed)}} >= looked_lately;
+    return self_.may_start() && free_.available() > 0 && steady_clock::now() - deadline{steady_clock::duration{last_round_.load(std::memory_order_relaxed)}} >= looked_lately;
 }
 
 void claimer::doubt()
@@ -119,11 +119,12 @@ void claimer::resolve_doubt(storage::session& s)
     const instance_id owner = self_.id();
     storage::await_statements_of(s, owner);
     // This thread is the only one that claims, and it does not: what the ledger does not know now, nobody will hear of.
-    const int n = hand_back_unheard(s, owner, owned_, {});
+    const bool rests = self_.rests();
+    const int n = rests ? hand_back_unheard(s, owner, owned_, {}, "the instance starts nothing more") : hand_back_unheard(s, owner, owned_, {});
     counts_.statements.fetch_add(2, std::memory_order_relaxed);
     if (n == 0) return;
     counts_.handed_back.fetch_add(static_cast<std::uint64_t>(n), std::memory_order_relaxed);
-    spdlog::info("{} executions that were claimed without an answer are handed back", n);
+    spdlog::info("{} executions that {} are handed back", n, rests ? "wait for others" : "were claimed without an answer");
 }
 
 std::vector<storage::claimed_extent> claimer::look(storage::session& s, instance_id owner, int budget)
@@ -152,7 +153,7 @@ std::vector<storage::claimed_extent> claimer::look(storage::session& s, instance
 claimer::found claimer::claim_once(storage::session& s)
 {
     const instance_id owner = self_.id();
-    if (!self_.holds_lease() || owner.value == 0) return found::nothing;
+    if (!self_.may_start() || owner.value == 0) return found::nothing;
     const int budget = free_.take(max_claim);
     if (budget == 0) return found::something;
     int taken = 0;

@@ -168,6 +168,7 @@ private:
         case stop_reason::lease_lost:
             // Nothing of it counts: the queue gives it to somebody else. Its slot was never used up.
             owner_.dropped(work);
+            if (why == stop_reason::handed_back && owner_.options_.handed_back) owner_.options_.handed_back();
             return;
         }
         finished end = finish(owner_.policies_, work, std::move(result), random01());

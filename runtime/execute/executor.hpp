@@ -7,6 +7,7 @@
 #include "runtime/execute/settler.hpp"
 #include "runtime/handlers/handlers.hpp"
 
+#include <functional>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -23,6 +24,7 @@ public:
         http_options http;
         sql_options sql;
         composite_options composite;
+        std::function<void()> handed_back{};         // something that ran has been given up, for others to do. On its core
     };
 
     executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, options o);

@@ -58,7 +58,9 @@ steady_clock::duration membership::last_contact_ago() const
 awaitable<result<void>> membership::join()
 {
     const auto asked = steady_clock::now();
-    const auto joined = co_await control_.write([row = options_.row](storage::session& s) -> result<instance_id> { return storage::join_cluster(s, row); });
+    auto row = options_.row;
+    row.was = self_.id();
+    const auto joined = co_await control_.write([row = std::move(row)](storage::session& s) -> result<instance_id> { return storage::join_cluster(s, row); });
     contact(joined.has_value(), asked);
     crash_point("join.after_commit");
     if (!joined) co_return joined.error();
@@ -242,6 +244,7 @@ awaitable<void> membership::keep_ticking()
 awaitable<void> membership::act_on(storage::tick_answer tick)
 {
     self_.heard_clock(tick.now);
+    if (options_.heard) options_.heard(tick.draining, tick.uneven);
     // What waited for a rate can be claimed now, even if somebody has looked just before.
     const bool may_start = next_start_ && steady_clock::now() >= *next_start_;
     next_start_ = tick.next_start_in ? std::optional(steady_clock::now() + *tick.next_start_in) : std::nullopt;

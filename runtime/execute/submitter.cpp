@@ -157,7 +157,7 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
         p.requests.push_back(&each.request);
         n += each.request.items.size();
     }
-    p.owner = may_start_.load() && self_.holds_lease() ? self_.id() : instance_id{};
+    p.owner = may_start_.load() && self_.may_start() ? self_.id() : instance_id{};
     p.slots = p.owner.value != 0 ? free_.take(static_cast<int>(n)) : 0;
     if (p.slots == 0) p.owner = {};
     const auto block = self_.next_block();

@@ -2,7 +2,7 @@
 
 namespace rowlock::runtime {
 
-int hand_back_unheard(storage::session& s, instance_id owner, ledger& owned, steady_clock::duration patience)
+int hand_back_unheard(storage::session& s, instance_id owner, ledger& owned, steady_clock::duration patience, const std::string& reason)
 {
     const auto strangers = owned.strangers(storage::owned_extents(s, owner), steady_clock::now(), patience);
     if (strangers.empty()) return 0;
@@ -12,7 +12,7 @@ int hand_back_unheard(storage::session& s, instance_id owner, ledger& owned, ste
         lo.add(x.lo);
         fences.add(x.fence.value);
     }
-    return storage::hand_back(s, owner, lo, fences, "the answer to its claim was lost");
+    return storage::hand_back(s, owner, lo, fences, reason);
 }
 
 }

@@ -46,6 +46,11 @@ void scheduler::poke()
     boost::asio::post(home_.executor(), [this] { look_now_.ring(); });
 }
 
+void scheduler::rest(bool rests)
+{
+    if (rests_.exchange(rests) && !rests) poke();
+}
+
 void scheduler::add(const fire_tally& tally)
 {
     const auto n = [](counters::count& to, std::int64_t by) { to.fetch_add(static_cast<std::uint64_t>(by), std::memory_order_relaxed); };
@@ -67,7 +72,7 @@ awaitable<void> scheduler::look_at(tenant_key tenant, std::string job_id)
 {
     auto looked = co_await db_.write([this, tenant, job_id = std::move(job_id)](storage::session& s) -> result<fire_tally> {
         refresh_due(s, storage::read_due_windows(s, tenant, job_id), zones_);
-        if (!options_.enabled) return fire_tally{};
+        if (!fires()) return fire_tally{};
         return fire_due(s, storage::read_due_schedule(s, tenant, job_id), {zones_, options_.catchup_limit, std::nullopt});
     });
     if (looked) boost::asio::post(home_.executor(), [this, tally = std::move(*looked)] { tell(tally); });
@@ -78,6 +83,7 @@ awaitable<bool> scheduler::fire_all(int leave_out)
 {
     const bool leads = leave_out == 0;
     for (;;) {
+        if (!fires()) co_return true;
         crash_point("schedule.before_fire");
         struct fired {
             int due = 0;
@@ -178,7 +184,7 @@ awaitable<std::optional<microseconds>> scheduler::round()
     if (watch_) watch_->elapsed = boot_time() - watched_at_;
     const auto began = seen->now;
     const bool windows = seen->windows && *seen->windows <= began;
-    const bool schedules = options_.enabled && seen->schedules && *seen->schedules <= began;
+    const bool schedules = fires() && seen->schedules && *seen->schedules <= began;
     if (windows) {
         if (!co_await refresh_all()) co_return std::nullopt;
         // Some have opened, and others closed.
@@ -193,7 +199,7 @@ awaitable<std::optional<microseconds>> scheduler::round()
     if (windows || schedules) seen = co_await outlook();
     if (!seen) co_return std::nullopt;
     auto wait = std::chrono::duration_cast<microseconds>(options_.poll);
-    if (options_.enabled && seen->schedules) wait = std::min(wait, *seen->schedules - seen->now);
+    if (fires() && seen->schedules) wait = std::min(wait, *seen->schedules - seen->now);
     if (seen->windows) wait = std::min(wait, *seen->windows - seen->now);
     // What is due and still there is in the hands of others.
     co_return std::max<microseconds>(wait, shortest_pause);

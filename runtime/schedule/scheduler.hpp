@@ -38,6 +38,8 @@ public:
     awaitable<void> help();
     // Something has changed: look now. Any thread.
     void poke();
+    // Fires nothing from now on, or does so again; windows open and close all the same. Any thread.
+    void rest(bool rests);
     // Runs have ended: some tick may have waited for that. Any thread.
     void runs_ended()
     {
@@ -50,6 +52,7 @@ public:
 
 private:
     awaitable<std::optional<storage::schedule_outlook>> outlook();
+    bool fires() const { return options_.enabled && !rests_.load(std::memory_order_relaxed); }
     // Fires what is due, from the first but `leave_out` on. false: the database did not answer.
     awaitable<bool> fire_all(int leave_out);
     awaitable<bool> refresh_all();
@@ -71,6 +74,7 @@ private:
     deadline next_look_{};
     deadline next_skip_{};
     std::atomic<bool> queued_ticks_{false};
+    std::atomic<bool> rests_{false};
 };
 
 }

@@ -15,7 +15,7 @@ std::string_view sentence(errc code)
     case errc::job_version_not_found: return "The job has no such version.";
     case errc::job_disabled: return "The job is disabled.";
     case errc::idempotency_key_reused: return "The idempotency key was used before with another request.";
-    case errc::already_ended: return "The execution has ended.";
+    case errc::already_ended: return "What this is asked of has ended.";
     case errc::not_retryable: return "The execution cannot be retried.";
     case errc::not_waiting: return "The execution waits for no report.";
     case errc::signature_reused: return "This signed message was taken in before.";
@@ -35,7 +35,7 @@ std::string_view sentence(errc code)
     case errc::rate_limited: return "A limit that refuses is reached.";
     case errc::overloaded: return "The server has reached one of its bounds.";
     case errc::database_unavailable: return "The database cannot be reached.";
-    case errc::stopping: return "The server is stopping.";
+    case errc::stopping: return "The server is stopping, or takes no work.";
     case errc::lease_lost: return "The instance has lost its lease.";
     case errc::internal: return "Something failed that should not have.";
     }

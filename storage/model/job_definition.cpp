@@ -118,6 +118,7 @@ job_definition read_definition(const json::object& body, std::string_view path_i
     definition::read_cancelling(fields, made);
     made.priority = read_resources(fields, made.limits);
     definition::read_limits(fields, made);
+    definition::read_placement(fields);
     definition::read_failure_handling(fields, made, defaults);
     if (handler) definition::refuse_for_handler(fields, made);
     definition::read_hooks(fields, made);

@@ -41,6 +41,8 @@ void read_ordering(json_fields& definition, job_definition& made);
 void read_cancelling(json_fields& definition, job_definition& made);
 // Limits on what runs and on what starts; made.limits.pool and the ordering key are read already.
 void read_limits(json_fields& definition, job_definition& made);
+// Which instances may run it; see labels_wanted (placement.hpp).
+void read_placement(json_fields& definition);
 
 // The way to a value in the parameters, as in customer.id.
 struct parameter_path {

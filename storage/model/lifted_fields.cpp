@@ -30,6 +30,7 @@ constexpr lifted_field lifted_fields[] = {
     {"max_catchup_runs", "schedule", "max_catchup_runs", false},
     {"priority", "resources"},
     {"resource_pool", "resources"},
+    {"region", "placement"},
     {"max_attempts", "retry_policy"},
     {"include_initial", "retry_policy"},
     {"max_retries", "retry_policy"},

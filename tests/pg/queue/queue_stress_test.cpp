@@ -123,7 +123,9 @@ TEST_CASE("instances that work, stall, die and lose their sessions at random los
     stress_world world{.db = db, .seed = seed, .jobs = {}};
     for (int i = 0; i < 12; ++i) {
         world.jobs.push_back(db.job(fmt::format("job-{}", i), {.max_attempts = 3 + i % 3, .idempotent = i % 4 == 0,
-                                                                .rules = i % 3 == 0 ? R"({"limits": {"pool": "p", "job_type": "t", "request": [0, 7, 0, 0]}})" : "{}"}));
+                                                                .rules = i % 3 == 0 ? R"({"limits": {"pool": "p", "job_type": "t", "request": [0, 7, 0, 0], "handler": "process"}})"
+                                                                         : i % 3 == 1   ? R"({"limits": {"handler": "process"}})"
+                                                                                        : "{}"}));
     }
     storage::enforce_due_limits(db.service());
     set_limits(world);

@@ -1,5 +1,7 @@
 #include "tests/pg/queue/stress_worker.hpp"
 
+#include "storage/instance_store.hpp"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -72,7 +74,8 @@ void stress_worker::step(const std::stop_token& over)
     else if (what < 790) settle_some(0.7);
     else if (what < 840) cancel_some();
     else if (what < 900) storage::tick(session_, me_, dice_.chance(0.5));
-    else if (what < 960) take_over();
+    else if (what < 955) take_over();
+    else if (what < 960) drain();
     else if (what < 975) hand_back_some();
     else if (what < 980) storage::sweep(session_, 100);
     else if (what < 985) settle_slowly(over);
@@ -87,8 +90,21 @@ void stress_worker::join()
     doubtful_.clear();
     to_cancel_.clear();
     renewed_ = std::chrono::steady_clock::now();
-    me_ = storage::join_cluster(session_, {.lease = world_.lease});
+    // Every other time it is one of those that may not run all that comes.
+    storage::instance_row row{.lease = world_.lease};
+    if (dice_.chance(0.5)) {
+        row.by_handler = {{"process", 15}};
+        row.capacity.amounts[1] = 60;
+    }
+    me_ = storage::join_cluster(session_, row);
     note("joined");
+}
+
+// Mostly it is resumed soon.
+void stress_worker::drain()
+{
+    const bool drains = dice_.chance(0.3);
+    if (storage::drain(session_, me_, drains, "stress", "") == storage::drain_answer::done) note(drains ? "drained" : "resumed");
 }
 
 void stress_worker::renew()

@@ -61,6 +61,7 @@ private:
     void cancel_some();
     void hand_back_some();
     void take_over();
+    void drain();
     void die();
     void freeze(const std::stop_token& over);
 
