@@ -18,6 +18,7 @@ runtime::awaitable<response> ready(request_context& rq)
 {
     const auto state = rq.app.instance.ready();
     if (rq.stopping() || rq.app.instance.stopping()) co_return rq.refuse({errc::stopping, "The server is stopping.", {}, std::chrono::seconds{5}});
+    if (state.drained) co_return rq.refuse({errc::stopping, "Draining: " + state.why + ".", {}, std::chrono::seconds{5}});
     if (!state.ready) co_return rq.refuse({errc::database_unavailable, "Not ready: " + state.why, {}, std::chrono::seconds{1}});
     auto answer = rq.reply(200);
     answer.body.append("{\"status\":\"ready\"}");
@@ -33,10 +34,11 @@ struct service_states {
     const char* services;
 };
 
-service_states states_of(bool ready, bool database, const storage::health_figures& figures)
+service_states states_of(const runtime::instance::readiness& state, bool database, const storage::health_figures& figures)
 {
     if (!database) return {"UNHEALTHY", "UNHEALTHY"};
-    if (!ready) return {"UNHEALTHY", "DEGRADED"};
+    if (state.drained) return {"DEGRADED", "DEGRADED"};
+    if (!state.ready) return {"UNHEALTHY", "DEGRADED"};
     return {figures.error_rate_1h > error_rate_degraded ? "DEGRADED" : "HEALTHY", "HEALTHY"};
 }
 
@@ -74,7 +76,7 @@ runtime::awaitable<response> health(request_context& rq)
     auto answer = rq.reply(200);
     const auto known = figures ? *figures : storage::health_figures{};
     const std::string why = figures ? state.why : figures.error().detail;
-    append_figures(answer.body, states_of(state.ready, figures.has_value(), known), known, figures.has_value(), why);
+    append_figures(answer.body, states_of(state, figures.has_value(), known), known, figures.has_value(), why);
     co_return answer;
 }
 

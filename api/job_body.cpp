@@ -7,6 +7,7 @@
 #include "storage/json_paths.hpp"
 #include "storage/model/ids.hpp"
 #include "storage/model/json_fields.hpp"
+#include "storage/model/placement.hpp"
 
 #include <algorithm>
 #include <boost/json/string.hpp>
@@ -84,6 +85,16 @@ void warn_of_triggers(const job_definition& definition, const std::vector<std::s
                                            trigger.secret_env, trigger.trigger_id));
         }
     }
+}
+
+// Nobody could run it.
+std::string warning_of_placement(const job_definition& definition, int alive)
+{
+    const auto labels = label_text(labels_wanted(definition.document));
+    std::string wanted = labels.empty() ? std::string() : fmt::format("the labels {}", labels);
+    if (definition.limits.request.any()) wanted += fmt::format("{}as much of each resource as one execution asks for", wanted.empty() ? "" : " and ");
+    return fmt::format("Of the {} live instances none has {}: executions wait until there is one. INSTANCE_LABELS and the settings INSTANCE_CPU_CORES, INSTANCE_MEMORY_MB, ... say what an "
+                       "instance has.", alive, wanted);
 }
 
 // What may not be meant by an http job that its target ends.
@@ -176,6 +187,7 @@ std::vector<std::string> warnings_of(const job_definition& definition, const sto
     for (const auto& upstream : made.missing) {
         warnings.push_back(fmt::format("There is no job {}, and this one depends on it: it is not started before that is defined and has ended (DEP_001_MISSING_UPSTREAM).", upstream));
     }
+    if (made.able && made.able->able == 0) warnings.push_back(warning_of_placement(definition, made.able->alive));
     const auto& process = here.process;
     if (const auto* calls = std::get_if<http_handler>(&definition.handler); calls && calls->completion == http_completion::webhook) warn_of_webhook(definition, *calls, warnings);
     if (const auto* asks = std::get_if<sql_handler>(&definition.handler)) warn_of_connection(asks->connection, "executions will fail with INVALID_CONFIG", here.sql_connections, warnings);

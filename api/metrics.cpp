@@ -25,8 +25,8 @@ constexpr double microsecond = 1e-6;
 // puts names to them when somebody asks.
 class collected final : public prometheus::Collectable {
 public:
-    collected(const runtime::counters& runtime, const runtime::catalog::dependency_figures& dependencies, std::span<const http_figures* const> http, const bounds& limits, bool ready)
-        : runtime_(runtime), dependencies_(dependencies), http_(http), limits_(limits), ready_(ready)
+    collected(const runtime::counters& runtime, const runtime::catalog::dependency_figures& dependencies, std::span<const http_figures* const> http, const bounds& limits, runtime::instance::readiness state)
+        : runtime_(runtime), dependencies_(dependencies), http_(http), limits_(limits), state_(std::move(state))
     {
     }
 
@@ -67,7 +67,8 @@ private:
         build.label = {{"version", ROWLOCK_VERSION}};
         build.gauge.value = 1;
         all.push_back({"rowlock_build_info", "The version of the server.", MetricType::Gauge, {std::move(build)}});
-        gauge(all, "rowlock_ready", "1 while the instance is ready to take work.", ready_ ? 1 : 0);
+        gauge(all, "rowlock_ready", "1 while the instance is ready to take work.", state_.ready ? 1 : 0);
+        gauge(all, "rowlock_drained", "1 while the instance starts nothing, as somebody has drained it.", state_.drained ? 1 : 0);
         counter(all, "rowlock_executions_submitted_total", "Executions that were committed.", value_of(r.submitted));
         counter(all, "rowlock_submit_batches_total", "Group commits of submissions.", value_of(r.submit_batches));
         counter(all, "rowlock_executions_replayed_total", "Submissions answered from an idempotency key.", value_of(r.replayed));
@@ -180,7 +181,7 @@ private:
     const runtime::catalog::dependency_figures& dependencies_;
     std::span<const http_figures* const> http_;
     const bounds& limits_;
-    bool ready_;
+    runtime::instance::readiness state_;
 };
 
 }
@@ -188,7 +189,7 @@ private:
 // GET /metrics: 200, the text format of Prometheus.
 runtime::awaitable<response> metrics(request_context& rq)
 {
-    const collected all(rq.app.instance.figures(), rq.app.instance.jobs().figures(), rq.app.all_figures, rq.app.limits, rq.app.instance.ready().ready);
+    const collected all(rq.app.instance.figures(), rq.app.instance.jobs().figures(), rq.app.all_figures, rq.app.limits, rq.app.instance.ready());
     std::ostringstream text;
     prometheus::TextSerializer().Serialize(text, all.Collect());
     auto answer = rq.reply(200, "text/plain; version=0.0.4; charset=utf-8");

@@ -101,6 +101,9 @@ constexpr route table[] = {
     {method::delete_, "/v1/limits/{kind}/{key}", permission::define, &delete_limit},
 
     {method::get, "/v1/instances", permission::read, &list_instances},
+    {method::get, "/v1/instances/{instance_id}", permission::read, &get_instance},
+    {method::post, "/v1/instances/{instance_id}/drain", permission::operate, &drain_instance},
+    {method::post, "/v1/instances/{instance_id}/resume", permission::operate, &resume_instance},
     {method::get, "/v1/tenants", permission::administer, &list_tenants},
     {method::get, "/v1/tokens", permission::administer, &list_tokens},
     {method::post, "/v1/tokens", permission::administer, &create_token},

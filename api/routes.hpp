@@ -110,6 +110,9 @@ runtime::awaitable<response> put_limit(request_context& rq);
 runtime::awaitable<response> delete_limit(request_context& rq);
 // instances.cpp
 runtime::awaitable<response> list_instances(request_context& rq);
+runtime::awaitable<response> get_instance(request_context& rq);
+runtime::awaitable<response> drain_instance(request_context& rq);
+runtime::awaitable<response> resume_instance(request_context& rq);
 // tokens.cpp
 runtime::awaitable<response> list_tenants(request_context& rq);
 runtime::awaitable<response> list_tokens(request_context& rq);
