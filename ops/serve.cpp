@@ -6,6 +6,7 @@
 #include "runtime/instance.hpp"
 
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <fmt/format.h>
 #include <iostream>
@@ -52,6 +53,16 @@ private:
     int fd_ = -1;
 };
 
+resource_amounts capacity_of(const settings& s)
+{
+    const std::int64_t given[] = {std::llround(s.instance_cpu_cores * 1000), s.instance_memory_mb, s.instance_disk_mb, s.instance_network_bandwidth_mbps};
+    resource_amounts capacity;
+    for (std::size_t i = 0; i < capacity.amounts.size(); ++i) {
+        if (given[i] > 0) capacity.amounts[i] = static_cast<std::int32_t>(given[i]);
+    }
+    return capacity;
+}
+
 runtime::instance_options instance_options_of(const settings& s, const std::string& database_url, bool sole)
 {
     runtime::instance_options o;
@@ -89,6 +100,11 @@ runtime::instance_options instance_options_of(const settings& s, const std::stri
     o.scheduler_enabled = s.scheduler_enabled;
     o.catchup_limit = s.scheduler_catchup_limit;
     o.event_retention = s.event_retention;
+    o.labels = s.instance_labels.all;
+    for (const auto& [type, most] : s.parallelism_by_handler.all) {
+        if (most > 0) o.by_handler.emplace(type, most);
+    }
+    o.capacity = capacity_of(s);
     return o;
 }
 

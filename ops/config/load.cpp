@@ -33,6 +33,17 @@ std::string meant(std::string_view given, std::string (*spelling)(const setting&
     return nearest ? fmt::format("; {} was perhaps meant", *nearest) : std::string();
 }
 
+// NAME=VALUE, comma between: as the environment has it.
+std::string pairs_of(const json::object& entries)
+{
+    std::string text;
+    for (const auto& entry : entries) {
+        const auto* s = entry.value().if_string();
+        text += fmt::format("{}{}={}", text.empty() ? "" : ",", std::string_view{entry.key().data(), entry.key().size()}, s ? std::string(s->data(), s->size()) : to_text(entry.value()));
+    }
+    return text;
+}
+
 class loader {
 public:
     explicit loader(settings_mode mode)
@@ -130,6 +141,7 @@ void loader::read_member(const config_file& file, std::string_view name, const j
         set(*row, fmt::format("{}", fmt::join(items, ",")), setting_source::file, where);
         return;
     }
+    if (const auto* pairs = value.if_object(); pairs && type_name(*row) == "map") return set(*row, pairs_of(*pairs), setting_source::file, where);
     if (value.is_null() || value.is_array() || value.is_object()) {
         refuse(row->name, "", fmt::format("has no plain value ({})", where));
         return;

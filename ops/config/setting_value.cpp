@@ -3,10 +3,13 @@
 #include "storage/connection_defaults.hpp"
 #include "storage/model/ids.hpp"
 #include "storage/model/json_text.hpp"
+#include "storage/model/placement.hpp"
 
 #include <algorithm>
 #include <array>
+#include <boost/json/object.hpp>
 #include <boost/json/string.hpp>
+#include <boost/json/value_from.hpp>
 #include <charconv>
 #include <cmath>
 #include <fmt/format.h>
@@ -21,6 +24,7 @@ namespace {
 constexpr std::array<std::string_view, 2> auth_names{"token", "none"};
 constexpr std::array<std::string_view, 2> other_error_names{"TRANSIENT", "PERMANENT"};
 constexpr std::array<std::string_view, 5> level_names{"trace", "debug", "info", "warn", "error"};
+constexpr std::array<std::string_view, 7> handler_names{"noop", "sleep", "fail", "process", "http", "sql", "composite"};
 constexpr std::array<std::string_view, 3> format_names{"auto", "json", "text"};
 
 std::span<const std::string_view> names_of(auth_mode settings::*) { return auth_names; }
@@ -141,6 +145,52 @@ struct reader {
         return std::nullopt;
     }
 
+    // NAME=VALUE, each name once. `take` says what is wrong with one of them.
+    template <class Take>
+    refusal read_pairs(Take take) const
+    {
+        for (std::size_t at = 0; at < text.size();) {
+            const auto comma = std::min(text.find(',', at), text.size());
+            const auto pair = trimmed(text.substr(at, comma - at));
+            at = comma + 1;
+            if (pair.empty()) continue;
+            const auto equals = std::min(pair.find('='), pair.size());
+            const auto name = trimmed(std::string_view(pair).substr(0, equals));
+            if (equals == pair.size()) return fmt::format("must have NAME=VALUE, comma between, and {} has no =", pair);
+            if (auto why = take(name, trimmed(std::string_view(pair).substr(equals + 1)))) return why;
+        }
+        return std::nullopt;
+    }
+
+    refusal operator()(label_list settings::*member) const
+    {
+        label_list made;
+        auto refused = read_pairs([&made](const std::string& name, const std::string& value) -> refusal {
+            if (const auto why = refusal_of_label(name, value); !why.empty()) return fmt::format("the label {} {}", name, why);
+            if (!made.all.emplace(name, value).second) return fmt::format("must have the label {} once", name);
+            if (made.all.size() > most_labels) return fmt::format("must have at most {} labels", most_labels);
+            return std::nullopt;
+        });
+        if (!refused) to.*member = std::move(made);
+        return refused;
+    }
+
+    refusal operator()(handler_counts settings::*member) const
+    {
+        handler_counts made;
+        auto refused = read_pairs([this, &made](const std::string& type, const std::string& value) -> refusal {
+            if (std::find(handler_names.begin(), handler_names.end(), type) == handler_names.end()) {
+                return fmt::format("{} is no type of handler: they are {}", type, fmt::join(handler_names, ", "));
+            }
+            const auto n = read_number<int>(value);
+            if (!n || !within(row, *n)) return fmt::format("the number for {} {}", type, must_be(row, "an integer"));
+            if (!made.all.emplace(type, *n).second) return fmt::format("must have {} once", type);
+            return std::nullopt;
+        });
+        if (!refused) to.*member = std::move(made);
+        return refused;
+    }
+
     refusal operator()(listen_address settings::*member) const
     {
         auto address = parse_listen_address(text);
@@ -168,6 +218,14 @@ json::value number_value(double d)
     return d;
 }
 
+template <class Value>
+json::value object_of(const std::map<std::string, Value>& entries)
+{
+    json::object all;
+    for (const auto& [name, value] : entries) all[name] = json::value_from(value);
+    return all;
+}
+
 struct writer {
     const settings& from;
 
@@ -183,6 +241,8 @@ struct writer {
         for (const auto& [name, url] : from.*member) all[name] = json::string(mask_password(url));
         return all;
     }
+    json::value operator()(label_list settings::*member) const { return object_of((from.*member).all); }
+    json::value operator()(handler_counts settings::*member) const { return object_of((from.*member).all); }
     json::value operator()(listen_address settings::*member) const { return json::value(json::string((from.*member).str())); }
     json::value operator()(const duration_member& d) const { return number_value(static_cast<double>((from.*d.member).count()) / static_cast<double>(d.unit)); }
 
@@ -202,6 +262,8 @@ struct type_namer {
     std::string_view operator()(double settings::*) const { return "number"; }
     std::string_view operator()(std::vector<std::string> settings::*) const { return "list"; }
     std::string_view operator()(named_urls settings::*) const { return "map"; }
+    std::string_view operator()(label_list settings::*) const { return "map"; }
+    std::string_view operator()(handler_counts settings::*) const { return "map"; }
     std::string_view operator()(const duration_member& d) const { return d.unit == 1 ? "integer" : "number"; }
     template <class Text>
     std::string_view operator()(Text settings::*) const { return "string"; }

@@ -31,6 +31,14 @@ std::optional<listen_address> parse_listen_address(std::string_view text);
 
 // Connection strings by the names that definitions use.
 using named_urls = std::map<std::string, std::string>;
+// NAME=VALUE,NAME=VALUE: labels of this instance.
+struct label_list {
+    std::map<std::string, std::string> all;
+};
+// TYPE=N,TYPE=N: numbers for types of handlers.
+struct handler_counts {
+    std::map<std::string, int> all;
+};
 
 // What the operator sets. Names, defaults, ranges and meanings stand in settings_table.cpp, one row for each member; the members have no
 // defaults here, so that there is one place to look. Filled by load_settings().
@@ -45,7 +53,13 @@ struct settings {
     int cores{};
     int database_sessions{};
     int executor_parallelism{};
+    handler_counts parallelism_by_handler;       // 0: no more than executor_parallelism says
     int executor_queue_capacity{};               // 0: as many as like
+    label_list instance_labels;
+    double instance_cpu_cores{};                 // 0: as many as are asked for; likewise below
+    int instance_memory_mb{};
+    int instance_disk_mb{};
+    int instance_network_bandwidth_mbps{};
     bool scheduler_enabled{};
     milliseconds scheduler_poll_interval{};
     std::string scheduler_timezone_default;
