@@ -145,7 +145,7 @@ struct instance::parts {
         if (soonest != milliseconds::max()) members->poke_in(soonest);
         if (now == 0) return;
         claims->wake();
-        if (others_may_start() || now > static_cast<std::size_t>(std::max(free.available(), 0))) members->announce();
+        tell_others(now > static_cast<std::size_t>(std::max(free.available(), 0)));
     }
 
     // Somebody has queued this many executions by hand, or let them go on.
@@ -160,7 +160,7 @@ struct instance::parts {
     {
         if (soonest == milliseconds{0}) {
             claims->wake();
-            if (others_may_start()) members->announce();
+            tell_others(false);
         }
         if (soonest != milliseconds::max() && soonest > milliseconds{0}) members->poke_in(soonest);
     }
@@ -170,19 +170,23 @@ struct instance::parts {
     {
         if (!claims->knows_of_more() && !self.rests()) return;
         claims->wake();
-        if (others_may_start() || free.available() <= 0) members->announce();
+        tell_others(free.available() <= 0);
     }
 
     // Nodes of plans or dependents may be queued; `left`: there may be more to do for them.
     void after_plans(bool left)
     {
         claims->wake();
-        if (others_may_start() || free.available() <= 0) members->announce();
+        tell_others(free.available() <= 0);
         if (left) steps.poke();
     }
 
-    // Something was queued: is it, or may it be, for others although there are slots here?
-    bool others_may_start() const { return stopping.load() || self.rests() || uneven.load(std::memory_order_relaxed); }
+    // Something was queued. `too_much`: more than there are slots for here.
+    void tell_others(bool too_much)
+    {
+        if (too_much || stopping.load() || self.rests()) members->announce();
+        else if (uneven.load(std::memory_order_relaxed)) members->announce_softly();
+    }
 
     // Somebody has asked for it, or has taken it back (drain_1). The database lets nothing start here by then. Any thread.
     void heed_drain(bool asked)

@@ -14,6 +14,7 @@ namespace rowlock::runtime {
 namespace {
 
 constexpr auto announcement_gap = std::chrono::milliseconds{5};
+constexpr auto soft_announcement_gap = std::chrono::milliseconds{50};
 constexpr int takeover_batch = 1000;
 constexpr int expiry_batch = 1000;
 // A statement that may still hand something to this instance has ended after this long. (The claimer looks at once after one of its own
@@ -144,15 +145,25 @@ void membership::poke_in(milliseconds delay)
 
 void membership::announce()
 {
-    boost::asio::post(home_.executor(), [this] {
+    announce_after(announcement_gap);
+}
+
+void membership::announce_softly()
+{
+    announce_after(soft_announcement_gap);
+}
+
+void membership::announce_after(milliseconds gap)
+{
+    boost::asio::post(home_.executor(), [this, gap] {
         if (stopped_ || std::exchange(announcing_, true)) return;
-        services_.spawn(send_announcement());
+        services_.spawn(send_announcement(gap));
     });
 }
 
-awaitable<void> membership::send_announcement()
+awaitable<void> membership::send_announcement(milliseconds gap)
 {
-    co_await sleep_until(last_announcement_ + announcement_gap);
+    co_await sleep_until(last_announcement_ + gap);
     announcing_ = false;
     last_announcement_ = steady_clock::now();
     co_await control_.write([self = self_.id()](storage::session& s) -> result<void> {

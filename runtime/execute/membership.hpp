@@ -52,6 +52,8 @@ public:
     // Tells the other instances that there is work that this one cannot start itself, or something else to look at. At most one
     // NOTIFY every 5 ms. Any thread.
     void announce();
+    // The same where it may be in vain, as nobody can say whether others could start it: at most one every 50 ms. Any thread.
+    void announce_softly();
 
     // How long ago the database last answered; negative: it never did.
     steady_clock::duration last_contact_ago() const;
@@ -61,7 +63,8 @@ private:
     awaitable<void> keep_lease();
     awaitable<void> keep_ticking();
     awaitable<void> keep_up();
-    awaitable<void> send_announcement();
+    void announce_after(milliseconds gap);
+    awaitable<void> send_announcement(milliseconds gap);
     awaitable<void> act_on(storage::tick_answer tick);
     awaitable<void> take_over();
     awaitable<void> expire();
