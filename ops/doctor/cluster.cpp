@@ -26,7 +26,15 @@ constexpr statement read_late_instances{"doctor_late_instances", R"sql(
 
 constexpr statement read_workforce{"doctor_workforce", R"sql(
     SELECT (SELECT count(*) FROM rowlock.instances WHERE state = 'ALIVE' AND lease_until > rowlock.clock()),
-           (SELECT coalesce(sum(remaining), 0) FROM rowlock.extents WHERE owner IS NULL AND ready))sql"};
+           (SELECT coalesce(sum(remaining), 0) FROM rowlock.extents WHERE owner IS NULL AND ready),
+           (SELECT count(*) FROM rowlock.instances WHERE state = 'ALIVE' AND lease_until > rowlock.clock() AND draining_at IS NOT NULL))sql"};
+
+// Jobs whose work waits for labels that no live instance has.
+constexpr statement read_misplaced{"doctor_misplaced", R"sql(
+    SELECT count(*), coalesce(string_agg(m.job_id, ', ' ORDER BY m.job_id) FILTER (WHERE m.k <= 5), '')
+      FROM (SELECT j.job_id, row_number() OVER (ORDER BY j.job_id) AS k FROM rowlock.lanes l JOIN rowlock.jobs j ON j.job_key = l.job_key
+             WHERE l.placement IS NOT NULL AND EXISTS (SELECT FROM rowlock.extents s WHERE s.owner IS NULL AND s.ready AND s.lane_id = l.lane_id)
+               AND NOT EXISTS (SELECT FROM rowlock.instances i WHERE i.state = 'ALIVE' AND i.lease_until > rowlock.clock() AND l.placement <@ i.labels)) m)sql"};
 
 constexpr statement read_clock{"doctor_clock", "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"};
 
@@ -67,6 +75,18 @@ void check_instances(examination& e)
     if (alive == 0 && waiting > 0) {
         late = true;
         e.add(severity::problem, check, fmt::format("no instance runs, and {} executions wait", waiting), "Start one: rowlock serve --database URL");
+    }
+    if (const int drained = workforce[0][2].as<int>(); drained > 0) {
+        late = true;
+        const bool all = drained == alive;
+        e.add(all && waiting > 0 ? severity::problem : severity::warning, check,
+              all ? fmt::format("every live instance is drained, and {} executions wait", waiting) : fmt::format("{} of {} live instances are drained", drained, alive),
+              "rowlock instance list says which; rowlock instance resume ID, or restart them");
+    }
+    if (const auto misplaced = e.s.exec(read_misplaced); alive > 0 && misplaced[0][0].as<int>() > 0) {
+        late = true;
+        e.add(severity::warning, check, fmt::format("what waits of {} jobs asks for labels that no live instance has: {}", misplaced[0][0].as<int>(), misplaced[0][1].as<std::string>()),
+              "Start an instance with INSTANCE_LABELS as they ask, or correct their placement");
     }
     if (!late) e.add(severity::fine, check, fmt::format("{} alive, {} executions wait", alive, waiting));
 }

@@ -1,5 +1,6 @@
 #include "ops/dev_postgres.hpp"
 #include "ops/doctor/checks.hpp"
+#include "storage/instance_store.hpp"
 #include "storage/migrator.hpp"
 #include "storage/retention_store.hpp"
 #include "tests/pg/queue/queue_traffic.hpp"
@@ -219,6 +220,31 @@ TEST_CASE("doctor sees work that waits for nobody, and what dead instances have 
     CHECK(contains(late.detail, fmt::format("instance {} ", me.value)));
     CHECK(contains(late.detail, "5 executions that nobody has taken over"));
     CHECK(contains(late.remedy, "Start an instance"));
+}
+
+TEST_CASE("doctor sees that instances are drained, and that work is placed where nobody is", "[pg][doctor][confine]")
+{
+    queue_database db;
+    const auto placed = db.job("placed", {.rules = R"({"limits": {"placement": {"region": "eu"}}})"});
+    const auto me = db.instance();
+    const auto other = db.instance();
+    CHECK(only(ops::check_database(db.url()), "database.instances").level == severity::fine);
+    submission sent;
+    sent.extent(placed, 3).commit(db.service());
+    const auto misplaced = only(ops::check_database(db.url()), "database.instances");
+    CHECK(misplaced.level == severity::warning);
+    CHECK(contains(misplaced.detail, "labels that no live instance has: placed"));
+    db.rows("update lanes set placement = null");
+
+    storage::drain(db.service(), me, true, "tester", "");
+    const auto one = only(ops::check_database(db.url()), "database.instances");
+    CHECK(one.level == severity::warning);
+    CHECK(contains(one.detail, "1 of 2 live instances are drained"));
+    storage::drain(db.service(), other, true, "tester", "");
+    const auto all = only(ops::check_database(db.url()), "database.instances");
+    CHECK(all.level == severity::problem);
+    CHECK(contains(all.detail, "every live instance is drained, and 3 executions wait"));
+    CHECK(contains(all.remedy, "resume"));
 }
 
 TEST_CASE("doctor knows a pooler by sessions that share a server process", "[pg][doctor]")
