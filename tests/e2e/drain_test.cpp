@@ -3,10 +3,12 @@
 #include "tests/support/guarded_server.hpp"
 #include "tests/support/server_process.hpp"
 
+#include <atomic>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <catch2/catch.hpp>
+#include <thread>
 
 using namespace rowlock::test;
 namespace json = boost::json;
@@ -145,6 +147,44 @@ TEST_CASE("where every instance is drained work waits, with the reason, and sche
     CHECK(only.ended(id).at("status") == "COMPLETED");
     eventually("it ticks again", [&] { return only.get("/v1/executions?job_id=ticks").json().at("items").as_array().size() > ticks; });
     CHECK(only.terminate() == 0);
+}
+
+TEST_CASE("once a drain is answered nothing starts there, however much is submitted and queued meanwhile", "[e2e][drain]")
+{
+    const test_database database;
+    server_process first(serving(database));
+    server_process second(serving(database));
+    first.define("brief", {{"type", "sleep"}, {"seconds", 0.01}});
+    const auto path = path_of(first);
+    std::atomic<int> accepted{0};
+    {
+        std::vector<std::jthread> clients;
+        for (const auto* at : {&first, &first, &second}) {
+            clients.emplace_back([at, &accepted](const std::stop_token& over) {
+                json::array batch;
+                for (int i = 0; i < 30; ++i) batch.push_back(json::object{{"job_id", "brief"}});
+                while (!over.stop_requested()) {
+                    if (at->post("/v1/executions/batch", {{"executions", batch}}).status == 201) accepted += 30;
+                }
+            });
+        }
+        for (int round = 0; round < 3; ++round) {
+            eventually("it works", [&] { return first.get(path).json().at("running").as_int64() > 0; });
+            drain(second, path);
+            const std::string since = rows_at(database.url(), "select clock()")[0][0].c_str();
+            eventually("nothing is left", [&] { return state_at(second, path) == "DRAINED"; });
+            const auto n = accepted.load();
+            eventually("it still takes submissions", [&] { return accepted.load() > n + 300; });
+            const auto late = "select count(*) from v_executions where started_time > '" + since + "' and instance_id = " + path.substr(path.rfind('/') + 1);
+            CHECK(rows_at(database.url(), late)[0][0].as<int>() == 0);
+            CHECK(second.post(path + "/resume", json::object{}).status == 200);
+        }
+    }
+    eventually("all of it has ended", [&] { return rows_at(database.url(), "select count(*) from extents")[0][0].as<int>() == 0; });
+    CHECK(rows_at(database.url(), "select count(*) from results where status = 5")[0][0].as<int>() == accepted.load());
+    CHECK(violations_at(database.url()) == std::vector<std::string>{});
+    CHECK(first.terminate() == 0);
+    CHECK(second.terminate() == 0);
 }
 
 TEST_CASE("what is wrong with a drain is said: no such instance, one that has left, what it does not know", "[e2e][drain]")
