@@ -192,6 +192,9 @@ select c.scope as kind, c.key, t.tenant_id, j.job_id, c.at, c.actor, c.max_runni
        case when c.rejects then 'REJECT' when not c.rejects then 'QUEUE' end as on_limit, c.rate_starts, extract(epoch from c.rate_period)::float8 as rate_seconds
 from limit_changes c left join tenants t on t.tenant_key = c.tenant_key left join jobs j on j.job_key = c.job_key;
 
+create view v_instance_actions as
+select a.instance_id, a.created_at as at, a.action, a.author as actor, a.reason from instance_actions a;
+
 -- A limit as the API shows it. put: what was asked for by PUT; defined: the least that definitions ask for.
 create function limit_json_1(v v_limits) returns json language sql stable as $$
     select json_build_object('kind', v.kind, 'key', v.key, 'tenant_id', v.tenant_id, 'max_running', v.max_running, 'on_limit', v.on_limit, 'in_use', v.in_use,

@@ -21,7 +21,7 @@ begin
         grant select, insert, update, delete on callbacks, callback_signatures to rowlock_app;   -- and nobody else: there are secrets in it
         grant select, insert on logs to rowlock_app;
         grant select, insert, update on jobs, lanes, instances, tenants, tokens to rowlock_app;
-        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_limit_changes, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes, v_dependencies, v_dependency_uses to rowlock_app;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_limit_changes, v_instance_actions, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes, v_dependencies, v_dependency_uses to rowlock_app;
         grant select on migrations to rowlock_app;      -- `serve` looks whether the database is up to date
         -- The functions of retention delete in the name of the owner, and note it there.
         grant select on v_retention, v_history_days, history_days, retention_log to rowlock_app;
@@ -32,7 +32,7 @@ begin
     if has_role('rowlock_auditor') then
         grant usage on schema rowlock to rowlock_auditor;
         grant select on v_retention, v_history_days to rowlock_auditor;
-        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_limit_changes, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes, v_dependencies, v_dependency_uses to rowlock_auditor;
+        grant select on v_executions, v_runs, v_transitions, v_checkpoints, v_artifacts, v_queue, v_jobs, v_job_versions, v_job_actions, v_limits, v_limit_changes, v_instance_actions, v_errors, v_dead_letters, v_breakers, v_breaker_changes, v_plan_runs, v_plan_nodes, v_dependencies, v_dependency_uses to rowlock_auditor;
     end if;
 end $$;
 revoke execute on all functions in schema rowlock from public;
@@ -69,6 +69,7 @@ comment on view v_dependency_uses is 'Which ends of its upstreams a run has used
 comment on view v_limits is 'Limits on what runs at once and on what starts, with what is in use.';
 comment on view lane_limits is 'Which limits hold each lane. Internal.';
 comment on view limits_asked is 'What is asked for under the name of each limit, the least of all. Internal.';
+comment on view v_instance_actions is 'Who drained an instance, or resumed it, when and why.';
 comment on view v_limit_changes is 'Who set or removed a limit, when, and to what; job_id: by the definition of that job.';
 
 do $$
@@ -144,7 +145,7 @@ begin
         ('first_execution_id', 'The group begins with it.'), ('last_execution_id', 'The group ends with it; of a run: its last attempt.'),
         ('executions', 'How many of the group have not ended.'), ('eligible_time', 'From when on it may run.'), ('claimed_time', 'When its instance claimed it.'),
         ('enabled', 'May it be submitted?'), ('rolled_back_to', 'The earlier version whose contents it has, where it was made by a rollback.'),
-        ('action', 'ENABLE, DISABLE, DELETE or RESTORE.'), ('author', 'Who made this version.'), ('changed_time', 'When the current version was made.'),
+        ('action', 'What was done: ENABLE, DISABLE, DELETE or RESTORE to a job, DRAIN or RESUME to an instance.'), ('author', 'Who made this version.'), ('changed_time', 'When the current version was made.'),
         ('definition', 'As it was given, normalised.'),
         ('what', 'What was deleted: a whole day, whole runs, or what hung on them.'), ('day', 'The day (UTC) whose executions they were or are.'),
         ('first_id', 'What was deleted lay from this id on.'), ('last_id', 'What was deleted lay up to this id.'),

@@ -118,7 +118,7 @@ TEST_CASE("a drained instance starts nothing more, lets what runs go on, takes s
     CHECK(back.at("status") == "COMPLETED");
     CHECK(back.at("instance_id") == drained.at("instance_id"));
     CHECK(violations_at(database.url()) == std::vector<std::string>{});
-    const auto actions = rows_at(database.url(), "select string_agg(action || ' ' || reason, ', ' order by action_number) from instance_actions");
+    const auto actions = rows_at(database.url(), "select string_agg(action || ' ' || reason, ', ' order by at) from v_instance_actions");
     CHECK(std::string(actions[0][0].c_str()) == "DRAIN new kernel, RESUME done, DRAIN ");
     CHECK(first.terminate() == 0);
     CHECK(second.terminate() == 0);

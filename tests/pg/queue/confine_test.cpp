@@ -172,7 +172,7 @@ TEST_CASE("a drained instance is given nothing, keeps what it runs, and takes ov
     CHECK(storage::drain(db.service(), me, false, "another", "") == storage::drain_answer::done);
     CHECK(state_of(db, me) == "ALIVE");
     CHECK(total(claim(db.service(), me)) == 4);
-    CHECK(db.value("select string_agg(action || ' by ' || author, ', ' order by action_number) from instance_actions") == "DRAIN by tester, RESUME by another");
+    CHECK(db.value("select string_agg(action || ' by ' || actor, ', ' order by at) from v_instance_actions") == "DRAIN by tester, RESUME by another");
     CHECK(storage::drain(db.service(), {9999}, true, "tester", "") == storage::drain_answer::no_such_instance);
     CHECK(storage::drain(db.service(), victim, true, "tester", "") == storage::drain_answer::not_alive);
     CHECK(db.violations() == "");
