@@ -103,9 +103,10 @@ struct instance::parts {
         members.emplace(membership::options{std::move(row), options.poll, options.priority_age, options.partition_days_ahead, options.sole_instance,
                                            options.retention.dead_letter_retention, [this](const std::vector<execution_id>& ended) { runs_ended(ended); },
                                            [this] { steps.poke(); }, std::min<milliseconds>(options.dependency_check, std::chrono::seconds{5}), told_settings(),
-                                           [this](bool draining, bool differ) {
+                                           [this](bool draining, bool differ, deadline asked) {
                                                uneven.store(differ, std::memory_order_relaxed);
-                                               heed_drain(draining);
+                                               // An answer that is older than what was asked of this instance itself is out of date.
+                                               if (asked > deadline{steady_clock::duration{drain_asked.load()}}) heed_drain(draining);
                                            }}, cores[0], control, self, owned, jobs, *work, *claims, counts);
     }
 
@@ -249,6 +250,7 @@ struct instance::parts {
     std::atomic<bool> started{false};
     std::atomic<bool> stopped{false};                // takes in nothing any more
     std::atomic<bool> uneven{false};                 // instances differ in what they may start
+    std::atomic<steady_clock::rep> drain_asked{0};   // when it was last drained or resumed by way of itself
     bool handed_over = false;
 };
 
@@ -497,8 +499,12 @@ awaitable<result<storage::drain_answer>> instance::drain(principal who, instance
         return answer;
     });
     if (asked && *asked == storage::drain_answer::done) {
-        if (id == p.self.id()) p.heed_drain(drains);
-        else p.members->announce();
+        if (id == p.self.id()) {
+            p.drain_asked.store(steady_clock::now().time_since_epoch().count());
+            p.heed_drain(drains);
+        } else {
+            p.members->announce();
+        }
     }
     co_return asked;
 }

@@ -235,7 +235,7 @@ awaitable<void> membership::keep_ticking()
         auto wait = std::chrono::duration_cast<std::chrono::microseconds>(options_.poll);
         if (tick) {
             if (std::exchange(away, false)) spdlog::info("the database is back");
-            co_await act_on(*tick);
+            co_await act_on(*tick, asked);
             if (tick->next_eligible_in) wait = std::min(wait, std::max(*tick->next_eligible_in, std::chrono::microseconds{0}));
             if (tick->next_start_in) wait = std::min(wait, std::max(*tick->next_start_in, std::chrono::microseconds{0}));
         } else if (tick.error().code == errc::database_unavailable && !std::exchange(away, true)) {
@@ -252,10 +252,10 @@ awaitable<void> membership::keep_ticking()
     }
 }
 
-awaitable<void> membership::act_on(storage::tick_answer tick)
+awaitable<void> membership::act_on(storage::tick_answer tick, deadline asked)
 {
     self_.heard_clock(tick.now);
-    if (options_.heard) options_.heard(tick.draining, tick.uneven);
+    if (options_.heard) options_.heard(tick.draining, tick.uneven, asked);
     // What waited for a rate can be claimed now, even if somebody has looked just before.
     const bool may_start = next_start_ && steady_clock::now() >= *next_start_;
     next_start_ = tick.next_start_in ? std::optional(steady_clock::now() + *tick.next_start_in) : std::nullopt;

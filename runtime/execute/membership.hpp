@@ -31,7 +31,7 @@ public:
         std::function<void()> plans_left{};          // something is left to do for plans, or may be. On the home core
         milliseconds between_plans_looks{5000};      // some of it shows in no tick
         std::vector<storage::told_setting> settings{};   // what functions in the database must know
-        std::function<void(bool draining, bool uneven)> heard{};     // what each tick says of these (storage::tick_answer). On the home core
+        std::function<void(bool draining, bool uneven, deadline asked)> heard{};   // what each tick says of these (storage::tick_answer), and when it was asked. On the home core
     };
 
     membership(options o, core& home, database& control, identity& self, ledger& owned, catalog& jobs, executor& runs, claimer& claims, counters& counts);
@@ -65,7 +65,7 @@ private:
     awaitable<void> keep_up();
     void announce_after(milliseconds gap);
     awaitable<void> send_announcement(milliseconds gap);
-    awaitable<void> act_on(storage::tick_answer tick);
+    awaitable<void> act_on(storage::tick_answer tick, deadline asked);
     awaitable<void> take_over();
     awaitable<void> expire();
     awaitable<void> return_strangers();
