@@ -2,7 +2,6 @@
 #include "api/idempotency_key.hpp"
 #include "api/routes.hpp"
 #include "api/submissions.hpp"
-#include "storage/explain_store.hpp"
 #include "storage/failure_store.hpp"
 #include "storage/model/json_fields.hpp"
 
@@ -154,22 +153,6 @@ runtime::awaitable<response> replay_execution(request_context& rq)
     const auto answers = co_await rq.app.instance.submit(std::move(request));
     if (!answers) co_return rq.refuse(answers.error());
     co_return co_await answer_execution(rq, answers->front().replayed ? 200 : 201, answers->front().id);
-}
-
-// GET /v1/executions/{id}/explain: 200, 404, 422.
-runtime::awaitable<response> explain_execution(request_context& rq)
-{
-    const auto id = rq.bare_id("id");
-    if (!id) co_return rq.refuse(id.error());
-    const auto tenant = rq.caller.tenant;
-    const auto found = co_await rq.app.instance.db().read([tenant, id = *id](storage::session& s) -> result<std::optional<std::string>> {
-        return storage::explain_json(s, tenant, id);
-    });
-    if (!found) co_return rq.refuse(found.error());
-    if (!*found) co_return rq.refuse(no_execution(*id));
-    auto answer = rq.reply(200);
-    answer.body.append(**found);
-    co_return answer;
 }
 
 }

@@ -13,7 +13,7 @@ namespace rowlock::api {
 struct alignas(64) http_figures {
     using count = std::atomic<std::uint64_t>;
 
-    static constexpr std::size_t most_routes = 96;           // the last one stands for paths that are no route
+    static constexpr std::size_t most_routes = 128;          // the last one stands for paths that are no route
     static constexpr std::size_t status_classes = 5;         // 1xx .. 5xx
     static constexpr std::array<std::uint32_t, 12> bounds_us{100, 250, 500, 1'000, 2'500, 5'000, 10'000, 25'000, 100'000, 500'000, 2'500'000, 30'000'000};
 

@@ -100,6 +100,7 @@ constexpr route table[] = {
     {method::put, "/v1/limits/{kind}/{key}", permission::define, &put_limit},
     {method::delete_, "/v1/limits/{kind}/{key}", permission::define, &delete_limit},
 
+    {method::get, "/v1/explain", permission::read, &explain_scope},
     {method::get, "/v1/instances", permission::read, &list_instances},
     {method::get, "/v1/instances/{instance_id}", permission::read, &get_instance},
     {method::post, "/v1/instances/{instance_id}/drain", permission::operate, &drain_instance},

@@ -25,7 +25,9 @@ runtime::awaitable<response> get_log(request_context& rq);
 runtime::awaitable<response> cancel_execution(request_context& rq);
 runtime::awaitable<response> retry_execution(request_context& rq);
 runtime::awaitable<response> replay_execution(request_context& rq);
+// explain.cpp
 runtime::awaitable<response> explain_execution(request_context& rq);
+runtime::awaitable<response> explain_scope(request_context& rq);
 // callbacks.cpp
 runtime::awaitable<response> complete_execution(request_context& rq);
 // stream_socket.cpp

@@ -21,10 +21,15 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
        coalesce(r.next_execution_id, (select m.next_execution_id from manual_retries m where m.execution_id = r.execution_id)) as next_execution_id,
        (select n.progress from live_notes n where n.execution_id = e.execution_id) as progress,
        (select n.heartbeat_at from live_notes n where n.execution_id = e.execution_id) as heartbeat_time,
+       -- The first that holds it back, in the order of evaluation. A window counts where it opens later than the execution is eligible.
        case when r.execution_id is not null or s.owner is not null then null
+            when not (l.window_until is null or (clock() >= l.window_from and clock() < l.window_until)) and (s.ready or s.eligible_at = 'infinity' or l.window_from > s.eligible_at) then
+                jsonb_build_object('rule', 'window',
+                    'detail', 'outside the execution windows of the job' || case when l.window_from > clock() then ': they open at ' || rfc3339(l.window_from) else '' end,
+                    'opens_at', case when l.window_from > clock() then rfc3339(l.window_from) end, 'closes_at', case when l.window_from > clock() then rfc3339(nullif(l.window_until, 'infinity')) end)
             when not s.ready and s.eligible_at = 'infinity' then (
-                select case when w.on_running then jsonb_build_object('rule', 'skip_if_running', 'detail', 'waits for the end of what runs of the job: its schedule has queue_if_running')
-                       when w.on_order then jsonb_build_object('rule', 'job_limit', 'max_running', g.width, 'in_use', g.width, 'ordering_key', e.ordering_key, 'detail', case when g.width = 1
+                select case when w.on_running and not w.on_dependencies then jsonb_build_object('rule', 'skip_if_running', 'detail', 'waits for the end of what runs of the job: its schedule has queue_if_running')
+                       when w.on_order and not w.on_dependencies then jsonb_build_object('rule', 'job_limit', 'max_running', g.width, 'in_use', g.width, 'ordering_key', e.ordering_key, 'detail', case when g.width = 1
                            then 'runs one at a time, in order, with others of the ordering key ' || e.ordering_key
                            else 'of those with the key ' || e.ordering_key || ' ' || g.width || ' run, in order, which is as many as may at a time' end)
                        else jsonb_build_object('rule', 'dependency', 'until', rfc3339(nullif(s.expires_at, 'infinity')),
@@ -33,13 +38,10 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
                                else ' (' || (array['SUCCESS', 'COMPLETION', 'DATA_READY'])[d.kind] || ')' end, case when y.require_all then ' and ' else ' or ' end order by d.upstream_job_id), '')) end
                 from waits w cross join lateral (select v.ordering_width as width from job_versions v where v.job_key = w.job_key and v.version = j.current_version) g left join dependents y on y.job_key = w.job_key
                 left join dependencies d on d.job_key = w.job_key and not (d.end_id is not null and (d.window_ is null or d.ended_at >= clock() - d.window_))
-                where w.execution_id = e.execution_id group by w.on_running, w.on_order, g.width, y.require_all)
+                where w.execution_id = e.execution_id group by w.on_dependencies, w.on_running, w.on_order, g.width, y.require_all)
             when not s.ready then jsonb_build_object('rule', case e.trigger_type when 5 then 'backoff' else 'schedule' end,
                                                      'detail', 'eligible at ' || rfc3339(s.eligible_at), 'eligible_at', rfc3339(s.eligible_at))
             when l.paused then jsonb_build_object('rule', 'paused', 'detail', 'the job is paused')
-            when not (l.window_until is null or (clock() >= l.window_from and clock() < l.window_until)) then jsonb_build_object('rule', 'window',
-                'detail', 'outside the execution windows of the job' || case when l.window_from > clock() then ': they open at ' || rfc3339(l.window_from) else '' end,
-                'opens_at', case when l.window_from > clock() then rfc3339(l.window_from) end, 'closes_at', case when l.window_from > clock() then rfc3339(nullif(l.window_until, 'infinity')) end)
             when b.is_open then jsonb_build_object('rule', 'breaker', 'detail', 'the circuit breaker ' || b.key || case when b.next_probe_at > clock()
                     then ' is open until ' || rfc3339(b.next_probe_at) else ' is half open, and lets ' || b.half_open_max || ' at a time through' end,
                 'key', b.key, 'state', breaker_state(b.is_open, b.next_probe_at, clock()), 'next_probe_at', rfc3339(b.next_probe_at))

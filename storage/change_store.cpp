@@ -30,7 +30,7 @@ std::vector<state_of_execution> read_states(session& s, array& ids)
 
 constexpr statement read_shown_statement{"read_shown", R"sql(
     select v.execution_id, v.status, v.fence, v.progress, v.next_execution_id, execution_json_1(v)
-    from unnest($1::uuid[]) u (id) cross join lateral (select * from v_executions v where v.execution_id = u.id) v)sql"};
+    from unnest($1::uuid[]) u (id) cross join lateral (select * from v_executions v where v.execution_id = u.id limit 1) v)sql"};
 
 std::vector<shown_execution> read_shown(session& s, array& ids)
 {

@@ -32,9 +32,10 @@ std::optional<std::string> find_execution_json(session& s, tenant_key tenant, ex
     " and ($8::timestamptz is null or (e.submitted_at >= $8 and e.execution_id >= first_id_at($8 - interval '1 minute')))" \
     " and ($9::timestamptz is null or (e.submitted_at < $9 and e.execution_id < first_id_at($9 + interval '1 minute')))" \
     " and ($10::jsonb is null or e.tags @> $10)"
+// (The limit keeps the planner with one look at each: it would rather join all executions there are.)
 #define ROWLOCK_EXECUTION_PAGE(ids) \
     "select execution_json_1(v), v.execution_id from (" ids ") page" \
-    " cross join lateral (select * from v_executions v where v.execution_id = page.execution_id) v order by v.execution_id desc"
+    " cross join lateral (select * from v_executions v where v.execution_id = page.execution_id limit 1) v order by v.execution_id desc"
 
 constexpr statement list_executions_statement{"list_executions", ROWLOCK_EXECUTION_PAGE(
     "select e.execution_id from executions e left join results r using (execution_id)"
@@ -45,18 +46,20 @@ constexpr statement list_executions_statement{"list_executions", ROWLOCK_EXECUTI
     " order by e.execution_id desc limit $11")};
 
 // What has not ended is found through the queue, however much history there is. Extents do not overlap and none is empty, so the newest
-// n executions lie in the newest n extents, once those of other tenants and jobs are left out.
+// n executions lie in the newest n extents, once those of other tenants and jobs are left out, and in as many of these as have n together. (That of the cursor
+// does not count: the page before may have shown it but for one.)
 constexpr statement list_live_statement{"list_live_executions", ROWLOCK_EXECUTION_PAGE(
     "select e.execution_id from ("
-    "     select s.lo, s.hi from extents s join lanes l using (lane_id)"
+    "   select s.lo, s.hi, sum(s.n) over (order by s.lo desc rows unbounded preceding) - s.n as before from ("
+    "     select s.lo, s.hi, case when s.hi >= $2 then 0 else s.remaining end as n from extents s join lanes l using (lane_id)"
     "     where l.tenant_key = $1 and ($2::uuid is null or s.lo < $2)"
     "     and ($3::text is null or l.job_key = (select j.job_key from jobs j where j.tenant_key = $1 and j.job_id = $3))"
     "     and case when not s.ready then 1 when s.owner is null then 2 else 3 end = any ($4::int2[])"
-    "     order by s.lo desc limit $11) s"
+    "     order by s.lo desc limit $11) s) s"
     " cross join lateral ("
-    "     select e.* from executions e where e.execution_id between s.lo and s.hi"
-    "     and not exists (select from results r where r.execution_id = e.execution_id) order by e.execution_id desc limit $11) e"
-    " where" ROWLOCK_EXECUTION_FILTER
+    "     select e.* from executions e where e.execution_id between s.lo and s.hi and ($2::uuid is null or e.execution_id < $2)"
+    "     and (select r.status from results r where r.execution_id = e.execution_id limit 1) is null order by e.execution_id desc limit $11) e"
+    " where s.before < $11 and" ROWLOCK_EXECUTION_FILTER
     " order by e.execution_id desc limit $11")};
 
 // What ended otherwise than well is rare, and has an index of its own.
@@ -105,7 +108,7 @@ constexpr statement find_run_statement{"find_run", R"sql(
     select json_build_object('run_id', $2::uuid,
         'status', (array_agg(v.status order by v.attempt_number desc))[1],
         'attempts', json_agg(execution_json_1(v) order by v.attempt_number))
-    from attempts_of($2) a cross join lateral (select * from v_executions v where v.execution_id = a.execution_id) v
+    from attempts_of($2) a cross join lateral (select * from v_executions v where v.execution_id = a.execution_id limit 1) v
     where exists (select from executions e where e.execution_id = $2 and e.tenant_key = $1 and e.attempt_number = 1)
     having count(*) > 0)sql"};
 
@@ -120,7 +123,7 @@ constexpr statement last_attempt_statement{"last_attempt", R"sql(
     select execution_json_1(v)
     from (select a.execution_id from executions e, attempts_of(e.run_id) a
           where e.execution_id = $2 and e.tenant_key = $1 order by a.attempt_number desc limit 1) last
-    cross join lateral (select * from v_executions v where v.execution_id = last.execution_id) v)sql"};
+    cross join lateral (select * from v_executions v where v.execution_id = last.execution_id limit 1) v)sql"};
 
 std::optional<std::string> last_attempt_json(session& s, tenant_key tenant, execution_id any_of_the_run)
 {

@@ -42,7 +42,7 @@ constexpr statement find_last_attempt_statement{"find_last_attempt", R"sql(
     select v.execution_id, v.status
     from (select a.execution_id from executions e, attempts_of(e.run_id) a
           where e.execution_id = $2 and e.tenant_key = $1 order by a.attempt_number desc limit 1) last
-    cross join lateral (select * from v_executions v where v.execution_id = last.execution_id) v)sql"};
+    cross join lateral (select * from v_executions v where v.execution_id = last.execution_id limit 1) v)sql"};
 
 std::optional<last_attempt> find_last_attempt(session& s, tenant_key tenant, execution_id any_of_the_run)
 {

@@ -110,7 +110,7 @@ std::vector<execution_id> owned_of(session& s, instance_id owner, array& lo)
 
 constexpr statement replayed_statement{"replayed", R"sql(
     select v.execution_id, v.run_id, v.job_id, v.job_version, v.status
-    from unnest($1::uuid[]) with ordinality u (id, k) cross join lateral (select * from v_executions v where v.execution_id = u.id) v order by u.k)sql"};
+    from unnest($1::uuid[]) with ordinality u (id, k) cross join lateral (select * from v_executions v where v.execution_id = u.id limit 1) v order by u.k)sql"};
 
 std::vector<replayed_execution> read_replayed(session& s, array& ids)
 {

@@ -33,6 +33,7 @@ void add_verbs(CLI::App& app, context& c, const server_verbs& server)
     add_schedule(app, c);
     add_backfill(app, c);
     add_limit(app, c);
+    add_explain(app, c);
     add_instance(app, c);
     add_token(app, c);
     add_doctor(app, c);
@@ -151,6 +152,7 @@ int run_cli(const std::vector<std::string>& arguments, const server_verbs& serve
                "  rowlock job apply ingest.yaml                 store a definition\n"
                "  rowlock submit ingest -p table=packages       one execution of it\n"
                "  rowlock execution list --status FAILED        what went wrong\n"
+               "  rowlock explain --job ingest                  why nothing of it runs\n"
                "  rowlock run ingest.yaml --format json         apply, run, follow, print the result\n"
                "Exit codes: 0 success, 1 execution failed, 2 bad input or configuration, 3 not found, 4 no server or a wrong reply, 5 refused.\n"
                "`rowlock VERB --help` has the options of a verb.");

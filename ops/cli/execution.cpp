@@ -176,6 +176,7 @@ void add_execution(CLI::App& app, context& c)
         ->add_flag("--run", options->of_run, "Those of all attempts of a run, whose run_id ID is");
     add_execution_watch(*execution, c);
     add_execution_again(*execution, c);
+    add_execution_explain(*execution, c);
 }
 
 }

@@ -1,12 +1,10 @@
 #include "ops/cli/execution_view.hpp"
-#include "ops/cli/human_text.hpp"
 #include "ops/cli/json_read.hpp"
 #include "ops/cli/parameters.hpp"
 #include "ops/cli/verbs.hpp"
 #include "storage/model/ids.hpp"
 
 #include <CLI/CLI.hpp>
-#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 
@@ -52,45 +50,6 @@ exit_code replay_execution(context& c, const again_options& options)
     return show_made(c, c.api().post(execution_target(options).segment("replay"), body, key));
 }
 
-void add_figures(field_list& shown, const json::object& rule)
-{
-    for (const auto& member : rule) {
-        const std::string name{member.key()};
-        if (name == "rule" || name == "detail") continue;
-        const std::string text = text_at(member.value(), "");
-        shown.add("  " + name, name.ends_with("_at") || name.ends_with("_time") ? human_time(text) : text);
-    }
-}
-
-exit_code explain_execution(context& c, const again_options& options)
-{
-    const auto explained = c.api().get(execution_target(options).segment("explain"));
-    if (!explained) return c.fail(explained.error());
-    if (!c.screen.human()) {
-        c.screen.document(explained->body);
-        return exit_code::success;
-    }
-    field_list shown;
-    const std::string status = text_at(explained->body, "status");
-    shown.add("status", status, colour_of_status(status));
-    if (const json::array* rules = array_at(explained->body, "blocked_by")) {
-        for (const json::value& one : *rules) {
-            shown.add("waits for", fmt::format("{}: {}", text_at(one, "rule"), text_at(one, "detail")), colour::yellow);
-            if (const json::object* rule = one.if_object()) add_figures(shown, *rule);
-        }
-    }
-    shown.add("next look", human_time(text_at(explained->body, "next_evaluation")));
-    if (const json::value* why = member_at(explained->body, "why"); why && why->is_object()) {
-        shown.add("why", text_at(*why, "detail"));
-        for (const char* name : {"error_code", "error_message", "error_category", "next_execution_id", "dead_letter.dead_letter_id", "dead_letter.status"}) {
-            shown.add(std::string{"  "} + name, text_at(*why, name));
-        }
-        shown.add("  next_retry_time", human_time(text_at(*why, "next_retry_time")));
-    }
-    c.screen.show(shown);
-    return exit_code::success;
-}
-
 }
 
 void add_execution_again(CLI::App& execution, context& c)
@@ -108,7 +67,6 @@ void add_execution_again(CLI::App& execution, context& c)
     replay->add_option("-p,--parameter", options->pairs, "A parameter to be other than it was, NAME=VALUE; VALUE is JSON where it parses as JSON, else text")->allow_extra_args(false);
     replay->add_option("--parameters", options->parameters, "Several of them: a JSON object, @FILE, or @- for stdin");
     replay->add_option("--idempotency-key", options->idempotency_key, "The same key and request again gives the first replay back");
-    add("explain", "Why it waits, or how it ended and what follows", explain_execution, "explain ID");
 }
 
 }

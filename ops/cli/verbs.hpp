@@ -23,6 +23,7 @@ void add_breaker(CLI::App& app, context& c);
 void add_schedule(CLI::App& app, context& c);
 void add_backfill(CLI::App& app, context& c);
 void add_limit(CLI::App& app, context& c);
+void add_explain(CLI::App& app, context& c);
 void add_instance(CLI::App& app, context& c);
 void add_token(CLI::App& app, context& c);
 void add_doctor(CLI::App& app, context& c);
@@ -39,7 +40,9 @@ void add_plan_run(CLI::App& plan, context& c);
 void add_execution_watch(CLI::App& execution, context& c);
 // `schedule list`, `show`, `ticks`, `pause`, `resume` and `run`, added to `schedule`.
 void add_schedule_control(CLI::App& schedule, context& c);
-// `execution retry`, `replay` and `explain`.
+// `execution retry` and `replay`.
 void add_execution_again(CLI::App& execution, context& c);
+// `execution explain`.
+void add_execution_explain(CLI::App& execution, context& c);
 
 }
