@@ -216,6 +216,8 @@ begin
         starts_why := case when ahead_.is_all then 'so many go before it, and so many may start at a time' else 'at the earliest: more than ' || place_no - 1 || ' go before it' end;
     elsif (one ->> 'max_running')::bigint = 0 then
         starts_why := case first_ when 'capacity' then 'no instance is alive' else 'the limit lets none run' end;
+    elsif (one ->> 'requested')::float8 > (one ->> 'capacity')::float8 then
+        starts_why := 'it asks for more than its pool has';
     elsif first_ = 'capacity' and one ->> 'max_running' is not null and (one ->> 'in_use')::bigint + place_no <= (one ->> 'max_running')::bigint then
         starts_at := clock();
         starts_why := 'slots are free: it is about to start';
