@@ -151,10 +151,10 @@ begin
             'opens_at', case when l.window_from > clock() then rfc3339(l.window_from) end) end;
     end if;
     if not s.ready and s.eligible_at < 'infinity' then
-        items := items || case when first_ in ('schedule', 'backoff') then v.waiting_on else jsonb_build_object('rule', case e.trigger_type when 5 then 'backoff' else 'schedule' end,
+        items := items || (case when first_ in ('schedule', 'backoff') then v.waiting_on else jsonb_build_object('rule', case e.trigger_type when 5 then 'backoff' else 'schedule' end,
                 'detail', 'eligible at ' || rfc3339(s.eligible_at), 'eligible_at', rfc3339(s.eligible_at)) end
             || case when e.trigger_type = 5 then jsonb_build_object('attempt_number', e.attempt_number, 'max_attempts',
-                   (select y.max_attempts from job_versions y where y.job_key = e.job_key and y.version = e.job_version)) else '{}' end;
+                   (select y.max_attempts from job_versions y where y.job_key = e.job_key and y.version = e.job_version)) else '{}' end);
     elsif not s.ready then
         select y.* into w from waits y where y.execution_id = p_id;
         if w.on_dependencies then
@@ -215,7 +215,7 @@ begin
         starts_at := next_ + (place_no - 1) / (one ->> 'starts')::int * (one ->> 'per_seconds')::float8 * interval '1 second';
         starts_why := case when ahead_.is_all then 'so many go before it, and so many may start at a time' else 'at the earliest: more than ' || place_no - 1 || ' go before it' end;
     elsif (one ->> 'max_running')::bigint = 0 then
-        starts_why := case first_ when 'capacity' then 'no instance is alive' else 'the limit lets none run' end;
+        starts_why := case when first_ <> 'capacity' then 'the limit lets none run' when one ->> 'live_instances' = '0' then 'no instance is alive' else 'the instances have no slots' end;
     elsif (one ->> 'requested')::float8 > (one ->> 'capacity')::float8 then
         starts_why := 'it asks for more than its pool has';
     elsif first_ = 'capacity' and one ->> 'max_running' is not null and (one ->> 'in_use')::bigint + place_no <= (one ->> 'max_running')::bigint then
