@@ -49,12 +49,14 @@ create function starts_lately_1(p_lane int, p_job int, p_id uuid, out starts big
         select s.claimed_at, s.remaining from (select s.lane_id, s.claimed_at, s.remaining from extents s where s.owner is not null limit 20000) s where s.lane_id = p_lane)
     select coalesce(sum(b.n), 0)::bigint, greatest(extract(epoch from clock() - min(b.at)), 1)::float8 from begun b where b.at > clock() - interval '10 minutes' $$;
 
--- The instances that are alive: how many, and how many executions they may run and do run.
-create function slots_of_all_1(out instances int, out slots bigint, out in_use bigint) language sql stable
+-- The instances that are alive; those of them that take work and have the labels of a placement (null: any): how many they are, how many executions they may run, and do run.
+create function slots_of_all_1(p_placement jsonb, out instances int, out taking int, out slots bigint, out in_use bigint) language sql stable
     set enable_seqscan = off set enable_bitmapscan = off as $$
-    select (select count(*)::int from instances i where i.state = 'ALIVE' and i.lease_until > clock()),
-           (select coalesce(sum(i.parallelism), 0)::bigint from instances i where i.state = 'ALIVE' and i.lease_until > clock()),
-           (select coalesce(sum(s.remaining), 0)::bigint from (select s.remaining from extents s where s.owner is not null limit 100000) s) $$;
+    with live as materialized (
+        select i.instance_id, i.parallelism, i.draining_at is null and (p_placement is null or p_placement <@ i.labels) as takes from instances i where i.state = 'ALIVE' and i.lease_until > clock())
+    select (select count(*)::int from live), (select count(*)::int from live i where i.takes), (select coalesce(sum(i.parallelism), 0)::bigint from live i where i.takes),
+           (select coalesce(sum(s.remaining), 0)::bigint from live i
+            cross join lateral (select s.remaining from extents s where s.owner = i.instance_id limit 20000) s where i.takes) $$;
 
 -- When something that stands at p_position would start, and why then or why nobody can say.
 create function expected_start_1(p_lane int, p_job int, p_id uuid, p_position bigint, p_is_all boolean, out at timestamptz, out reason text) language plpgsql stable as $$
@@ -184,6 +186,9 @@ begin
             || jsonb_build_object('max_running', b.half_open_max, 'in_use', (select m.in_use from limits m where m.limit_id = b.limit_id),
                                   'failures', b.failures_when_opened, 'opened_at', rfc3339(b.opened_at)));
     end if;
+    if s.ready and first_ = 'capacity' and v.waiting_on -> 'matching' = '0' then
+        items := items || (v.waiting_on || place);
+    end if;
     if s.ready then
         for x in select m.m, m.limit_id, u.n from (select u.id, coalesce(u.n, 1) as n from unnest(l.limit_ids, l.limit_ns) u (id, n)) u
                  cross join lateral (select m, m.limit_id, m.scope from limits m where m.limit_id = u.id limit 1) m
@@ -194,8 +199,9 @@ begin
         end loop;
     end if;
     if first_ = 'capacity' and items = '[]' then
-        select * into all_ from slots_of_all_1();
-        items := items || (v.waiting_on || place || jsonb_build_object('max_running', all_.slots, 'in_use', all_.in_use, 'live_instances', all_.instances, 'held_by', held_by_1(p_tenant, null)));
+        select * into all_ from slots_of_all_1(l.placement);
+        items := items || (v.waiting_on || place || jsonb_build_object('max_running', all_.slots, 'in_use', all_.in_use, 'live_instances', all_.instances,
+            'instance_limits', reached_confines(l.handler, l.placement, l.request), 'held_by', held_by_1(p_tenant, null)));
     end if;
 
     next_ := case when not l.paused then greatest(case when not s.ready then nullif(s.eligible_at, 'infinity') end, case when b.is_open and b.next_probe_at > clock() then b.next_probe_at end,
@@ -214,11 +220,14 @@ begin
     elsif first_ = 'rate_limit' then
         starts_at := next_ + (place_no - 1) / (one ->> 'starts')::int * (one ->> 'per_seconds')::float8 * interval '1 second';
         starts_why := case when ahead_.is_all then 'so many go before it, and so many may start at a time' else 'at the earliest: more than ' || place_no - 1 || ' go before it' end;
+    elsif one -> 'matching' = '0' then
+        starts_why := 'no live instance that takes work has the labels that the job asks for';
     elsif (one ->> 'max_running')::bigint = 0 then
-        starts_why := case when first_ <> 'capacity' then 'the limit lets none run' when one ->> 'live_instances' = '0' then 'no instance is alive' else 'the instances have no slots' end;
+        starts_why := case when first_ <> 'capacity' then 'the limit lets none run' when one -> 'live_instances' = '0' then 'no instance is alive'
+                                else 'no live instance takes work' end;
     elsif (one ->> 'requested')::float8 > (one ->> 'capacity')::float8 then
         starts_why := 'it asks for more than its pool has';
-    elsif first_ = 'capacity' and one ->> 'max_running' is not null and (one ->> 'in_use')::bigint + place_no <= (one ->> 'max_running')::bigint then
+    elsif first_ = 'capacity' and one ->> 'max_running' is not null and one -> 'instance_limits' = 'null' and (one ->> 'in_use')::bigint + place_no <= (one ->> 'max_running')::bigint then
         starts_at := clock();
         starts_why := 'slots are free: it is about to start';
     else
@@ -244,20 +253,20 @@ create function queued_reasons_1(p_tenant int, t_lo int, t_hi int, j_lo int, j_h
     set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 declare
     lanes_ int := (select count(*) from (select from lanes l where l.tenant_key between t_lo and t_hi and l.job_key between j_lo and j_hi limit 12001) x);
-    depth int := greatest(2, 10000 / greatest(lanes_, 1)); reasons jsonb; all_ record;
+    depth int := greatest(2, 10000 / greatest(lanes_, 1)); reasons jsonb;
 begin
-    select * into all_ from slots_of_all_1();
     -- First a little of each lane, then what is left of the rows for those that have more. (Nothing is joined again: there may be thousands of lanes.)
     with fronts as materialized (
         select l.*, q.n, q.extents
-        from (select y.lane_id, y.job_key, y.paused, y.window_from, y.window_until, y.breaker_id, y.limit_ids, y.limit_ns
+        from (select y.lane_id, y.job_key, y.paused, y.window_from, y.window_until, y.breaker_id, y.limit_ids, y.limit_ns, y.handler, y.placement, y.request
               from lanes y where y.tenant_key between t_lo and t_hi and y.job_key between j_lo and j_hi limit 12000) l
         cross join lateral (
             select sum(x.remaining)::bigint as n, count(*) as extents
             from (select s.remaining from extents s where s.owner is null and s.ready and s.lane_id = l.lane_id order by s.rank limit depth) x) q
         where q.extents > 0),
     queued as materialized (
-        select f.job_key, f.n, f.extents < depth as is_all, f.paused, f.window_from, f.window_until,
+        select f.job_key, f.n, f.extents < depth as is_all, f.paused, f.window_from, f.window_until, f.handler, f.placement, f.request,
+               f.placement is not null and not exists (select from instances i where i.state = 'ALIVE' and i.lease_until > clock() and i.draining_at is null and f.placement <@ i.labels) as is_stray,
                case when f.extents = depth and f.lanes_at_depth * depth < 10000 then (
                    select array[sum(x.remaining)::bigint, (count(*) < 10000 / f.lanes_at_depth)::int]
                    from (select s.remaining from extents s where s.owner is null and s.ready and s.lane_id = f.lane_id order by s.rank limit 10000 / f.lanes_at_depth) x) end as deeper,
@@ -269,13 +278,15 @@ begin
         from (select f.*, count(*) filter (where f.extents = depth) over () as lanes_at_depth from fronts f) f),
     classes as (
         select coalesce(q.deeper[1], q.n) as n, coalesce(q.deeper[2] = 1, q.is_all) as is_all, q.job_key, case when q.window_from > clock() then q.window_from end as opens_at,
-               case when not lane_is_open(q.window_from, q.window_until) then 1 when q.paused then 2 when q.breaker_id is not null then 3 when q.reached is not null then 4 else 5 end as class,
-               q.breaker_id, q.reached[1] as limit_id, q.reached[2] as each
+               case when not lane_is_open(q.window_from, q.window_until) then 1 when q.paused then 2 when q.breaker_id is not null then 3 when q.is_stray then 4
+                    when q.reached is not null then 5 else 6 end as class,
+               q.breaker_id, q.reached[1] as limit_id, q.reached[2] as each, q.handler, q.placement, q.request
         from queued q),
     groups as (
-        select c.class, case c.class when 3 then c.breaker_id when 4 then c.limit_id end as thing, sum(c.n)::bigint as n, count(*) as jobs, bool_and(c.is_all) and lanes_ <= 12000 as is_all, min(c.opens_at) as opens_at,
+        select c.class, case c.class when 3 then c.breaker_id when 5 then c.limit_id end as thing, case when c.class in (4, 6) then c.placement end as placement,
+               case when c.class = 6 then c.handler end as handler, max(c.request) as request, sum(c.n)::bigint as n, count(*) as jobs, bool_and(c.is_all) and lanes_ <= 12000 as is_all, min(c.opens_at) as opens_at,
                max(c.each) as each, (array_agg(c.job_key order by c.n desc, c.job_key))[1:10] as job_keys
-        from classes c group by 1, 2),
+        from classes c group by 1, 2, 3, 4),
     worst as (select g.* from groups g order by g.n desc, g.class, g.thing limit 100)
     select jsonb_agg(t.item || jsonb_build_object('executions', w.n, 'executions_is_least', not w.is_all, 'jobs', w.jobs, 'job_ids', jobs_told(w.job_keys)) order by w.n desc, w.class, w.thing)
     into reasons
@@ -288,10 +299,16 @@ begin
             when 3 then (select jsonb_build_object('rule', 'breaker', 'key', b.key, 'state', breaker_state(b.is_open, b.next_probe_at, clock()), 'next_probe_at', rfc3339(b.next_probe_at),
                 'failures', b.failures_when_opened, 'detail', 'the circuit breaker ' || b.key || case when b.next_probe_at > clock() then ' is open until ' || rfc3339(b.next_probe_at)
                     else ' is half open, and lets ' || b.half_open_max || ' at a time through' end) from breakers b where b.breaker_id = w.thing)
-            when 4 then (select limit_wait(m, w.each, clock()) || jsonb_build_object('held_by', held_by_1(p_tenant, w.thing)) from limits m where m.limit_id = w.thing)
-            else jsonb_build_object('rule', 'capacity', 'max_running', all_.slots, 'in_use', all_.in_use, 'live_instances', all_.instances,
-                'detail', case when all_.instances = 0 then 'no instance is alive' when all_.in_use >= all_.slots then 'all slots of the instances are in use: ' || all_.in_use || ' of ' || all_.slots
-                               else 'slots are free: it is about to start' end) end as item) t;
+            when 4 then jsonb_build_object('rule', 'capacity', 'labels', w.placement, 'matching', 0,
+                'detail', 'no live instance that takes work has the labels ' || (select string_agg(x.key || '=' || x.value, ', ' order by x.key) from jsonb_each_text(w.placement) x))
+            when 5 then (select limit_wait(m, w.each, clock()) || jsonb_build_object('held_by', held_by_1(p_tenant, w.thing)) from limits m where m.limit_id = w.thing)
+            else (select jsonb_build_object('rule', 'capacity', 'max_running', a.slots, 'in_use', a.in_use, 'live_instances', a.instances, 'labels', w.placement, 'instance_limits', a.limits,
+                'detail', case when a.instances = 0 then 'no instance is alive' when a.taking = 0 then 'every live instance is drained'
+                               when a.in_use >= a.slots then 'all slots of the instances are in use: ' || a.in_use || ' of ' || a.slots
+                               when a.limits is not null then 'slots are free, and limits of single instances are reached: ' || (
+                                   select string_agg('instance ' || (x ->> 'instance_id') || ', ' || (x ->> 'limit'), '; ') from jsonb_array_elements(a.limits) x)
+                               else 'slots are free: it is about to start' end)
+                from (select y.*, reached_confines(w.handler, w.placement, w.request) as limits from slots_of_all_1(w.placement) y) a) end as item) t;
     return coalesce(reasons, '[]');
 end $$;
 
@@ -414,7 +431,7 @@ begin
     select coalesce(sum(s.remaining) filter (where l.job_key is not null), 0)::bigint as n, count(*) <= 20000 as is_all into running
     from (select s.lane_id, s.remaining from extents s where s.owner is not null limit 20001) s
     left join lateral (select y.job_key from lanes y where y.lane_id = s.lane_id and y.tenant_key between t_lo and t_hi and y.job_key between j_lo and j_hi limit 1) l on true;
-    select * into all_ from slots_of_all_1();
+    select * into all_ from slots_of_all_1(null);
     schedules_ := schedules_told_1(t_lo, t_hi, j_lo, j_hi);
 
     n_queued := (select coalesce(sum((r ->> 'executions')::bigint), 0) from jsonb_array_elements(queued) r);
@@ -432,13 +449,13 @@ begin
         why := why_idle_1(j.job_key, j.deleted_at is not null, coalesce(j.enabled, true), schedules_);
     end if;
     headline := case
-        when all_.instances = 0 then 'No instance is alive, so nothing starts' || case when n_waiting > 0 then ': ' || number_told(n_waiting, all_waiting) || case n_waiting when 1 then ' waits' else ' wait' end else '' end
+        when all_.taking = 0 then case all_.instances when 0 then 'No instance is alive' else 'Every live instance is drained' end || ', so nothing starts' || case when n_waiting > 0 then ': ' || number_told(n_waiting, all_waiting) || case n_waiting when 1 then ' waits' else ' wait' end else '' end
         when running.n > 0 and n_waiting > 0 then number_told(running.n, running.is_all) || ' of what was submitted' || of_ || case running.n when 1 then ' runs' else ' run' end || ', ' || told
         when running.n > 0 then number_told(running.n, running.is_all) || ' of what was submitted' || of_ || case running.n when 1 then ' runs' else ' run' end || ', and nothing waits'
         when n_waiting > 0 then 'Nothing' || of_ || ' runs, ' || told
         else 'Nothing' || of_ || ' runs or waits: ' || why end || '.';
     return jsonb_build_object('scope', scope_, 'headline', headline, 'running', running.n, 'queued', n_queued, 'pending', n_pending, 'counts_are_least', not (all_waiting and running.is_all),
-        'reasons', queued || pending, 'instances', jsonb_build_object('alive', all_.instances, 'slots', all_.slots, 'in_use', all_.in_use),
+        'reasons', queued || pending, 'instances', jsonb_build_object('alive', all_.instances, 'taking_work', all_.taking, 'slots', all_.slots, 'in_use', all_.in_use),
         'job', case when p_job_id is not null then jsonb_build_object('enabled', j.enabled and j.deleted_at is null, 'deleted', j.deleted_at is not null) end,
         'schedules', schedules_, 'next_evaluation', rfc3339(nullif(least(
             (select min((r ->> 'eligible_at')::timestamptz) from jsonb_array_elements(pending) r),

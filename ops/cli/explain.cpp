@@ -132,7 +132,7 @@ exit_code explain_all(context& c, const target& at)
     shown.add("running", text_at(told, "running"));
     shown.add("queued", text_at(told, "queued"));
     shown.add("pending", text_at(told, "pending"));
-    shown.add("instances", fmt::format("{} alive, {} of {} slots in use", text_at(told, "instances.alive"), text_at(told, "instances.in_use"), text_at(told, "instances.slots")));
+    shown.add("instances", fmt::format("{} alive, {} take work, {} of {} slots in use", text_at(told, "instances.alive"), text_at(told, "instances.taking_work"), text_at(told, "instances.in_use"), text_at(told, "instances.slots")));
     shown.add("next schedule", text_at(told, "schedules.next_schedule_id"));
     shown.add("  fires", human_time(text_at(told, "schedules.next_fire_time")));
     shown.add("next look", human_time(text_at(told, "next_evaluation")));
