@@ -97,7 +97,7 @@ TEST_CASE("what holds an execution back is named in the order of evaluation, eac
     told = explained(db, sent.id());
     CHECK(rules_of(told, "blocked_by").front() == "capacity");
     CHECK(told.at_pointer("/blocked_by/0/resource") == "memory_mb");
-    CHECK(told.at("expected_start_reason") == "nothing of the job has started within the last ten minutes");
+    CHECK(told.at("expected_start_reason") == "it asks for more than its pool has");
     db.rows(fmt::format("update lanes set limit_ids = '{{{}}}'", ids[0]));
     told = explained(db, sent.id());
     CHECK(rules_of(told, "blocked_by") == std::vector<std::string>{"job_limit"});
