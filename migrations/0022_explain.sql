@@ -411,7 +411,7 @@ create function explain_scope_1(p_tenant int, p_job_id text) returns jsonb langu
 declare
     t_lo int := coalesce(p_tenant, 0); t_hi int := coalesce(p_tenant, 2147483647); j_lo int := 0; j_hi int := 2147483647;
     j jobs; tenant_ text; scope_ jsonb; who text; of_ text; queued jsonb; pending jsonb; running record; all_ record; schedules_ jsonb; first_ jsonb;
-    n_queued bigint; n_pending bigint; n_waiting bigint; all_waiting boolean; told text; headline text; why text;
+    n_queued bigint; n_pending bigint; n_waiting bigint; cut_off boolean; all_waiting boolean; told text; headline text; why text;
 begin
     if p_tenant is not null then
         select t.tenant_id into tenant_ from tenants t where t.tenant_key = p_tenant;
@@ -437,7 +437,10 @@ begin
     n_queued := (select coalesce(sum((r ->> 'executions')::bigint), 0) from jsonb_array_elements(queued) r);
     n_pending := (select coalesce(sum((r ->> 'executions')::bigint), 0) from jsonb_array_elements(pending) r);
     n_waiting := n_queued + n_pending;
-    all_waiting := not exists (select from jsonb_array_elements(queued || pending) r where (r ->> 'executions_is_least')::boolean);
+    cut_off := (select count(*) > 12000 from (select from lanes l where l.tenant_key between t_lo and t_hi and l.job_key between j_lo and j_hi limit 12001) x)
+        or (select count(*) > 5000 from (select from extents s where not s.ready and s.eligible_at < 'infinity' order by s.eligible_at limit 5001) x)
+        or p_job_id is null and (select count(*) > 5000 from (select from waits w where w.due_at is not null limit 5001) x);
+    all_waiting := not cut_off and not exists (select from jsonb_array_elements(queued || pending) r where (r ->> 'executions_is_least')::boolean);
     -- What is queued comes first: the rest is not to start yet.
     first_ := case when n_queued > 0 then queued -> 0 else (select r from jsonb_array_elements(pending) r order by (r ->> 'executions')::bigint desc, r ->> 'rule' limit 1) end;
     if n_waiting > 0 then
@@ -453,6 +456,7 @@ begin
         when running.n > 0 and n_waiting > 0 then number_told(running.n, running.is_all) || ' of what was submitted' || of_ || case running.n when 1 then ' runs' else ' run' end || ', ' || told
         when running.n > 0 then number_told(running.n, running.is_all) || ' of what was submitted' || of_ || case running.n when 1 then ' runs' else ' run' end || ', and nothing waits'
         when n_waiting > 0 then 'Nothing' || of_ || ' runs, ' || told
+        when cut_off then 'Nothing' || of_ || ' runs, and nothing waits among what was looked at, which is not all'
         else 'Nothing' || of_ || ' runs or waits: ' || why end || '.';
     return jsonb_build_object('scope', scope_, 'headline', headline, 'running', running.n, 'queued', n_queued, 'pending', n_pending, 'counts_are_least', not (all_waiting and running.is_all),
         'reasons', queued || pending, 'instances', jsonb_build_object('alive', all_.instances, 'taking_work', all_.taking, 'slots', all_.slots, 'in_use', all_.in_use),

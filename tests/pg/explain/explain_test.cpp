@@ -198,6 +198,31 @@ TEST_CASE("why nothing runs is said of a job, of a tenant and of all, thing by t
     CHECK_FALSE(storage::explain_scope_json(db.service(), tenant_key{4711}, "").has_value());
 }
 
+TEST_CASE("where more waits than is looked at, the answer says so, and a job's own is found all the same", "[pg][explain]")
+{
+    queue_database db;
+    const auto other = db.tenant("other");
+    const auto busy = db.job("busy", {.tenant = other});
+    const auto mine = db.job("mine");
+    const auto quiet = db.tenant("quiet");
+    db.instance();
+    db.rows(fmt::format("with b as (select * from next_block()) insert into extents (lo, hi, lane_id, rank, eligible_at, priority, ready, remaining) "
+                        "select x.id, x.id, {}, clock(), clock() + interval '1 minute', 0, false, 1 from b, generate_series(1, 5001) i cross join lateral (select execution_id_of(b.ms, b.block + i, 0) as id) x",
+                        busy.lane.value));
+    submission sent;
+    sent.extent(mine, 1, {.eligible = wall_clock() + 1h}).commit(db.service());
+    auto told = scope(db, quiet);
+    INFO(told);
+    CHECK(told.at("counts_are_least") == true);
+    CHECK(headline(told) == "Nothing of the tenant quiet runs, and nothing waits among what was looked at, which is not all.");
+    told = scope(db, default_tenant, "mine");
+    CHECK(told.at("pending") == 1);
+    CHECK(rules_of(told, "reasons") == std::vector<std::string>{"schedule"});
+    told = scope(db, std::nullopt);
+    CHECK(told.at("pending") == 5000);
+    CHECK(told.at("counts_are_least") == true);
+}
+
 TEST_CASE("explain looks at no more pages where four times as much waits", "[pg][explain]")
 {
     queue_database db;
