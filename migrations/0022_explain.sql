@@ -35,19 +35,20 @@ create function held_by_1(p_tenant int, p_limit int) returns jsonb language sql 
           union all
           select true, o.running, 0, jsonb_build_object('job_id', null, 'tenant_id', null, 'running', o.running, 'since', null, 'execution_id', null) from others o) x $$;
 
--- How many executions of a lane have started within the last ten minutes, and in how many seconds: of those that run, of the latest of the job, and of those that
--- were submitted before p_id, which waits. starts is 0 where none has.
-create function starts_lately_1(p_lane int, p_job int, p_id uuid, out starts bigint, out seconds float8) language sql stable
+-- How many executions of a job have ended within the last ten minutes, or else within the last hour, and in how many seconds they were done: of the latest of the job,
+-- and of those that were submitted before p_id, which waits. n is 0 where none has. (What starts says less: into free slots a queue starts at once.)
+create function ended_lately_1(p_job int, p_id uuid, out n bigint, out seconds float8) language sql stable
     set enable_seqscan = off set enable_bitmapscan = off as $$
     with known as (
         (select e.execution_id from executions e where e.job_key = p_job order by e.execution_id desc limit 500)
         union
         (select e.execution_id from executions e where e.job_key = p_job and e.execution_id < p_id order by e.execution_id desc limit 500)),
-    begun as (
-        select r.started_at as at, 1 as n from known k cross join lateral (select r.started_at from results r where r.execution_id = k.execution_id limit 1) r
-        union all
-        select s.claimed_at, s.remaining from (select s.lane_id, s.claimed_at, s.remaining from extents s where s.owner is not null limit 20000) s where s.lane_id = p_lane)
-    select coalesce(sum(b.n), 0)::bigint, greatest(extract(epoch from clock() - min(b.at)), 1)::float8 from begun b where b.at > clock() - interval '10 minutes' $$;
+    ends as (
+        select r.started_at, r.completed_at > clock() - interval '10 minutes' as is_late
+        from known k cross join lateral (select r.started_at, r.completed_at from results r where r.execution_id = k.execution_id limit 1) r
+        where r.started_at is not null and r.completed_at > clock() - interval '1 hour'),
+    chosen as (select x.* from ends x where x.is_late or not exists (select from ends y where y.is_late))
+    select count(*), greatest(extract(epoch from clock() - min(x.started_at)), 1)::float8 from chosen x $$;
 
 -- The instances that are alive; those of them that take work and have the labels of a placement (null: any): how many they are, how many executions they may run, and do run.
 create function slots_of_all_1(p_placement jsonb, out instances int, out taking int, out slots bigint, out in_use bigint) language sql stable
@@ -59,23 +60,23 @@ create function slots_of_all_1(p_placement jsonb, out instances int, out taking 
             cross join lateral (select s.remaining from extents s where s.owner = i.instance_id limit 20000) s where i.takes) $$;
 
 -- When something that stands at p_position would start, and why then or why nobody can say.
-create function expected_start_1(p_lane int, p_job int, p_id uuid, p_position bigint, p_is_all boolean, out at timestamptz, out reason text) language plpgsql stable as $$
+create function expected_start_1(p_job int, p_id uuid, p_position bigint, p_is_all boolean, out at timestamptz, out reason text) language plpgsql stable as $$
 declare
     lately record;
 begin
-    select * into lately from starts_lately_1(p_lane, p_job, p_id);
-    if lately.starts = 0 then
-        reason := 'nothing of the job has started within the last ten minutes';
+    select * into lately from ended_lately_1(p_job, p_id);
+    if lately.n = 0 then
+        reason := 'nothing of the job has ended within the last hour';
         return;
     end if;
-    -- What is further off than a year is not told by what was ten minutes ago.
-    if p_position * lately.seconds / lately.starts > 31536000 then
-        reason := 'at the rate of the last ten minutes it would take more than a year';
+    -- What is further off than a year is not told by what was lately.
+    if p_position * lately.seconds / lately.n > 31536000 then
+        reason := 'at the rate of late it would take more than a year';
         return;
     end if;
-    at := clock() + p_position * lately.seconds / lately.starts * interval '1 second';
-    reason := case when p_is_all then '' else 'at the earliest: ' end || lately.starts || ' of the job started in the last ' || ceil(lately.seconds) || ' s, and '
-              || case when p_is_all then '' else 'more than ' end || p_position - 1 || ' go before it';
+    at := clock() + p_position * lately.seconds / lately.n * interval '1 second';
+    reason := case when p_is_all then '' else 'at the earliest: ' end || lately.n || ' of the job ' || case lately.n when 1 then 'was' else 'were' end || ' done in the last ' || ceil(lately.seconds) || ' s, and '
+              || case when p_is_all then '' else 'more than ' end || p_position - 1 || case p_position when 2 then ' goes' else ' go' end || ' before it';
 end $$;
 
 -- Of an execution that has ended: how, and what follows.
@@ -231,7 +232,7 @@ begin
         starts_at := clock();
         starts_why := 'slots are free: it is about to start';
     else
-        select * into start_ from expected_start_1(e.lane_id, e.job_key, p_id, place_no, ahead_.is_all);
+        select * into start_ from expected_start_1(e.job_key, p_id, place_no, ahead_.is_all);
         starts_at := start_.at; starts_why := start_.reason;
     end if;
     return jsonb_build_object('execution_id', v.execution_id, 'status', v.status, 'blocked_by', items, 'next_evaluation', rfc3339(next_),
@@ -453,8 +454,8 @@ begin
     end if;
     headline := case
         when all_.taking = 0 then case all_.instances when 0 then 'No instance is alive' else 'Every live instance is drained' end || ', so nothing starts' || case when n_waiting > 0 then ': ' || number_told(n_waiting, all_waiting) || case n_waiting when 1 then ' waits' else ' wait' end else '' end
-        when running.n > 0 and n_waiting > 0 then number_told(running.n, running.is_all) || ' of what was submitted' || of_ || case running.n when 1 then ' runs' else ' run' end || ', ' || told
-        when running.n > 0 then number_told(running.n, running.is_all) || ' of what was submitted' || of_ || case running.n when 1 then ' runs' else ' run' end || ', and nothing waits'
+        when running.n > 0 and n_waiting > 0 then number_told(running.n, running.is_all) || of_ || case running.n when 1 then ' runs' else ' run' end || ', ' || told
+        when running.n > 0 then number_told(running.n, running.is_all) || of_ || case running.n when 1 then ' runs' else ' run' end || ', and nothing waits'
         when n_waiting > 0 then 'Nothing' || of_ || ' runs, ' || told
         when cut_off then 'Nothing' || of_ || ' runs, and nothing waits among what was looked at, which is not all'
         else 'Nothing' || of_ || ' runs or waits: ' || why end || '.';
@@ -471,7 +472,7 @@ do $$
 declare
     f regprocedure;
 begin
-    for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['ahead_in_lane_1', 'held_by_1', 'starts_lately_1', 'slots_of_all_1', 'expected_start_1',
+    for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['ahead_in_lane_1', 'held_by_1', 'ended_lately_1', 'slots_of_all_1', 'expected_start_1',
             'why_ended_1', 'dependency_wait_1', 'explain_execution_1', 'number_told', 'jobs_told', 'queued_reasons_1', 'later_reasons_1', 'waiting_reasons_1', 'schedules_told_1', 'why_idle_1', 'explain_scope_1']) loop
         execute format('revoke execute on function %s from public', f);
         if has_role('rowlock_app') then execute format('grant execute on function %s to rowlock_app', f); end if;
