@@ -106,6 +106,8 @@ constexpr route table[] = {
     {method::post, "/v1/instances/{instance_id}/drain", permission::operate, &drain_instance},
     {method::post, "/v1/instances/{instance_id}/resume", permission::operate, &resume_instance},
     {method::get, "/v1/tenants", permission::administer, &list_tenants},
+    {method::get, "/v1/tenants/{tenant_id}", permission::administer, &get_tenant},
+    {method::put, "/v1/tenants/{tenant_id}", permission::administer, &put_tenant},
     {method::get, "/v1/tokens", permission::administer, &list_tokens},
     {method::post, "/v1/tokens", permission::administer, &create_token},
     {method::delete_, "/v1/tokens/{token_id}", permission::administer, &revoke_token},

@@ -117,6 +117,8 @@ runtime::awaitable<response> drain_instance(request_context& rq);
 runtime::awaitable<response> resume_instance(request_context& rq);
 // tokens.cpp
 runtime::awaitable<response> list_tenants(request_context& rq);
+runtime::awaitable<response> get_tenant(request_context& rq);
+runtime::awaitable<response> put_tenant(request_context& rq);
 runtime::awaitable<response> list_tokens(request_context& rq);
 runtime::awaitable<response> create_token(request_context& rq);
 runtime::awaitable<response> revoke_token(request_context& rq);

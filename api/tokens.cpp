@@ -2,7 +2,6 @@
 #include "api/routes.hpp"
 #include "api/submission_body.hpp"
 #include "storage/model/json_fields.hpp"
-#include "storage/tenant_store.hpp"
 #include "storage/token_store.hpp"
 
 #include <fmt/format.h>
@@ -38,20 +37,6 @@ runtime::awaitable<texts> visible_tokens(request_context& rq)
     co_return items;
 }
 
-}
-
-// GET /v1/tenants: 200.
-runtime::awaitable<response> list_tenants(request_context& rq)
-{
-    query_reader query(rq.rq.query());
-    const int limit = query.limit();
-    const std::string cursor = query.name_cursor();
-    if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
-    const std::string only = rq.caller.all_tenants ? "" : rq.caller.tenant_id;
-    const auto found = co_await rq.app.instance.db().read([limit, cursor, only](storage::session& s) -> result<storage::page> {
-        return storage::list_tenants_json(s, only, limit, cursor);
-    });
-    co_return show(rq, found);
 }
 
 // GET /v1/tokens: 200, 422. Without secrets: nobody has them.

@@ -3,6 +3,7 @@
 create table tenants (
     tenant_key int generated always as identity primary key,
     tenant_id  text not null unique check (tenant_id ~ '^[a-z0-9][a-z0-9._-]{0,127}$'),
+    weight     int not null default 1 check (weight between 1 and 1000),   -- its share of what an instance can run, beside that of the others who have work
     created_at timestamptz not null default clock());
 insert into tenants (tenant_id) values ('default');
 
@@ -49,6 +50,10 @@ create table job_versions (
     is_gate      boolean not null default false,        -- a validator: what depends on it starts only when it has succeeded
     ordering_path text[],                               -- where in the parameters the value is whose executions take turns; null: nowhere
     ordering_width smallint not null default 1 check (ordering_width > 0),   -- so many of one value run at a time
+    -- What submissions inside the database take from the definition, taken out of it once: to read it is most of what one of them costs.
+    defaults     json generated always as (definition -> 'parameters') stored,
+    priority     smallint generated always as ((definition -> 'resources' ->> 'priority')::smallint) stored,
+    tags         jsonb generated always as (nullif((definition -> 'tags')::jsonb, '{}')) stored,
     author       text not null,
     reason       text not null default '',
     rolled_back_to int,                                 -- the earlier version whose contents it has, where it was made by a rollback
@@ -76,7 +81,6 @@ create table lanes (
     tenant_key int not null references tenants,
     job_key    int not null references jobs,
     paused     boolean not null default false,
-    weight     smallint not null default 1 check (weight > 0),
     pool       text,                                    -- resources.resource_pool
     job_type   text,
     request    int[],                                   -- what each execution asks for: thousandths of a core, MB of memory, MB of disk, Mbit/s; null: nothing

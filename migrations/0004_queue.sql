@@ -435,38 +435,23 @@ begin
     if skips then return query select 's', u.k::int, u.lo, null::uuid[] from skip_outside_1(p_lo, p_hi) x join unnest(p_lo) with ordinality u (lo, k) on u.lo = x.lo; end if;
 end $$;
 
--- Which lanes have something to claim, from p_after on, at most p_lanes of them: one index probe a lane, however much
--- waits in it. Paused lanes come too (the cursor must pass them).
-create function scan_lanes(p_after int, p_lanes int) returns table (lane_id int, head_rank timestamptz, paused boolean, weight smallint)
-language sql stable as $$
-    with recursive walk as (
-        (select s.lane_id, s.rank, 1 as k from extents s where s.owner is null and s.ready and s.lane_id > p_after
-         order by s.lane_id, s.rank limit 1)
-        union all
-        select n.lane_id, n.rank, w.k + 1
-        from walk w cross join lateral (
-            select s.lane_id, s.rank from extents s where s.owner is null and s.ready and s.lane_id > w.lane_id
-            order by s.lane_id, s.rank limit 1) n
-        where w.k < p_lanes)
-    select w.lane_id, w.rank, l.paused, l.weight from walk w join lanes l using (lane_id) $$;
-
--- How many extents of each of these lanes make up the best p_budget executions of all of them, by rank. Takes no locks. Each look goes
--- deeper into the lanes: few extents are read where there are many lanes or large extents, many where one lane has all the best.
-create function share_out(p_lane int[], p_from timestamptz[], p_budget int, out lanes int[], out froms timestamptz[], out extents int[])
+-- How many extents of each of these lanes make up the best p_budget executions of all of them, by rank; or of each group of lanes the best of its share. Takes no
+-- locks. Each look goes deeper into the lanes: few extents are read where there are many lanes or large extents, many where one lane has all the best.
+create function share_out(p_lane int[], p_from timestamptz[], p_group int[], p_share int[], p_budget int, out lanes int[], out froms timestamptz[], out groups int[], out extents int[])
 language plpgsql stable as $$
 declare
     -- Many lanes: twice the share of each. Few: they may have large extents.
     depth int := case when cardinality(p_lane) < 16 then 8 else greatest(2, 2 * p_budget / cardinality(p_lane)) end; deeper boolean;
 begin
     loop
-        select array_agg(t.lane_id), array_agg(t.from_rank), array_agg(t.chosen), bool_or(t.chosen = depth) into lanes, froms, extents, deeper
-        from (select x.lane_id, x.from_rank, count(*)::int as chosen
-              from (select u.lane_id, u.from_rank, sum(s.remaining) over (order by s.rank rows unbounded preceding) - s.remaining as before
-                    from (select u.lane_id, coalesce(u.from_rank, '-infinity') as from_rank from unnest(p_lane, p_from) u (lane_id, from_rank)) u
+        select array_agg(t.lane_id), array_agg(t.from_rank), array_agg(t.grp), array_agg(t.chosen), bool_or(t.chosen = depth) into lanes, froms, groups, extents, deeper
+        from (select x.lane_id, x.from_rank, x.grp, count(*)::int as chosen
+              from (select u.lane_id, u.from_rank, u.grp, sum(s.remaining) over (partition by u.grp order by s.rank rows unbounded preceding) - s.remaining as before
+                    from (select u.lane_id, coalesce(u.from_rank, '-infinity') as from_rank, coalesce(u.grp, 1) as grp from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp)) u
                     cross join lateral (select s.rank, s.remaining from extents s
                         where s.owner is null and s.ready and s.lane_id = u.lane_id and s.rank >= u.from_rank and s.expires_at > clock()
                         order by s.rank limit depth) s) x
-              where x.before < p_budget group by x.lane_id, x.from_rank) t;
+              where x.before < coalesce(p_share[x.grp], p_budget) group by x.lane_id, x.from_rank, x.grp) t;
         exit when deeper is not true or depth >= p_budget;
         depth := 4 * depth;
     end loop;
@@ -474,51 +459,52 @@ end $$;
 
 -- Claims at most p_budget executions of these lanes, the best ranks first. An extent that is larger than what is left of the budget,
 -- or than its limits allow, is split. p_from: the rank in each lane from which on is looked (null: from the front): what was claimed lately has
--- left dead index entries at the front, and while somebody holds a snapshot nothing clears them away.
-create function claim_1(p_instance int, p_lane int[], p_from timestamptz[], p_budget int)
+-- left dead index entries at the front, and while somebody holds a snapshot nothing clears them away. p_group: the tenants that the lanes are of, numbered
+-- in the order in which they are served, and p_share what each of them may get; without them the best ranks of all lanes come first.
+create function claim_1(p_instance int, p_lane int[], p_from timestamptz[], p_budget int, p_group int[] default null, p_share int[] default null)
 returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz) language plpgsql
     set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
-    lanes_ int[]; froms timestamptz[]; rules lane_rule[]; watched boolean; shares record; c_lo uuid[]; c_n int[]; c_lane int[]; total bigint; got int[]; limited boolean;
-    whole uuid[]; part record; here instances := read_rules(p_instance);
+    lanes_ int[]; froms timestamptz[]; groups_ int[]; rules lane_rule[]; watched boolean; shares record; c_lo uuid[]; c_n int[]; c_want int[]; c_lane int[]; c_group int[]; total bigint;
+    got int[]; limited boolean; whole uuid[]; part record; here instances := read_rules(p_instance);
 begin
     if here.draining_at is not null then return; end if;
-    -- A lane that is paused, outside its windows, at a limit, held by its breaker, or placed elsewhere is left out by its own row, whatever waits in it.
-    select array_agg(l.lane_id), array_agg(u.from_rank), bool_or(l.breaker_id is not null),
+    -- What is placed elsewhere is left out by the row of its lane, too.
+    select array_agg(l.lane_id), array_agg(u.from_rank), array_agg(u.grp), bool_or(l.breaker_id is not null),
            array_agg(row(l.lane_id, l.now, l.limit_ns)::lane_rule) filter (where l.now is not null)
-    into lanes_, froms, watched, rules
-    from unnest(p_lane, p_from) u (lane_id, from_rank)
-    cross join lateral (select l.lane_id, l.paused, l.placement, l.breaker_id, l.limit_ns, l.window_from, l.window_until,
-                               case when l.breaker_id is null then l.limit_ids else limits_of(l.limit_ids, l.breaker_id) end as now
-                        from lanes l where l.lane_id = u.lane_id limit 1) l
-    where not l.paused and (l.placement is null or l.placement <@ here.labels) and lane_is_open(l.window_from, l.window_until) and (l.breaker_id is null or not breaker_holds(l.breaker_id))
-      and (l.now is null or not exists (
-          select from unnest(l.now, l.limit_ns) n (id, n) cross join lateral (select m from limits m where m.limit_id = n.id limit 1) m
-          where is_reached(m.m, coalesce(n.n, 1))));
-    if here.confines is not null then select * into lanes_, froms, rules from confine_1(here, lanes_, froms, rules); end if;
+    into lanes_, froms, groups_, watched, rules
+    from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp) cross join lateral (select * from open_lanes l where l.lane_id = u.lane_id limit 1) l
+    where l.placement is null or l.placement <@ here.labels;
+    if here.confines is not null then select * into lanes_, froms, groups_, rules from confine_1(here, lanes_, froms, groups_, rules); end if;
     if lanes_ is null then return; end if;
     limited := rules is not null;
-    select * into shares from share_out(lanes_, froms, p_budget);
+    select * into shares from share_out(lanes_, froms, groups_, p_share, p_budget);
     -- SKIP LOCKED: claims never wait for an extent. What others lock meanwhile is made up for by the next extents of the same lane.
     -- A breaker that has opened since is seen here together with whatever was submitted after that.
-    select array_agg(c.lo), array_agg(c.remaining), array_agg(c.lane_id), sum(c.remaining) into c_lo, c_n, c_lane, total
-    from (select s.lo, s.remaining, u.lane_id
-          from unnest(shares.lanes, shares.froms, shares.extents) u (lane_id, from_rank, extents)
+    select array_agg(c.lo), array_agg(c.remaining), array_agg(c.lane_id), array_agg(c.grp), sum(c.remaining) into c_lo, c_n, c_lane, c_group, total
+    from (select s.lo, s.remaining, u.lane_id, u.grp
+          from unnest(shares.lanes, shares.froms, shares.groups, shares.extents) u (lane_id, from_rank, grp, extents)
           cross join lateral (select s.lo, s.remaining, s.rank from extents s
                where s.owner is null and s.ready and s.lane_id = u.lane_id and s.rank >= u.from_rank and s.expires_at > clock()
                order by s.rank limit u.extents for no key update skip locked) s
           where not watched or not exists (select 1 from lanes l join breakers b using (breaker_id) where l.lane_id = u.lane_id and b.is_open
               and b.limit_id <> all (coalesce((select r.limit_ids from unnest(rules) r where r.lane_id = u.lane_id), '{}')))
-          order by s.rank, s.lo) c;
+          order by u.grp, s.rank, s.lo) c;
     if c_lo is null then return; end if;
+    c_want := c_n;
+    if p_share is not null then
+        c_want := array(select greatest(0, least(u.n, p_share[u.grp] - (sum(u.n) over (partition by u.grp order by u.k) - u.n)))::int
+                        from unnest(c_n, c_group) with ordinality u (n, grp, k) order by u.k);
+        total := (select sum(n) from unnest(c_want) n);
+    end if;
     if limited then
-        got := take_slots(c_lane, c_n, p_budget, false, rules);
+        got := take_slots(c_lane, c_want, p_budget, false, rules);
     elsif total > p_budget then
         got := array(select greatest(0, least(u.n, p_budget - (sum(u.n) over (order by u.k) - u.n)))::int
-                     from unnest(c_n) with ordinality u (n, k) order by u.k);
+                     from unnest(c_want) with ordinality u (n, k) order by u.k);
     else
-        got := c_n;
+        got := c_want;
     end if;
     -- A claim that had to wait for the rules may be older than what it takes: nothing starts before it is eligible.
     for part in select u.lo, u.m, u.n from unnest(c_lo, c_n, got) u (lo, n, m) where u.m > 0 and u.m < u.n loop
@@ -548,26 +534,28 @@ end $$;
 -- for an instance that has free slots and was told, or guesses, that there is work. next_after: where the next look goes on; 0:
 -- all lanes were seen. The lanes that were seen, and the best rank in each, come in rows without `lo`. look_us: what looking cost, in
 -- microseconds: it grows with what others' snapshots keep from being cleared away. start_us: so long until a rate that is used up lets something start again.
-create function claim_next_1(p_instance int, p_after int, p_lanes int, p_budget int)
-returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, rank timestamptz, next_after int, look_us int, start_us bigint) language plpgsql
+-- p_fair: nothing is claimed where several tenants have work: the caller shares out between them (see_lanes_1); tenants: how many there are.
+create function claim_next_1(p_instance int, p_after int, p_lanes int, p_budget int, p_fair boolean default false)
+returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, rank timestamptz, next_after int, look_us int, start_us bigint, tenant_key int) language plpgsql
     set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
-    ids int[]; ranks timestamptz[]; open_ int[]; n int; last int; then_after int; began timestamptz := clock_timestamp(); look int; starts bigint;
+    ids int[]; ranks timestamptz[]; owners int[]; open_ int[]; n int; last int; then_after int; began timestamptz := clock_timestamp(); look int; starts bigint; several boolean;
 begin
-    select array_agg(s.lane_id order by s.head_rank), array_agg(s.head_rank order by s.head_rank), array_agg(s.lane_id order by s.head_rank) filter (where not s.paused),
-           count(*), max(s.lane_id)
-    into ids, ranks, open_, n, last
+    select array_agg(s.lane_id order by s.head_rank), array_agg(s.head_rank order by s.head_rank), array_agg(s.tenant_key order by s.head_rank),
+           array_agg(s.lane_id order by s.head_rank) filter (where not s.paused), min(s.tenant_key) <> max(s.tenant_key), count(*), max(s.lane_id)
+    into ids, ranks, owners, open_, several, n, last
     from scan_lanes(p_after, p_lanes) s;
     look := extract(epoch from clock_timestamp() - began) * 1000000;
     then_after := case when n = p_lanes then last else 0 end;
-    if open_ is not null then
+    if open_ is not null and not (p_fair and several) then
         return query
-            select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, c.rank, then_after, look, null::bigint
+            select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, c.rank, then_after, look, null::bigint, null::int
             from claim_1(p_instance, open_, null, p_budget) c;
     end if;
     starts := case when n > 0 then (extract(epoch from next_start_of_all() - clock()) * 1000000)::bigint end;
-    return query select null::uuid, null::uuid, u.lane_id, null::int, null::int, null::timestamptz, u.rank, then_after, look, starts from unnest(ids, ranks) u (lane_id, rank);
+    return query select null::uuid, null::uuid, u.lane_id, null::int, null::int, null::timestamptz, u.rank, then_after, look, starts, u.tenant_key
+                 from unnest(ids, ranks, owners) u (lane_id, rank, tenant_key);
 end $$;
 
 -- Makes due what was eligible later. Run by every instance with its tick.

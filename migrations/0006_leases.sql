@@ -63,7 +63,8 @@ create function confined_rules(i instances, p_lanes int[], p_rules lane_rule[]) 
     where cardinality(x.ids) > 0 or x.more is not null $$;
 
 -- For a claim: the same, without the lanes that have reached one of those limits.
-create function confine_1(i instances, p_lanes int[], p_froms timestamptz[], p_rules lane_rule[], out lanes_ int[], out froms timestamptz[], out rules lane_rule[])
+create function confine_1(i instances, p_lanes int[], p_froms timestamptz[], p_groups int[], p_rules lane_rule[], out lanes_ int[], out froms timestamptz[], out groups int[],
+                          out rules lane_rule[])
 language plpgsql stable as $$
 declare
     full_ int[];
@@ -72,7 +73,7 @@ begin
     rules := confined_rules(i, p_lanes, p_rules);
     full_ := array(select r.lane_id from unnest(rules) r cross join lateral unnest(r.limit_ids, r.limit_ns) u (id, n) join limits m on m.limit_id = u.id
                    where u.id = any (i.confines) and is_reached(m, coalesce(u.n, 1)));
-    select array_agg(u.lane_id), array_agg(u.from_rank) into lanes_, froms from unnest(p_lanes, p_froms) u (lane_id, from_rank) where u.lane_id <> all (full_);
+    select array_agg(u.lane_id), array_agg(u.from_rank), array_agg(u.grp) into lanes_, froms, groups from unnest(p_lanes, p_froms, p_groups) u (lane_id, from_rank, grp) where u.lane_id <> all (full_);
 end $$;
 
 -- Asks an instance to take no more work, or to take it again; it is noted once, by whom. Null: there is no such instance; false: it is not alive. Who waits for its

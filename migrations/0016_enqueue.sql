@@ -24,8 +24,7 @@ end $$;
 
 -- What the queue must know of each job that is there: of its current version.
 create view jobs_in_force as
-    select j.job_key, j.tenant_key, j.job_id, j.enabled, v.version, l.lane_id, v.queue_timeout, v.dedupe, v.ordering_path, v.definition -> 'parameters' as defaults,
-           (v.definition -> 'resources' ->> 'priority')::smallint as priority, nullif((v.definition -> 'tags')::jsonb, '{}') as tags,
+    select j.job_key, j.tenant_key, j.job_id, j.enabled, v.version, l.lane_id, v.queue_timeout, v.dedupe, v.ordering_path, v.defaults, v.priority, v.tags,
            exists (select from dependencies d where d.job_key = j.job_key) as depends
     from jobs j join job_versions v on v.job_key = j.job_key and v.version = j.current_version join lanes l on l.tenant_key = j.tenant_key and l.job_key = j.job_key
     where j.deleted_at is null;

@@ -24,7 +24,8 @@ begin
     update lanes l set limit_ids = x.ids, limit_ns = x.ns, rejects = x.rejects
     from (select u.id, array_agg(v.limit_id order by v.limit_id) filter (where v.limit_id is not null) as ids,
                  case when bool_or(v.n <> 1) then array_agg(v.n order by v.limit_id) end as ns, coalesce(bool_or(v.rejects), false) as rejects
-          from unnest(p_lanes) u (id) left join lane_limits v on v.lane_id = u.id group by u.id) x
+          -- Each by its key (offset 0): joined, all lanes are read for one that is new.
+          from unnest(p_lanes) u (id) left join lateral (select * from lane_limits w where w.lane_id = u.id offset 0) v on true group by u.id) x
     where l.lane_id = x.id and (l.limit_ids, l.limit_ns, l.rejects) is distinct from (x.ids, x.ns, x.rejects);
     -- What runs takes the slots that it does not hold yet. Those of a limit that holds it no more it gives back at its end.
     with more as materialized (

@@ -87,9 +87,9 @@ struct instance::parts {
                      executor::options{options.process, http, options.sql, {options.process.grace, plans_of_jobs->functions()},
                                        // What the ledger has forgotten goes back to the queue.
                                        [this] { claims->doubt(); }});
-        claims.emplace(queue("claim"), self, free, owned, floors, jobs, *work, counts);
+        claims.emplace(queue("claim"), self, free, owned, floors, waiting, jobs, *work, counts, options.share_fairly);
         free.when_freed([this] { claims->slots_freed(); });
-        submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions, options.queue_capacity}, self, free, owned, floors, *work, counts,
+        submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions, options.queue_capacity}, self, free, owned, floors, waiting, *work, counts,
                             submitter::listeners{[this](std::size_t now, milliseconds soonest) { queued_here(now, soonest); }, [this] { claims->doubt(); },
                                                  [this](std::vector<execution_id> ended) {
                                                      boost::asio::post(cores[0].executor(), [this, ended = std::move(ended)] { skipped(ended); });
@@ -219,6 +219,7 @@ struct instance::parts {
     slots free;
     ledger owned;
     lane_floors floors;
+    waiting_tenants waiting;
     counters counts;
     storage::session_pool general_sessions;
     storage::session_pool control_sessions;

@@ -130,17 +130,17 @@ claimed_extent claimed(const pqxx::row& row)
 
 }
 
-constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, rank, next_after, look_us, start_us from claim_next_1($1, $2, $3, $4)"};
+constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, rank, next_after, look_us, start_us, tenant_key from claim_next_1($1, $2, $3, $4, $5)"};
 
-claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget)
+claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget, bool fair)
 {
     return with_lease([&] {
         claim_answer answer;
-        for (const auto& row : s.exec(claim_statement, owner.value, after_lane.value, lanes, budget)) {
+        for (const auto& row : s.exec(claim_statement, owner.value, after_lane.value, lanes, budget, fair)) {
             answer.next_after = {row[7].as<int>()};
             answer.looked = std::chrono::microseconds{row[8].as<int>()};
             if (row[0].is_null()) {
-                answer.lanes.push_back({{row[2].as<int>()}, time_of(row[6])});
+                answer.lanes.push_back({{row[2].as<int>()}, time_of(row[6]), {row[10].as<int>()}});
                 if (!row[9].is_null()) answer.next_start_in = std::chrono::microseconds{row[9].as<std::int64_t>()};
             } else {
                 answer.extents.push_back(claimed(row));
@@ -163,6 +163,46 @@ std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std:
     return with_lease([&] {
         std::vector<claimed_extent> extents;
         for (const auto& row : s.exec(claim_from_statement, owner.value, ids.parameter(), heads.parameter(), budget)) extents.push_back(claimed(row));
+        return extents;
+    });
+}
+
+constexpr statement see_lanes_statement{"see_lanes", "select lane_id, tenant_key, weight, rank, waiting, is_open, next_after, look_us, start_us from see_lanes_1($1, $2, $3)"};
+
+lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int lanes)
+{
+    lanes_answer answer;
+    for (const auto& row : s.exec(see_lanes_statement, owner.value, after_lane.value, lanes)) {
+        if (!row[0].is_null()) {
+            answer.lanes.push_back({{row[0].as<int>()}, {row[1].as<int>()}, row[2].as<int>(), time_of(row[3]), row[4].as<int>(), row[5].as<bool>()});
+            continue;
+        }
+        answer.next_after = {row[6].as<int>()};
+        answer.looked = std::chrono::microseconds{row[7].as<int>()};
+        if (!row[8].is_null()) answer.next_start_in = std::chrono::microseconds{row[8].as<std::int64_t>()};
+    }
+    return answer;
+}
+
+constexpr statement claim_shares_statement{"claim_shares", "select lo, hi, lane_id, fence, remaining, claimed_at from claim_1($1, $2::int[], $3::timestamptz[], $4, $5::int[], $6::int[])"};
+
+std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const std::vector<claim_share>& shares, int budget)
+{
+    array ids(array::element::int4);
+    array heads(array::element::timestamptz);
+    array groups(array::element::int4);
+    array most(array::element::int4);
+    for (std::size_t k = 0; k < shares.size(); ++k) {
+        most.add(shares[k].most);
+        for (const auto& [lane, head] : shares[k].lanes) {
+            ids.add(lane.value);
+            heads.add(head);
+            groups.add(static_cast<std::int32_t>(k) + 1);
+        }
+    }
+    return with_lease([&] {
+        std::vector<claimed_extent> extents;
+        for (const auto& row : s.exec(claim_shares_statement, owner.value, ids.parameter(), heads.parameter(), budget, groups.parameter(), most.parameter())) extents.push_back(claimed(row));
         return extents;
     });
 }

@@ -88,18 +88,45 @@ struct claimed_extent {
 struct seen_lane {
     lane_id lane;
     timestamp head;                      // the best rank that waits in it
+    tenant_key tenant{};
 };
 struct claim_answer {
     std::vector<claimed_extent> extents;
-    std::vector<seen_lane> lanes;        // that had something to claim, before this claim
+    std::vector<seen_lane> lanes;        // that had something to claim, before this claim; of several tenants: nothing was claimed, if that was asked for
     lane_id next_after{};                // the next look goes on after this lane; 0: all were seen
     std::chrono::microseconds looked{0}; // what it took the database to find these lanes
     std::optional<std::chrono::microseconds> next_start_in{};    // until a rate that is used up lets something start again
 };
-// Looks at the lanes after `after_lane`, at most `lanes` of them, and claims at most `budget` executions. Throws lease_lost_error.
-claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget);
+// Looks at the lanes after `after_lane`, at most `lanes` of them, and claims at most `budget` executions. fair: nothing, where they are of several tenants. Throws
+// lease_lost_error.
+claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget, bool fair = false);
 // Claims from these lanes, looking in each from `head` on alone. Throws lease_lost_error.
 std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std::vector<seen_lane>& lanes, int budget);
+
+// A lane in which something waits.
+struct waiting_lane {
+    lane_id lane;
+    tenant_key tenant;
+    int weight;                          // of the tenant
+    timestamp head;                      // the best rank that waits in it
+    int waiting;                         // executions of the extent at its front
+    bool open = true;                    // it may start now
+};
+struct lanes_answer {
+    std::vector<waiting_lane> lanes;
+    lane_id next_after{};                // as in claim_answer, and so are these
+    std::chrono::microseconds looked{0};
+    std::optional<std::chrono::microseconds> next_start_in{};
+};
+// Looks at the next `lanes` lanes with work after `after_lane`, for this instance.
+lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int lanes);
+// A tenant's lanes, with the rank from which on is looked in each (nullopt: from the front), and how much he may get.
+struct claim_share {
+    std::vector<std::pair<lane_id, std::optional<timestamp>>> lanes;
+    int most;
+};
+// Claims from these lanes, tenant by tenant, until the budget is used up. Throws lease_lost_error.
+std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const std::vector<claim_share>& shares, int budget);
 
 struct claimed_execution {
     int extent;                          // index into what was claimed

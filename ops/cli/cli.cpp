@@ -35,6 +35,7 @@ void add_verbs(CLI::App& app, context& c, const server_verbs& server)
     add_limit(app, c);
     add_explain(app, c);
     add_instance(app, c);
+    add_tenant(app, c);
     add_token(app, c);
     add_doctor(app, c);
     add_bench(app, c);

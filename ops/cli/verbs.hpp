@@ -25,6 +25,7 @@ void add_backfill(CLI::App& app, context& c);
 void add_limit(CLI::App& app, context& c);
 void add_explain(CLI::App& app, context& c);
 void add_instance(CLI::App& app, context& c);
+void add_tenant(CLI::App& app, context& c);
 void add_token(CLI::App& app, context& c);
 void add_doctor(CLI::App& app, context& c);
 void add_bench(CLI::App& app, context& c);

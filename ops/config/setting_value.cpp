@@ -22,12 +22,14 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::array<std::string_view, 2> auth_names{"token", "none"};
+constexpr std::array<std::string_view, 2> fairness_names{"tenant", "off"};
 constexpr std::array<std::string_view, 2> other_error_names{"TRANSIENT", "PERMANENT"};
 constexpr std::array<std::string_view, 5> level_names{"trace", "debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 7> handler_names{"noop", "sleep", "fail", "process", "http", "sql", "composite"};
 constexpr std::array<std::string_view, 3> format_names{"auto", "json", "text"};
 
 std::span<const std::string_view> names_of(auth_mode settings::*) { return auth_names; }
+std::span<const std::string_view> names_of(fairness_mode settings::*) { return fairness_names; }
 std::span<const std::string_view> names_of(other_errors settings::*) { return other_error_names; }
 std::span<const std::string_view> names_of(log_level settings::*) { return level_names; }
 std::span<const std::string_view> names_of(log_format settings::*) { return format_names; }

@@ -13,6 +13,7 @@
 namespace rowlock::ops {
 
 enum class auth_mode : std::uint8_t { token, none };
+enum class fairness_mode : std::uint8_t { tenant, off };
 enum class other_errors : std::uint8_t { transient, permanent };      // what is in no list of error codes
 enum class log_level : std::uint8_t { trace, debug, info, warn, error };
 enum class log_format : std::uint8_t { automatic, json, text };      // automatic: text on a terminal, else JSON
@@ -54,6 +55,7 @@ struct settings {
     int database_sessions{};
     int executor_parallelism{};
     handler_counts parallelism_by_handler;       // 0: no more than executor_parallelism says
+    fairness_mode fairness{};
     int executor_queue_capacity{};               // 0: as many as like
     label_list instance_labels;
     double instance_cpu_cores{};                 // 0: as many as are asked for; likewise below

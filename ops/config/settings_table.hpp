@@ -23,7 +23,7 @@ struct duration_member {
 
 // A bool, int, text, ... of the struct. A row that names no member, or one of another type, does not compile.
 using setting_member = std::variant<bool settings::*, int settings::*, std::int64_t settings::*, double settings::*, std::string settings::*,
-                                    std::vector<std::string> settings::*, named_urls settings::*, label_list settings::*, handler_counts settings::*, listen_address settings::*, auth_mode settings::*, other_errors settings::*,
+                                    std::vector<std::string> settings::*, named_urls settings::*, label_list settings::*, handler_counts settings::*, listen_address settings::*, auth_mode settings::*, fairness_mode settings::*, other_errors settings::*,
                                     log_level settings::*, log_format settings::*, duration_member>;
 
 struct setting_range {

@@ -5,6 +5,7 @@
 #include "runtime/execute/unheard.hpp"
 #include "storage/dependency_store.hpp"
 
+#include <algorithm>
 #include <spdlog/spdlog.h>
 
 namespace rowlock::runtime {
@@ -18,12 +19,18 @@ constexpr int max_lanes = 256;
 constexpr int look_share = 100;
 constexpr std::chrono::seconds longest_without_look{1};
 constexpr std::chrono::milliseconds looked_lately{250};
+// While tenants share, this part of the time goes into looking at all lanes; but it is not done more often than this.
+constexpr int sharing_look_share = 4;
+constexpr std::chrono::milliseconds shortest_between_looks{20};
+constexpr int lanes_a_look = 2048;
+constexpr std::size_t most_known_lanes = 1'000'000;
 
 }
 
-claimer::claimer(storage::session_options session, identity& self, slots& free, ledger& owned, lane_floors& floors, catalog& jobs, executor& runs,
-                 counters& counts)
-    : self_(self), free_(free), owned_(owned), jobs_(jobs), runs_(runs), counts_(counts), floors_(floors), thread_([this, session] { work(session); })
+claimer::claimer(storage::session_options session, identity& self, slots& free, ledger& owned, lane_floors& floors, waiting_tenants& waiting, catalog& jobs, executor& runs,
+                 counters& counts, bool share_fairly)
+    : self_(self), free_(free), owned_(owned), jobs_(jobs), runs_(runs), counts_(counts), floors_(floors), waiting_(waiting), share_fairly_(share_fairly),
+      thread_([this, session] { work(session); })
 {
 }
 
@@ -134,20 +141,109 @@ std::vector<storage::claimed_extent> claimer::look(storage::session& s, instance
         looked_ = {};
         round_began_ = self_.database_now();
     }
-    auto answer = storage::claim_next(s, owner, cursor_, max_lanes, budget);
+    auto answer = storage::claim_next(s, owner, cursor_, max_lanes, budget, share_fairly_);
     seen_.insert(seen_.end(), answer.lanes.begin(), answer.lanes.end());
+    for (const auto& each : answer.lanes) {
+        tenants_[each.lane] = each.tenant;
+        sharing_ = sharing_ || (share_fairly_ && each.tenant != seen_.front().tenant);
+    }
     looked_ += answer.looked;
     next_start_.reset();
     if (answer.next_start_in) next_start_ = steady_clock::now() + *answer.next_start_in;
     cursor_ = answer.next_after;
-    if (cursor_.value == 0) {
-        floors_.seen(seen_, *round_began_, looked_);
-        knows_of_more_.store(!seen_.empty(), std::memory_order_relaxed);
-        const auto now = steady_clock::now();
-        next_look_ = floors_.any() ? now + std::min<steady_clock::duration>(look_share * looked_, longest_without_look) : now;
-        last_round_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    if (sharing_) {
+        shares_.seen({});
+        cursor_ = {};
+        next_look_ = {};
+        waiting_.several();
+    } else if (cursor_.value == 0) {
+        end_round();
+        next_look_ = floors_.any() ? std::max(next_look_, steady_clock::now()) : steady_clock::now();
+        if (seen_.empty()) waiting_.nobody();
+        else waiting_.only(seen_.front().tenant);
     }
     return std::move(answer.extents);
+}
+
+void claimer::end_round()
+{
+    floors_.seen(seen_, *round_began_, looked_);
+    knows_of_more_.store(!seen_.empty(), std::memory_order_relaxed);
+    const auto now = steady_clock::now();
+    next_look_ = now + std::min<steady_clock::duration>(look_share * looked_, longest_without_look);
+    last_round_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    if (tenants_.size() > most_known_lanes) tenants_.clear();
+}
+
+void claimer::look_at_all(storage::session& s, instance_id owner)
+{
+    const auto began = steady_clock::now();
+    std::vector<storage::waiting_lane> lanes;
+    seen_.clear();
+    looked_ = {};
+    round_began_ = self_.database_now();
+    lane_id after{};
+    do {
+        const auto answer = storage::see_lanes(s, owner, after, lanes_a_look);
+        counts_.statements.fetch_add(1, std::memory_order_relaxed);
+        lanes.insert(lanes.end(), answer.lanes.begin(), answer.lanes.end());
+        looked_ += answer.looked;
+        next_start_.reset();
+        if (answer.next_start_in) next_start_ = steady_clock::now() + *answer.next_start_in;
+        after = answer.next_after;
+    } while (after.value != 0);
+    for (const auto& each : lanes) {
+        seen_.push_back({each.lane, each.head, each.tenant});
+        tenants_[each.lane] = each.tenant;
+    }
+    end_round();
+    const auto now = steady_clock::now();
+    if (!floors_.any()) next_look_ = now + std::max<steady_clock::duration>(sharing_look_share * (now - began), shortest_between_looks);
+    shares_.seen(lanes);
+    sharing_ = shares_.tenants() > 1;
+    const auto first = std::find_if(lanes.begin(), lanes.end(), [](const auto& each) { return each.open; });
+    if (sharing_) waiting_.several();
+    else if (first == lanes.end()) waiting_.nobody();
+    else waiting_.only(first->tenant);
+}
+
+claimer::some claimer::claim_fairly(storage::session& s, instance_id owner, int budget)
+{
+    const bool looks = steady_clock::now() >= next_look_;
+    if (looks) look_at_all(s, owner);
+    // What was used up is looked at again, but not at once.
+    if (shares_.empty()) return {{}, looks ? found::nothing : found::nothing_near};
+    const auto running = owned_.running();
+    const auto asked = shares_.choose(budget, max_lanes, [&running](tenant_key tenant) {
+        const auto at = running.find(tenant);
+        return at == running.end() ? 0 : at->second;
+    });
+    std::vector<storage::claim_share> shares;
+    for (const auto& one : asked) {
+        storage::claim_share share{{}, one.most};
+        for (const auto& each : one.lanes) share.lanes.emplace_back(each.lane, floors_.of(each.lane));
+        shares.push_back(std::move(share));
+    }
+    some made{storage::claim_shares(s, owner, shares, budget)};
+    shares_.claimed(asked, made.extents, budget);
+    return made;
+}
+
+claimer::some claimer::claim_best(storage::session& s, instance_id owner, int budget)
+{
+    // A round of looks that has begun is gone on with.
+    const bool mid_round = cursor_.value != 0;
+    const auto near = mid_round || steady_clock::now() >= next_look_ ? std::vector<storage::seen_lane>{} : floors_.all();
+    some made{near.empty() ? look(s, owner, budget) : storage::claim_from(s, owner, near, budget)};
+    if (!made.extents.empty()) return made;
+    if (!near.empty()) {
+        made.otherwise = found::nothing_near;
+    } else if (cursor_.value == 0 && !mid_round && !sharing_) {
+        // A round that found nothing from the middle on goes on at the front. What is seen, and not to be had, may not start.
+        made.otherwise = found::nothing;
+        waiting_.nobody();
+    }
+    return made;
 }
 
 claimer::found claimer::claim_once(storage::session& s)
@@ -159,18 +255,12 @@ claimer::found claimer::claim_once(storage::session& s)
     int taken = 0;
     try {
         crash_point("claim.before_commit");
-        // A round of looks that has begun is gone on with.
-        const bool mid_round = cursor_.value != 0;
-        const auto near = mid_round || steady_clock::now() >= next_look_ ? std::vector<storage::seen_lane>{} : floors_.all();
-        const auto extents = near.empty() ? look(s, owner, budget) : storage::claim_from(s, owner, near, budget);
+        const auto claimed = sharing_ || !shares_.empty() ? claim_fairly(s, owner, budget) : claim_best(s, owner, budget);
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
+        const auto& extents = claimed.extents;
         for (const auto& x : extents) taken += x.remaining;
         free_.give(budget - taken);
-        if (extents.empty()) {
-            if (!near.empty()) return found::nothing_near;
-            // A round that found nothing from the middle on goes on at the front.
-            return cursor_.value != 0 || mid_round ? found::something : found::nothing;
-        }
+        if (extents.empty()) return claimed.otherwise;
         crash_point("claim.after_commit");
         counts_.claims.fetch_add(1, std::memory_order_relaxed);
         counts_.claimed.fetch_add(static_cast<std::uint64_t>(taken), std::memory_order_relaxed);
@@ -185,7 +275,10 @@ claimer::found claimer::claim_once(storage::session& s)
 
 void claimer::start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents)
 {
-    for (const auto& x : extents) owned_.add(x.lo, x.fence, x.remaining);
+    for (const auto& x : extents) {
+        const auto whose = tenants_.find(x.lane);
+        owned_.add(x.lo, x.fence, x.remaining, whose == tenants_.end() ? tenant_key{} : whose->second);
+    }
     reconnect_pause wait;
     for (;;) {
         try {

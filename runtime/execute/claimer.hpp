@@ -6,6 +6,8 @@
 #include "runtime/execute/lane_floors.hpp"
 #include "runtime/execute/ledger.hpp"
 #include "runtime/execute/slots.hpp"
+#include "runtime/limits/fair_share.hpp"
+#include "runtime/limits/waiting_tenants.hpp"
 
 #include <condition_variable>
 #include <mutex>
@@ -15,10 +17,13 @@ namespace rowlock::runtime {
 
 // Claims queued work for the free slots, on a database thread of its own. Works only when it was told that there may be
 // something, and goes on while it finds something. While looks from the front of the lanes are dear (see lane_floors) they get a
-// small part of its time, and the claims between them go by what the last one saw.
+// small part of its time, and the claims between them go by what the last one saw. Where several tenants have work they share (fair_share): all lanes are
+// looked at every now and then, and the claims between go by that.
 class claimer {
 public:
-    claimer(storage::session_options session, identity& self, slots& free, ledger& owned, lane_floors& floors, catalog& jobs, executor& runs, counters& counts);
+    // share_fairly: false: the best ranks first, whosever they are.
+    claimer(storage::session_options session, identity& self, slots& free, ledger& owned, lane_floors& floors, waiting_tenants& waiting, catalog& jobs, executor& runs, counters& counts,
+            bool share_fairly);
     ~claimer() { stop(); }
 
     // There may be work. Any thread.
@@ -41,6 +46,16 @@ private:
     found claim_once(storage::session& s);
     // Looks from the front, at some of the lanes, the next at the next.
     std::vector<storage::claimed_extent> look(storage::session& s, instance_id owner, int budget);
+    struct some {
+        std::vector<storage::claimed_extent> extents{};
+        found otherwise = found::something;          // where there are none
+    };
+    // The best ranks; nothing, where it finds that several tenants have work.
+    some claim_best(storage::session& s, instance_id owner, int budget);
+    // While several tenants have work.
+    some claim_fairly(storage::session& s, instance_id owner, int budget);
+    void look_at_all(storage::session& s, instance_id owner);
+    void end_round();
     void start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
     std::vector<assignment> read_work(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
 
@@ -51,6 +66,11 @@ private:
     executor& runs_;
     counters& counts_;
     lane_floors& floors_;
+    waiting_tenants& waiting_;
+    const bool share_fairly_;
+    bool sharing_ = false;                           // several tenants have work, or had it at the last look
+    fair_share shares_;
+    std::unordered_map<lane_id, tenant_key> tenants_;    // whose lanes are
     lane_id cursor_{0};                              // of the round of looks that is under way; 0: the next begins one
     std::vector<storage::seen_lane> seen_;           // in this round
     std::chrono::microseconds looked_{0};            // what this round has cost so far

@@ -1,11 +1,16 @@
 #include "runtime/execute/ledger.hpp"
 
+#include <algorithm>
+
 namespace rowlock::runtime {
 
-void ledger::add(execution_id lo, rowlock::fence fence, int n)
+void ledger::add(execution_id lo, rowlock::fence fence, int n, tenant_key tenant)
 {
     const std::lock_guard lock(mutex_);
-    unsettled_[{lo, fence}] += n;
+    auto& one = unsettled_[{lo, fence}];
+    one.n += n;
+    one.tenant = tenant;
+    running_[tenant] += n;
 }
 
 void ledger::settled(execution_id lo, rowlock::fence fence, int n)
@@ -13,14 +18,24 @@ void ledger::settled(execution_id lo, rowlock::fence fence, int n)
     const std::lock_guard lock(mutex_);
     const auto at = unsettled_.find({lo, fence});
     if (at == unsettled_.end()) return;
-    at->second -= n;
-    if (at->second <= 0) unsettled_.erase(at);
+    const auto of = running_.find(at->second.tenant);
+    of->second -= std::min(n, at->second.n);
+    if (of->second == 0) running_.erase(of);
+    at->second.n -= n;
+    if (at->second.n <= 0) unsettled_.erase(at);
+}
+
+std::unordered_map<tenant_key, int> ledger::running() const
+{
+    const std::lock_guard lock(mutex_);
+    return running_;
 }
 
 void ledger::clear()
 {
     const std::lock_guard lock(mutex_);
     unsettled_.clear();
+    running_.clear();
     unknown_since_.clear();
 }
 

@@ -21,7 +21,7 @@ public:
         rowlock::fence fence;
     };
 
-    void add(execution_id lo, rowlock::fence fence, int n);
+    void add(execution_id lo, rowlock::fence fence, int n, tenant_key tenant);
     // n more of the extent have ended, or were lost.
     void settled(execution_id lo, rowlock::fence fence, int n);
     void clear();
@@ -32,6 +32,8 @@ public:
     void arrived();
 
     std::vector<entry> all() const;
+    // How many executions of each tenant have not been settled.
+    std::unordered_map<tenant_key, int> running() const;
 
     // Which of these does the ledger not know, and has not known for `patience`? A claim that is still under way may have made them:
     // only who knows that there is none asks without patience.
@@ -45,8 +47,14 @@ private:
         bool operator()(const entry& a, const entry& b) const { return a.lo == b.lo && a.fence == b.fence; }
     };
 
+    struct unsettled {
+        int n = 0;
+        tenant_key tenant{};
+    };
+
     mutable std::mutex mutex_;
-    std::unordered_map<entry, int, key_hash, key_equal> unsettled_;
+    std::unordered_map<entry, unsettled, key_hash, key_equal> unsettled_;
+    std::unordered_map<tenant_key, int> running_;
     std::unordered_map<entry, steady_clock::time_point, key_hash, key_equal> unknown_since_;
     std::optional<std::pair<execution_id, execution_id>> expected_;
 };

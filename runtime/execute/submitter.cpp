@@ -55,8 +55,8 @@ struct submitter::plan {
     int slots = 0;                                   // taken for it
 };
 
-submitter::submitter(options o, identity& self, slots& free, ledger& owned, const lane_floors& floors, executor& runs, counters& counts, listeners tell)
-    : options_(std::move(o)), self_(self), free_(free), owned_(owned), floors_(floors), runs_(runs), counts_(counts), tell_(std::move(tell)),
+submitter::submitter(options o, identity& self, slots& free, ledger& owned, const lane_floors& floors, const waiting_tenants& waiting, executor& runs, counters& counts, listeners tell)
+    : options_(std::move(o)), self_(self), free_(free), owned_(owned), floors_(floors), waiting_(waiting), runs_(runs), counts_(counts), tell_(std::move(tell)),
       commits_({options_.session, options_.max_waiting, options_.max_batch}, [this](storage::session& s, std::vector<item>& batch) { commit(s, batch); })
 {
 }
@@ -157,7 +157,9 @@ std::vector<submitter::item> submitter::commit_round(storage::session& s, std::v
         p.requests.push_back(&each.request);
         n += each.request.items.size();
     }
-    p.owner = may_start_.load() && self_.may_start() ? self_.id() : instance_id{};
+    // What others have waiting comes before what is new.
+    const bool in_turn = std::none_of(batch.begin(), batch.end(), [this](const item& each) { return waiting_.has_others_than(each.request.tenant); });
+    p.owner = may_start_.load() && in_turn && self_.may_start() ? self_.id() : instance_id{};
     p.slots = p.owner.value != 0 ? free_.take(static_cast<int>(n)) : 0;
     if (p.slots == 0) p.owner = {};
     const auto block = self_.next_block();
@@ -284,7 +286,7 @@ void submitter::start_owned(plan& p, const std::vector<int>& owned)
     std::vector<assignment> work;
     for (const int number : owned) {
         const auto& x = p.layout.extents[static_cast<std::size_t>(number) - 1];
-        owned_.add(x.lo, fence{1}, x.n);
+        owned_.add(x.lo, fence{1}, x.n, p.requests[p.layout.places[x.first].request]->tenant);
         for (std::size_t k = x.first; k < x.first + static_cast<std::size_t>(x.n); ++k) {
             const auto& place = p.layout.places[k];
             const submission& s = p.requests[place.request]->items[place.item];

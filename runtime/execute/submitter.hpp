@@ -8,6 +8,7 @@
 #include "runtime/execute/ledger.hpp"
 #include "runtime/execute/slots.hpp"
 #include "runtime/execute/submit.hpp"
+#include "runtime/limits/waiting_tenants.hpp"
 #include "runtime/observe/counters.hpp"
 #include "storage/limit_store.hpp"
 
@@ -42,7 +43,7 @@ public:
         std::function<void(std::vector<execution_id>)> skipped{};    // these have ended with their submission: outside their windows
     };
 
-    submitter(options o, identity& self, slots& free, ledger& owned, const lane_floors& floors, executor& runs, counters& counts, listeners tell);
+    submitter(options o, identity& self, slots& free, ledger& owned, const lane_floors& floors, const waiting_tenants& waiting, executor& runs, counters& counts, listeners tell);
 
     // Resumes the caller on its core, after the commit.
     awaitable<submit_answer> submit(submit_request request);
@@ -100,6 +101,7 @@ private:
     slots& free_;
     ledger& owned_;
     const lane_floors& floors_;
+    const waiting_tenants& waiting_;
     executor& runs_;
     counters& counts_;
     listeners tell_;

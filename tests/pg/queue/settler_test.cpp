@@ -27,8 +27,8 @@ TEST_CASE("a late end beside the end under a later claim of the same extent is l
     runtime::slots free(10);
     REQUIRE(free.take(3) == 3);
     runtime::ledger owned;
-    owned.add(before.lo, before.fence, 1);
-    owned.add(now.lo, now.fence, 2);
+    owned.add(before.lo, before.fence, 1, tenant_key{1});
+    owned.add(now.lo, now.fence, 2, tenant_key{1});
     runtime::counters counts;
     std::vector<execution_id> ended;
     {

@@ -16,7 +16,7 @@ execution_id id(std::uint32_t n) { return execution_id::make(1, 1, n); }
 TEST_CASE("an extent is forgotten when all of it has been settled", "[unit][ledger]")
 {
     ledger l;
-    l.add(id(0), fence{1}, 3);
+    l.add(id(0), fence{1}, 3, tenant_key{1});
     l.settled(id(0), fence{1}, 2);
     CHECK(l.all().size() == 1);
     l.settled(id(0), fence{1}, 1);
@@ -26,7 +26,7 @@ TEST_CASE("an extent is forgotten when all of it has been settled", "[unit][ledg
 TEST_CASE("an extent that the ledger does not know is a stranger only after it was unknown for long enough", "[unit][ledger]")
 {
     ledger l;
-    l.add(id(0), fence{1}, 1);
+    l.add(id(0), fence{1}, 1, tenant_key{1});
     const std::vector<storage::owned_extent> owned{{id(0), id(0), fence{1}, 1}, {id(5), id(5), fence{2}, 1}};
     const auto start = steady_clock::now();
     CHECK(l.strangers(owned, start, 10s).empty());
@@ -42,7 +42,7 @@ TEST_CASE("an extent whose answer arrives late is no stranger", "[unit][ledger]"
     const std::vector<storage::owned_extent> owned{{id(5), id(5), fence{2}, 1}};
     const auto start = steady_clock::now();
     CHECK(l.strangers(owned, start, 10s).empty());
-    l.add(id(5), fence{2}, 1);
+    l.add(id(5), fence{2}, 1, tenant_key{1});
     CHECK(l.strangers(owned, start + 20s, 10s).empty());
 }
 

@@ -1,0 +1,55 @@
+#pragma once
+
+#include "storage/queue_store.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <unordered_map>
+#include <vector>
+
+namespace rowlock::runtime {
+
+// What a tenant may start of its lanes, in one claim.
+struct tenant_share {
+    tenant_key tenant;
+    int most;                                        // executions, at least 1
+    std::vector<storage::seen_lane> lanes;           // where the best of its ranks are
+};
+
+// From which tenants an instance claims, so that they share by their weights what it can run. Of two that have work waiting the one is served first of
+// which less runs here for each unit of its weight; where that is equal, the one that was served less since both have had work (start-time fair queueing:
+// Goyal, Vin, Cheng, SIGCOMM 1996). What a tenant does not use is the others'. Nothing is kept for who has no work, nor made up for: who comes back begins
+// where the others are. Pure: the claimer performs what it chooses.
+class fair_share {
+public:
+    // All lanes with work, instead of those known before. What may not start now is passed over.
+    void seen(const std::vector<storage::waiting_lane>& lanes);
+
+    bool empty() const { return waiting_ == 0; }
+    // Those with work.
+    std::size_t tenants() const { return waiting_; }
+
+    // Whom to serve next, in this order, of `budget` executions; the shares may come to more, as not everybody has as much as his share. At most so many lanes. `running`: how
+    // many executions of a tenant run here.
+    std::vector<tenant_share> choose(int budget, std::size_t most_lanes, const std::function<int(tenant_key)>& running) const;
+
+    // What came of it. A tenant that got less than its share although the budget was not used up has no more in these lanes, until they are seen again.
+    void claimed(const std::vector<tenant_share>& asked, const std::vector<storage::claimed_extent>& got, int budget);
+
+private:
+    struct tenant {
+        int weight = 1;
+        double served = 0;                           // executions for each unit of weight
+        bool had_work = false;                       // when the lanes were last seen
+        std::vector<storage::waiting_lane> lanes{};  // the best first
+    };
+    struct candidate;
+    // At most so many.
+    std::vector<candidate> first_in_order(std::size_t most, const std::function<int(tenant_key)>& running) const;
+
+    std::unordered_map<tenant_key, tenant> tenants_;
+    std::size_t waiting_ = 0;
+    double clock_ = 0;                               // where who comes begins: at who was served least of those that have had work since; never goes back
+};
+
+}
