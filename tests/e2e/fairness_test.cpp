@@ -1,0 +1,66 @@
+#include "tests/support/database_rows.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/program.hpp"
+#include "tests/support/server_process.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+
+using namespace rowlock::test;
+namespace json = boost::json;
+
+namespace {
+
+http_fields as(std::string tenant) { return {{"X-Rowlock-Tenant", std::move(tenant)}}; }
+
+void submit_sleeps(const server_process& server, int n, const std::string& tenant)
+{
+    json::array all;
+    for (int i = 0; i < n; ++i) all.push_back({{"job_id", "nap"}});
+    REQUIRE(server.post("/v1/executions/batch", {{"executions", std::move(all)}}, as(tenant)).status == 201);
+}
+
+}
+
+TEST_CASE("a tenant with a long queue delays one with a short one by no more than its share", "[e2e][fairness]")
+{
+    const test_database database;
+    server_process server({"serve", "--database", database.url(), "--auth", "none", "--executor-parallelism", "4"});
+    const json::object nap{{"handler", {{"type", "sleep"}, {"seconds", 0.02}}}};
+    for (const char* tenant : {"many", "few"}) REQUIRE(server.put("/v1/jobs/nap", nap, as(tenant)).status == 201);
+    submit_sleeps(server, 1500, "many");
+    submit_sleeps(server, 40, "few");
+    const auto count = [&](const std::string& where) { return rows_at(database.url(), "select count(*) from v_executions where " + where)[0][0].as<int>(); };
+    eventually([&] { return count("tenant_id = 'few' and status = 'COMPLETED'") == 40; });
+    // While the one had work, the other started about as much; without shares all of it would have come first.
+    const int beside = count("tenant_id = 'many' and started_time >= (select min(started_time) from v_executions where tenant_id = 'few')"
+                             " and started_time <= (select max(started_time) from v_executions where tenant_id = 'few')");
+    CAPTURE(beside);
+    CHECK(beside <= 120);
+    CHECK(count("tenant_id = 'many' and status = 'COMPLETED'") < 1500);
+}
+
+TEST_CASE("the weight of a tenant is set and shown", "[e2e][fairness]")
+{
+    auto& server = open_server();
+    const auto put = server.put("/v1/tenants/heavy", {{"weight", 3}});
+    INFO(put.body);
+    REQUIRE(put.status == 200);
+    CHECK(put.json().at("weight") == 3);
+    CHECK(server.get("/v1/tenants/heavy").json() == put.json());
+    CHECK(server.put("/v1/tenants/heavy", json::object{}).json().at("weight") == 3);
+    CHECK(server.get("/v1/tenants/nobody").status == 404);
+    const auto refused = server.put("/v1/tenants/heavy", {{"weight", 0}, {"share", 1}});
+    CHECK(refused.status == 422);
+    CHECK(refused.json().at("errors").as_array().size() == 2);
+    const environment_map environment{{"ROWLOCK_URL", server.url()}};
+    const auto set = run_rowlock({"tenant", "set", "heavy", "--weight", "7", "--format", "json"}, environment);
+    INFO(set.err);
+    CHECK(set.code == 0);
+    CHECK(json::parse(set.out).at("weight") == 7);
+    CHECK(run_rowlock({"tenant", "set", "heavy", "--weight", "1001"}, environment).code == 2);
+    CHECK(run_rowlock({"tenant", "show", "nobody"}, environment).code == 3);
+    CHECK(run_rowlock({"tenant", "list"}, environment).out.find("heavy") != std::string::npos);
+}
