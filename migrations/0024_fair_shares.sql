@@ -9,6 +9,12 @@ create view open_lanes as
           select from unnest(x.now, l.limit_ns) n (id, n) cross join lateral (select m from limits m where m.limit_id = n.id limit 1) m
           where is_reached(m.m, coalesce(n.n, 1))));
 comment on view open_lanes is 'Not for users: the lanes in which something may start now.';
+comment on column open_lanes.lane_id is 'The lane.';
+comment on column open_lanes.tenant_key is 'Its tenant.';
+comment on column open_lanes.placement is 'The labels that an instance must have to start any of it; null: none.';
+comment on column open_lanes.breaker_id is 'The circuit breaker that may hold it.';
+comment on column open_lanes.limit_ns is 'How much of each limit an execution takes; null: one.';
+comment on column open_lanes.now is 'The limits that hold it now; null: none.';
 
 -- Which lanes have something to claim, from p_after on, at most p_lanes of them: one index probe a lane, however much
 -- waits in it. Paused lanes come too (the cursor must pass them). waiting: executions of the extent at its front.

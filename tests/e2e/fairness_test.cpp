@@ -33,7 +33,7 @@ TEST_CASE("a tenant with a long queue delays one with a short one by no more tha
     submit_sleeps(server, 1500, "many");
     submit_sleeps(server, 40, "few");
     const auto count = [&](const std::string& where) { return rows_at(database.url(), "select count(*) from v_executions where " + where)[0][0].as<int>(); };
-    eventually([&] { return count("tenant_id = 'few' and status = 'COMPLETED'") == 40; });
+    eventually("all of the one with few have ended", [&] { return count("tenant_id = 'few' and status = 'COMPLETED'") == 40; });
     // While the one had work, the other started about as much; without shares all of it would have come first.
     const int beside = count("tenant_id = 'many' and started_time >= (select min(started_time) from v_executions where tenant_id = 'few')"
                              " and started_time <= (select max(started_time) from v_executions where tenant_id = 'few')");

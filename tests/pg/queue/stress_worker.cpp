@@ -212,12 +212,21 @@ void stress_worker::submit(bool eager)
     }
 }
 
+std::vector<storage::claimed_extent> stress_worker::claim_shares(int budget)
+{
+    std::vector<storage::claim_share> shares;
+    for (const auto& each : storage::see_lanes(session_, me_, {}, 16).lanes) shares.push_back({{{each.lane, std::nullopt}}, dice_.between(1, 20)});
+    note("shared out");
+    return shares.empty() ? std::vector<storage::claimed_extent>{} : storage::claim_shares(session_, me_, shares, budget);
+}
+
 void stress_worker::claim_some()
 {
     const int budget = dice_.one_of<int>({1, 3, 20, 100});
-    const auto answer = storage::claim_next(session_, me_, {dice_.chance(0.7) ? 0 : dice_.one_of(world_.jobs).lane.value}, dice_.one_of<int>({1, 5, 16}), budget);
+    const auto extents = dice_.chance(0.3) ? claim_shares(budget)
+                                           : storage::claim_next(session_, me_, {dice_.chance(0.7) ? 0 : dice_.one_of(world_.jobs).lane.value}, dice_.one_of<int>({1, 5, 16}), budget).extents;
     int claimed = 0;
-    for (const auto& x : answer.extents) {
+    for (const auto& x : extents) {
         claimed += x.remaining;
         // Claimed it is, whether the following read comes through or not.
         std::map<execution_id, int> attempts;
@@ -226,10 +235,10 @@ void stress_worker::claim_some()
         note("claimed");
     }
     if (claimed > budget) log_.failures.push_back(fmt::format("{} claimed, {} wanted", claimed, budget));
-    if (answer.extents.empty()) return;
+    if (extents.empty()) return;
     std::size_t read = 0;
-    for (const auto& e : storage::read_executions(session_, answer.extents)) {
-        const auto& x = answer.extents[static_cast<std::size_t>(e.extent)];
+    for (const auto& e : storage::read_executions(session_, extents)) {
+        const auto& x = extents[static_cast<std::size_t>(e.extent)];
         owned_[{x.lo, x.fence}].attempts[e.id] = e.attempt_number;
         ++read;
     }

@@ -51,6 +51,7 @@ private:
 
     void submit(bool eager);
     void claim_some();
+    std::vector<storage::claimed_extent> claim_shares(int budget);
     void take(const owned_key& key, const std::map<execution_id, int>& attempts);
     std::optional<planned_settle> plan_settle(double share);
     void settle_now(planned_settle& plan);
