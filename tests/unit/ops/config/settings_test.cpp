@@ -91,7 +91,7 @@ TEST_CASE("every row has a name and a member of its own", "[unit][settings]")
         // Changing this row's value must change what this row shows, and no other row.
         settings before = good({}).values;
         settings after = before;
-        for (const auto* candidate : {"true", "false", "5", "77", "5000", "2000000", "2.5", "77.5", "127.0.0.9:9", "none", "json", "debug", "PERMANENT", "shop=postgresql:///shop", "process=4", "other"}) {
+        for (const auto* candidate : {"true", "false", "5", "77", "5000", "2000000", "2.5", "77.5", "127.0.0.9:9", "none", "json", "debug", "PERMANENT", "off", "shop=postgresql:///shop", "process=4", "other"}) {
             settings tried = before;
             if (!assign(tried, row, candidate) && shown_value(tried, row) != shown_value(before, row)) after = tried;
         }
