@@ -15,7 +15,7 @@ create function ahead_in_lane_1(p_lane int, p_rank timestamptz, p_lo uuid, out a
 
 -- What holds a limit (null: runs at all), by job, those that hold most first, with the oldest execution of each: at most ten. p_tenant null: whoever asks may see all.
 create function held_by_1(p_tenant int, p_limit int) returns jsonb language sql stable
-    set enable_seqscan = off set enable_bitmapscan = off as $$
+    set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = on as $$
     with held as materialized (
         select h.lane_id, sum(h.remaining)::bigint as running, min(h.claimed_at) as since,
                (array_agg(h.lo order by h.claimed_at, h.lo))[1] as lo, (array_agg(h.hi order by h.claimed_at, h.lo))[1] as hi
@@ -52,7 +52,7 @@ create function ended_lately_1(p_job int, p_id uuid, out n bigint, out seconds f
 
 -- The instances that are alive; those of them that take work and have the labels of a placement (null: any): how many they are, how many executions they may run, and do run.
 create function slots_of_all_1(p_placement jsonb, out instances int, out taking int, out slots bigint, out in_use bigint) language sql stable
-    set enable_seqscan = off set enable_bitmapscan = off as $$
+    set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = on as $$
     with live as materialized (
         select i.instance_id, i.parallelism, i.draining_at is null and (p_placement is null or p_placement <@ i.labels) as takes from instances i where i.state = 'ALIVE' and i.lease_until > clock())
     select (select count(*)::int from live), (select count(*)::int from live i where i.takes), (select coalesce(sum(i.parallelism), 0)::bigint from live i where i.takes),
@@ -245,18 +245,21 @@ create function number_told(p_n bigint, p_is_all boolean) returns text language 
 as $$ select case when p_is_all then '' else 'at least ' end || p_n $$;
 
 -- These jobs, as the answers name them.
-create function jobs_told(p_jobs int[]) returns jsonb language sql stable as $$
+create function jobs_told(p_jobs int[]) returns jsonb language sql stable
+    set enable_seqscan = off set enable_nestloop = on as $$
     select coalesce(jsonb_agg(jsonb_build_object('job_id', j.job_id, 'tenant_id', t.tenant_id) order by u.k), '[]')
     from unnest(p_jobs) with ordinality u (job, k) join jobs j on j.job_key = u.job join tenants t on t.tenant_key = j.tenant_key $$;
 
--- Why what is queued in these tenants and jobs does not start: a reason for each thing that holds lanes back, {"rule", "detail", "executions", "jobs", "job_ids", ...figures}.
+-- Why what is queued in these tenants and jobs does not start: {"executions": so much is queued, "is_all", "reasons": [...]}, a reason for each thing that holds lanes back, at most 20,
+-- {"rule", "detail", "executions", "jobs", "job_ids", ...figures}.
 create function queued_reasons_1(p_tenant int, t_lo int, t_hi int, j_lo int, j_hi int) returns jsonb language plpgsql stable
-    set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
+    set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = off set plan_cache_mode = force_generic_plan as $$
 declare
     lanes_ int := (select count(*) from (select from lanes l where l.tenant_key between t_lo and t_hi and l.job_key between j_lo and j_hi limit 12001) x);
     depth int := greatest(2, 10000 / greatest(lanes_, 1)); reasons jsonb;
 begin
-    -- First a little of each lane, then what is left of the rows for those that have more. (Nothing is joined again: there may be thousands of lanes.)
+    -- First a little of each lane, then what is left of the rows for those that have more. (There may be thousands of them, and of
+    -- limits, where the planner guesses at one: without nested loops it finds no way that is quadratic.)
     with fronts as materialized (
         select l.*, q.n, q.extents
         from (select y.lane_id, y.job_key, y.paused, y.window_from, y.window_until, y.breaker_id, y.limit_ids, y.limit_ns, y.handler, y.placement, y.request
@@ -265,6 +268,10 @@ begin
             select sum(x.remaining)::bigint as n, count(*) as extents
             from (select s.remaining from extents s where s.owner is null and s.ready and s.lane_id = l.lane_id order by s.rank limit depth) x) q
         where q.extents > 0),
+    stopped as materialized (
+        select distinct on (a.lane_id) a.lane_id, m.limit_id, coalesce(a.n, 1) as each
+        from (select f.lane_id, unnest(f.limit_ids) as id, unnest(f.limit_ns) as n from fronts f where f.limit_ids is not null) a join limits m on m.limit_id = a.id
+        where is_reached(m, coalesce(a.n, 1)) order by a.lane_id, limit_order(m.scope), m.limit_id),
     queued as materialized (
         select f.job_key, f.n, f.extents < depth as is_all, f.paused, f.window_from, f.window_until, f.handler, f.placement, f.request,
                f.placement is not null and not exists (select from instances i where i.state = 'ALIVE' and i.lease_until > clock() and i.draining_at is null and f.placement <@ i.labels) as is_stray,
@@ -272,24 +279,21 @@ begin
                    select array[sum(x.remaining)::bigint, (count(*) < 10000 / f.lanes_at_depth)::int]
                    from (select s.remaining from extents s where s.owner is null and s.ready and s.lane_id = f.lane_id order by s.rank limit 10000 / f.lanes_at_depth) x) end as deeper,
                case when f.breaker_id is not null then (select y.breaker_id from breakers y where y.breaker_id = f.breaker_id and y.is_open limit 1) end as breaker_id,
-               case when f.limit_ids is not null then (
-                   select array[u.id, coalesce(u.n, 1)] from unnest(f.limit_ids, f.limit_ns) u (id, n)
-                   cross join lateral (select y, y.scope from limits y where y.limit_id = u.id limit 1) y
-                   where is_reached(y.y, coalesce(u.n, 1)) order by limit_order(y.scope), u.id limit 1) end as reached
-        from (select f.*, count(*) filter (where f.extents = depth) over () as lanes_at_depth from fronts f) f),
+               z.limit_id as reached, z.each
+        from (select f.*, count(*) filter (where f.extents = depth) over () as lanes_at_depth from fronts f) f left join stopped z on z.lane_id = f.lane_id),
     classes as (
         select coalesce(q.deeper[1], q.n) as n, coalesce(q.deeper[2] = 1, q.is_all) as is_all, q.job_key, case when q.window_from > clock() then q.window_from end as opens_at,
                case when not lane_is_open(q.window_from, q.window_until) then 1 when q.paused then 2 when q.breaker_id is not null then 3 when q.is_stray then 4
                     when q.reached is not null then 5 else 6 end as class,
-               q.breaker_id, q.reached[1] as limit_id, q.reached[2] as each, q.handler, q.placement, q.request
+               q.breaker_id, q.reached as limit_id, q.each, q.handler, q.placement, q.request
         from queued q),
     groups as (
         select c.class, case c.class when 3 then c.breaker_id when 5 then c.limit_id end as thing, case when c.class in (4, 6) then c.placement end as placement,
                case when c.class = 6 then c.handler end as handler, max(c.request) as request, sum(c.n)::bigint as n, count(*) as jobs, bool_and(c.is_all) and lanes_ <= 12000 as is_all, min(c.opens_at) as opens_at,
                max(c.each) as each, (array_agg(c.job_key order by c.n desc, c.job_key))[1:10] as job_keys
         from classes c group by 1, 2, 3, 4),
-    worst as (select g.* from groups g order by g.n desc, g.class, g.thing limit 100)
-    select jsonb_agg(t.item || jsonb_build_object('executions', w.n, 'executions_is_least', not w.is_all, 'jobs', w.jobs, 'job_ids', jobs_told(w.job_keys)) order by w.n desc, w.class, w.thing)
+    worst as (select g.*, row_number() over (order by g.n desc, g.class, g.thing) as place from groups g order by g.n desc, g.class, g.thing limit 20)
+    select jsonb_build_object('executions', (select coalesce(sum(g.n), 0) from groups g), 'is_all', (select coalesce(bool_and(g.is_all), true) from groups g), 'reasons', coalesce(jsonb_agg(t.item || jsonb_build_object('executions', w.n, 'executions_is_least', not w.is_all, 'jobs', w.jobs, 'job_ids', jobs_told(w.job_keys)) order by w.n desc, w.class, w.thing), '[]'))
     into reasons
     from worst w cross join lateral (
         select case w.class
@@ -302,7 +306,7 @@ begin
                     else ' is half open, and lets ' || b.half_open_max || ' at a time through' end) from breakers b where b.breaker_id = w.thing)
             when 4 then jsonb_build_object('rule', 'capacity', 'labels', w.placement, 'matching', 0,
                 'detail', 'no live instance that takes work has the labels ' || (select string_agg(x.key || '=' || x.value, ', ' order by x.key) from jsonb_each_text(w.placement) x))
-            when 5 then (select limit_wait(m, w.each, clock()) || jsonb_build_object('held_by', held_by_1(p_tenant, w.thing)) from limits m where m.limit_id = w.thing)
+            when 5 then (select limit_wait(m, w.each, clock()) || case when w.place <= 3 then jsonb_build_object('held_by', held_by_1(p_tenant, w.thing)) else '{}' end from limits m where m.limit_id = w.thing)
             else (select jsonb_build_object('rule', 'capacity', 'max_running', a.slots, 'in_use', a.in_use, 'live_instances', a.instances, 'labels', w.placement, 'instance_limits', a.limits,
                 'detail', case when a.instances = 0 then 'no instance is alive' when a.taking = 0 then 'every live instance is drained'
                                when a.in_use >= a.slots then 'all slots of the instances are in use: ' || a.in_use || ' of ' || a.slots
@@ -310,7 +314,7 @@ begin
                                    select string_agg('instance ' || (x ->> 'instance_id') || ', ' || (x ->> 'limit'), '; ') from jsonb_array_elements(a.limits) x)
                                else 'slots are free: it is about to start' end)
                 from (select y.*, reached_confines(w.handler, w.placement, w.request) as limits from slots_of_all_1(w.placement) y) a) end as item) t;
-    return coalesce(reasons, '[]');
+    return reasons;
 end $$;
 
 -- The same of what is eligible later.
@@ -428,6 +432,7 @@ begin
     of_ := coalesce(' of ' || who, '');
 
     queued := queued_reasons_1(p_tenant, t_lo, t_hi, j_lo, j_hi);
+    n_queued := (queued ->> 'executions')::bigint; all_waiting := (queued ->> 'is_all')::boolean; queued := queued -> 'reasons';
     pending := later_reasons_1(j.job_key, t_lo, t_hi, j_lo, j_hi) || waiting_reasons_1(j.job_key, t_lo, t_hi);
     select coalesce(sum(s.remaining) filter (where l.job_key is not null), 0)::bigint as n, count(*) <= 20000 as is_all into running
     from (select s.lane_id, s.remaining from extents s where s.owner is not null limit 20001) s
@@ -435,13 +440,12 @@ begin
     select * into all_ from slots_of_all_1(null);
     schedules_ := schedules_told_1(t_lo, t_hi, j_lo, j_hi);
 
-    n_queued := (select coalesce(sum((r ->> 'executions')::bigint), 0) from jsonb_array_elements(queued) r);
     n_pending := (select coalesce(sum((r ->> 'executions')::bigint), 0) from jsonb_array_elements(pending) r);
     n_waiting := n_queued + n_pending;
     cut_off := (select count(*) > 12000 from (select from lanes l where l.tenant_key between t_lo and t_hi and l.job_key between j_lo and j_hi limit 12001) x)
         or (select count(*) > 5000 from (select from extents s where not s.ready and s.eligible_at < 'infinity' order by s.eligible_at limit 5001) x)
         or p_job_id is null and (select count(*) > 5000 from (select from waits w where w.due_at is not null limit 5001) x);
-    all_waiting := not cut_off and not exists (select from jsonb_array_elements(queued || pending) r where (r ->> 'executions_is_least')::boolean);
+    all_waiting := all_waiting and not cut_off and not exists (select from jsonb_array_elements(pending) r where (r ->> 'executions_is_least')::boolean);
     -- What is queued comes first: the rest is not to start yet.
     first_ := case when n_queued > 0 then queued -> 0 else (select r from jsonb_array_elements(pending) r order by (r ->> 'executions')::bigint desc, r ->> 'rule' limit 1) end;
     if n_waiting > 0 then

@@ -213,6 +213,28 @@ TEST_CASE("why nothing runs is said of a job, of a tenant and of all, thing by t
     CHECK_FALSE(storage::explain_scope_json(db.service(), tenant_key{4711}, "").has_value());
 }
 
+TEST_CASE("each of many limits that are reached is a reason of its own, and all of what waits is counted", "[pg][explain]")
+{
+    queue_database db;
+    db.instance();
+    submission sent;
+    for (int i = 0; i < 30; ++i) {
+        const auto job = db.job(fmt::format("j{}", i));
+        db.limit(0, {job});
+        sent.extent(job, i + 1);
+    }
+    sent.commit(db.service());
+    const auto told = scope(db, default_tenant);
+    INFO(told);
+    CHECK(told.at("queued") == 30 * 31 / 2);
+    CHECK(told.at("counts_are_least") == false);
+    REQUIRE(told.at("reasons").as_array().size() == 20);
+    CHECK(told.at_pointer("/reasons/0/executions") == 30);
+    CHECK(told.at_pointer("/reasons/0/job_ids/0/job_id") == "j29");
+    CHECK(told.at_pointer("/reasons/0/held_by").as_array().empty());
+    CHECK(rules_of(told, "reasons") == std::vector<std::string>(20, "job_limit"));
+}
+
 TEST_CASE("where more waits than is looked at, the answer says so, and a job's own is found all the same", "[pg][explain]")
 {
     queue_database db;
