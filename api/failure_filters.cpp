@@ -35,6 +35,7 @@ std::optional<error_category> parse_category(std::string_view text)
     if (text == "TRANSIENT") return error_category::transient;
     if (text == "PERMANENT") return error_category::permanent;
     if (text == "TIMEOUT") return error_category::timeout;
+    if (text == "RESOURCE_EXHAUSTED") return error_category::resource_exhausted;
     return std::nullopt;
 }
 
@@ -61,7 +62,7 @@ storage::error_filter read_error_filter(query_reader& query)
     }
     if (const auto category = query.text("error_category")) {
         filter.category = parse_category(*category);
-        if (!filter.category) query.refuse("error_category", *category, "must be TRANSIENT, PERMANENT or TIMEOUT");
+        if (!filter.category) query.refuse("error_category", *category, "must be TRANSIENT, PERMANENT, TIMEOUT or RESOURCE_EXHAUSTED");
     }
     return filter;
 }

@@ -31,21 +31,25 @@ constexpr double error_rate_degraded = 0.1;
 
 struct service_states {
     const char* overall;
-    const char* services;
+    const char* scheduler;
+    const char* executor;
+    const char* resolver;
 };
 
-service_states states_of(const runtime::instance::readiness& state, bool database, const storage::health_figures& figures)
+service_states states_of(const runtime::instance::readiness& state, bool database, const storage::health_figures& figures, const runtime::pressure_report& pressure)
 {
-    if (!database) return {"UNHEALTHY", "UNHEALTHY"};
-    if (state.drained) return {"DEGRADED", "DEGRADED"};
-    if (!state.ready) return {"UNHEALTHY", "DEGRADED"};
-    return {figures.error_rate_1h > error_rate_degraded ? "DEGRADED" : "HEALTHY", "HEALTHY"};
+    using enum runtime::pressure_action;
+    if (!database) return {"UNHEALTHY", "UNHEALTHY", "UNHEALTHY", "UNHEALTHY"};
+    if (state.drained) return {"DEGRADED", "DEGRADED", "DEGRADED", "DEGRADED"};
+    if (!state.ready) return {"UNHEALTHY", "DEGRADED", "DEGRADED", "DEGRADED"};
+    const bool degraded = pressure.any() || figures.error_rate_1h > error_rate_degraded;
+    return {degraded ? "DEGRADED" : "HEALTHY", pressure.actions.has(pause_scheduling) ? "DEGRADED" : "HEALTHY", pressure.actions.has(queue_all) ? "DEGRADED" : "HEALTHY", "HEALTHY"};
 }
 
-void append_figures(std::string& out, const service_states& states, const storage::health_figures& f, bool known, std::string_view why)
+void append_figures(std::string& out, const service_states& states, const storage::health_figures& f, bool known, const runtime::pressure_report& pressure, std::string_view why)
 {
     fmt::format_to(std::back_inserter(out), R"({{"overall_status":"{}","scheduler_status":"{}","executor_status":"{}","dependency_resolver_status":"{}")",
-                   states.overall, states.services, states.services, states.services);
+                   states.overall, states.scheduler, states.executor, states.resolver);
     if (known) {
         fmt::format_to(std::back_inserter(out), R"(,"active_executions":{},"queued_jobs":{},"pending_jobs":{},"error_rate_1h":)", f.active_executions,
                        f.queued_jobs, f.pending_jobs);
@@ -55,6 +59,8 @@ void append_figures(std::string& out, const service_states& states, const storag
     } else {
         out.append(R"(,"active_executions":null,"queued_jobs":null,"pending_jobs":null,"error_rate_1h":null,"success_rate_24h":null)");
     }
+    out.append(",\"pressure\":");
+    append_text(out, runtime::health_json(pressure));
     out.append(",\"detail\":");
     if (why.empty()) {
         out.append("null");
@@ -75,8 +81,10 @@ runtime::awaitable<response> health(request_context& rq)
     auto figures = co_await rq.app.instance.db().read([](storage::session& s) -> result<storage::health_figures> { return storage::read_health(s); });
     auto answer = rq.reply(200);
     const auto known = figures ? *figures : storage::health_figures{};
-    const std::string why = figures ? state.why : figures.error().detail;
-    append_figures(answer.body, states_of(state, figures.has_value(), known), known, figures.has_value(), why);
+    const auto pressure = rq.app.instance.pressure();
+    std::string why = figures ? state.why : figures.error().detail;
+    if (why.empty() && pressure.any()) why = fmt::format("This instance is short of something: {}. Until that is over it does this: {}.", words_of(pressure), words_of(pressure.actions));
+    append_figures(answer.body, states_of(state, figures.has_value(), known, pressure), known, figures.has_value(), pressure, why);
     co_return answer;
 }
 

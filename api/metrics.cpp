@@ -25,8 +25,9 @@ constexpr double microsecond = 1e-6;
 // puts names to them when somebody asks.
 class collected final : public prometheus::Collectable {
 public:
-    collected(const runtime::counters& runtime, const runtime::catalog::dependency_figures& dependencies, std::span<const http_figures* const> http, const bounds& limits, runtime::instance::readiness state)
-        : runtime_(runtime), dependencies_(dependencies), http_(http), limits_(limits), state_(std::move(state))
+    collected(const runtime::counters& runtime, const runtime::catalog::dependency_figures& dependencies, std::span<const http_figures* const> http, const bounds& limits,
+              runtime::pressure_report pressure, runtime::instance::readiness state)
+        : runtime_(runtime), dependencies_(dependencies), http_(http), limits_(limits), pressure_(std::move(pressure)), state_(std::move(state))
     {
     }
 
@@ -35,6 +36,7 @@ public:
         std::vector<MetricFamily> all;
         collect_runtime(all);
         collect_dependencies(all);
+        collect_pressure(all);
         collect_http(all);
         return all;
     }
@@ -122,6 +124,39 @@ private:
                        {counted(cycles, {{"error_type", "CYCLE_DETECTED"}}), counted(value_of(dependencies_.missing), {{"error_type", "MISSING_UPSTREAM"}})}});
     }
 
+    void collect_pressure(std::vector<MetricFamily>& all) const
+    {
+        constexpr const char* events_help = "Times that this instance became short of a resource.";
+        constexpr const char* queued_help = "Executions that are queued while this instance starts nothing, as it is short of something; else 0.";
+        MetricFamily usage{"rowlock_resource_usage_ratio", "How much of a resource is used, as at the last look; of those that are watched.", MetricType::Gauge, {}};
+        MetricFamily pressed{"rowlock_resource_pressure", "1 while this instance is short of the resource.", MetricType::Gauge, {}};
+        MetricFamily events{"rowlock_resource_exhaustion_events_total", events_help, MetricType::Counter, {}};
+        const auto set = [](MetricFamily& family, std::string label, std::string_view value, double n) {
+            ClientMetric m;
+            m.label = {{std::move(label), std::string(value)}};
+            m.gauge.value = n;
+            family.metric.push_back(std::move(m));
+        };
+        for (const auto& each : pressure_.watched) {
+            const auto name = runtime::to_string(each.what);
+            if (each.last.usage) set(usage, "resource", name, *each.last.usage / 100);
+            set(pressed, "resource", name, each.pressed ? 1 : 0);
+            events.metric.push_back(counted(value_of(runtime_.pressure_events[static_cast<std::size_t>(each.what)]), {{"resource", std::string(name)}}));
+        }
+        MetricFamily actions{"rowlock_pressure_action", "1 while this instance does it, as it is short of something.", MetricType::Gauge, {}};
+        for (const auto a : runtime::all_pressure_actions) set(actions, "action", runtime::to_string(a), pressure_.actions.has(a) ? 1 : 0);
+        // Under 004's name too.
+        MetricFamily same{"phi_resource_exhaustion_events", events_help, MetricType::Counter, events.metric};
+        for (auto* family : {&usage, &pressed, &events, &actions, &same}) {
+            if (!family->metric.empty()) all.push_back(std::move(*family));
+        }
+        const auto queued = static_cast<double>(runtime_.queued_under_pressure.load(std::memory_order_relaxed));
+        gauge(all, "rowlock_queued_for_resources", queued_help, queued);
+        gauge(all, "phi_queued_for_resources", queued_help, queued);
+        counter(all, "rowlock_submissions_refused_under_pressure_total", "Executions that were not taken in, as their priority was too low while this instance was short of something.",
+                value_of(runtime_.refused_under_pressure));
+    }
+
     template <class Get>
     double sum(Get get) const
     {
@@ -181,6 +216,7 @@ private:
     const runtime::catalog::dependency_figures& dependencies_;
     std::span<const http_figures* const> http_;
     const bounds& limits_;
+    runtime::pressure_report pressure_;
     runtime::instance::readiness state_;
 };
 
@@ -189,7 +225,8 @@ private:
 // GET /metrics: 200, the text format of Prometheus.
 runtime::awaitable<response> metrics(request_context& rq)
 {
-    const collected all(rq.app.instance.figures(), rq.app.instance.jobs().figures(), rq.app.all_figures, rq.app.limits, rq.app.instance.ready());
+    const collected all(rq.app.instance.figures(), rq.app.instance.jobs().figures(), rq.app.all_figures, rq.app.limits, rq.app.instance.pressure(),
+                        rq.app.instance.ready());
     std::ostringstream text;
     prometheus::TextSerializer().Serialize(text, all.Collect());
     auto answer = rq.reply(200, "text/plain; version=0.0.4; charset=utf-8");

@@ -36,6 +36,7 @@ problem_kind kind_of(errc code)
     case errc::upgrade_required: return {"UPGRADE_REQUIRED", 426};
     case errc::rate_limited: return {"RATE_LIMITED", 429};
     case errc::overloaded: return {"OVERLOADED", 503};
+    case errc::resource_exhausted: return {"RESOURCE_EXHAUSTED", 503};
     case errc::database_unavailable: return {"DATABASE_UNAVAILABLE", 503};
     case errc::stopping: return {"STOPPING", 503};
     case errc::lease_lost: return {"LEASE_LOST", 503};
@@ -140,7 +141,7 @@ void write_problem(response& reply, const error& e)
     case errc::malformed_json: case errc::invalid_request: case errc::not_found: case errc::job_not_found: case errc::job_version_not_found:
     case errc::job_disabled: case errc::idempotency_key_reused: case errc::already_ended: case errc::not_retryable: case errc::not_waiting: case errc::signature_reused: case errc::version_conflict: case errc::dependency_cycle:
     case errc::invalid_cron: case errc::invalid_timezone: case errc::schedule_conflict: case errc::unauthenticated: case errc::forbidden: case errc::method_not_allowed: case errc::unsupported_media_type: case errc::upgrade_required: case errc::rate_limited:
-    case errc::overloaded: case errc::database_unavailable: case errc::lease_lost: case errc::internal: break;
+    case errc::overloaded: case errc::resource_exhausted: case errc::database_unavailable: case errc::lease_lost: case errc::internal: break;
     }
 }
 

@@ -206,6 +206,8 @@ create table instances (
     version     text not null default '',
     address     text not null default '',
     parallelism int not null default 0,
+    -- What it is short of, {"resources": [{"resource", "usage_percent", "threshold_percent", "since"}], "actions": ["QUEUE_ALL", ...]}; null: of nothing.
+    pressure    jsonb,
     labels      jsonb,                                  -- {"region": "eu", "gpu": "true"}: what it has that placements ask for; null: nothing
     -- The limits that hold this instance alone (0006), beside those of lanes. Null: none.
     confines    int[],                                  -- all of them

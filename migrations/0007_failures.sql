@@ -2,7 +2,7 @@
 -- a failure and everything that follows from it are one transaction.
 
 create function error_category_name(p_category smallint) returns text language sql immutable parallel safe as $$
-    select (array['TRANSIENT', 'PERMANENT', 'TIMEOUT'])[p_category] $$;
+    select (array['TRANSIENT', 'PERMANENT', 'TIMEOUT', 'RESOURCE_EXHAUSTED'])[p_category] $$;
 
 -- The error queues: 1 scheduling_errors, 2 dependency_errors, 3 execution_errors. A failed attempt has one row, under its own id and without
 -- words: those are in its result. What else goes wrong says itself what it is. Swept by age and by number (0013).
@@ -12,7 +12,7 @@ create table errors (
     tenant_key    int not null,
     job_key       int,
     execution_id  uuid,
-    category      smallint check (category between 1 and 3),
+    category      smallint check (category between 1 and 4),
     error_code    text,
     error_message text,
     details       jsonb,                                -- the structure of its kind: what is not a column of its own

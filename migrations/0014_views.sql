@@ -1,5 +1,19 @@
 -- What users read: stable views and the JSON of the API, and the invariants.
 
+-- The live instances that nobody has drained, and those of them that start nothing because they are short of something, the first ten of them in words; one row.
+create view pressed_instances as
+select count(*) as live, count(*) filter (where p.pressed) as pressed, (array_agg(i.pressure -> 'resources' -> 0 order by i.instance_id) filter (where p.pressed))[1] as first,
+       (select string_agg(w, ', ') from unnest((array_agg('instance ' || i.instance_id || ' is short of ' || (i.pressure -> 'resources' -> 0 ->> 'resource') || ' ('
+            || coalesce(i.pressure -> 'resources' -> 0 ->> 'usage_percent', '?') || ' %, from ' || (i.pressure -> 'resources' -> 0 ->> 'threshold_percent') || ' % on)' order by i.instance_id)
+            filter (where p.pressed))[1:10]) w) as words
+from instances i cross join lateral (select coalesce(i.pressure -> 'actions' ? 'QUEUE_ALL', false) as pressed) p
+where i.state = 'ALIVE' and i.lease_until > clock() and i.draining_at is null;
+comment on view pressed_instances is 'Not for users: what waiting_on says of instances that are under pressure.';
+comment on column pressed_instances.live is 'So many instances are alive and not drained.';
+comment on column pressed_instances.pressed is 'So many of them start nothing.';
+comment on column pressed_instances.first is 'What the first of them is short of.';
+comment on column pressed_instances.words is 'The same of ten, for people.';
+
 create view v_executions as
 select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
        j.job_id, e.job_version, t.tenant_id,
@@ -54,7 +68,12 @@ select e.execution_id, e.run_id, e.parent_execution_id, e.replay_of,
                                                                                                             from jsonb_each_text(l.placement) x), '') end)
                          || case when l.placement is null then '{}' else jsonb_build_object('labels', l.placement, 'instances', count(*),
                                  'matching', count(*) filter (where i.draining_at is null and l.placement <@ i.labels)) end
-                  from instances i where i.state = 'ALIVE' and i.lease_until > clock()) end as waiting_on,
+                  from instances i where i.state = 'ALIVE' and i.lease_until > clock())
+                 || (select case when p.pressed = 0 then '{}' when l.placement is not null then jsonb_build_object('instances_under_pressure', p.pressed)
+                                 else jsonb_build_object('instances', p.live, 'instances_under_pressure', p.pressed) || case when p.pressed < p.live
+                                     then jsonb_build_object('detail', 'waits for a free slot of an instance; ' || p.pressed || ' of ' || p.live || ' start nothing: ' || p.words)
+                                     else jsonb_build_object('resource', p.first -> 'resource', 'usage_percent', p.first -> 'usage_percent', 'threshold_percent', p.first -> 'threshold_percent',
+                                         'since', p.first -> 'since', 'detail', 'no live instance starts anything: ' || p.words) end end from pressed_instances p) end as waiting_on,
        e.trace_parent, e.plan_run_id,
        (select n.node_id from plan_nodes n where n.plan_run_id = e.plan_run_id and n.node_no = e.node_no) as node_id, e.item_no, e.ordering_key, e.contract_ref, e.approval_ref
 from executions e
@@ -271,7 +290,7 @@ create function instance_json_1(i instances) returns json language sql stable as
         'state', case when i.state <> 'ALIVE' or i.draining_at is null then i.state when exists (select from extents s where s.owner = i.instance_id) then 'DRAINING' else 'DRAINED' end,
         'hostname', i.hostname, 'pid', i.pid, 'version', i.version, 'address', i.address,
         'parallelism', i.parallelism, 'running', (select coalesce(sum(s.remaining), 0) from extents s where s.owner = i.instance_id),
-        'labels', coalesce(i.labels, '{}'),
+        'labels', coalesce(i.labels, '{}'), 'pressure', i.pressure,
         'parallelism_by_handler', (select coalesce(json_object_agg(split_part(m.key, ' ', 2), json_build_object('max_running', m.max_running, 'in_use', m.in_use) order by m.key), '{}')
                                    from limits m where m.limit_id = any (i.confines) and m.scope = 'instance_handler'),
         'capacity', (select coalesce(json_object_agg(substr(m.scope, 10), json_build_object('capacity', resource_amount(replace(m.scope, 'instance', 'pool'), m.max_running),

@@ -9,7 +9,7 @@ begin
         grant select, insert on limit_changes, instance_actions to rowlock_app;
         grant select, update on queue_room to rowlock_app;
         grant select, insert, update, delete on limit_settings, limits_due to rowlock_app;
-        grant select on lane_limits, limits_asked to rowlock_app;
+        grant select on lane_limits, limits_asked, pressed_instances to rowlock_app;
         grant select, insert on plan_versions, plan_runs, plan_nodes, plan_added_edges, dependency_uses to rowlock_app;
         grant select, insert, update on dependents to rowlock_app;
         grant select, insert, update, delete on data_sets, dependencies, waits, ordered_runs to rowlock_app;
@@ -158,7 +158,7 @@ begin
         ('lane_id', 'The lane.'), ('limit_id', 'The limit.'), ('n', 'How much of it an execution takes.'), ('rejects', 'Whether submissions are refused when it is reached.'),
         ('scope', 'The kind of the limit; of the resources of a pool one for each.'), ('tenant_key', 'The tenant; 0: all.'), ('rate_period', 'The period of rate_starts.'),
         ('error_id', 'The error; that of a failed attempt has the id of its execution.'), ('queue', 'scheduling_errors, dependency_errors or execution_errors.'),
-        ('error_category', 'TRANSIENT, PERMANENT or TIMEOUT.'), ('will_retry', 'Has the attempt been followed by another?'),
+        ('error_category', 'TRANSIENT, PERMANENT or TIMEOUT; RESOURCE_EXHAUSTED: of an instance, not of an attempt.'), ('will_retry', 'Has the attempt been followed by another?'),
         ('next_retry_time', 'When that was or is to be.'), ('details', 'What else is known of this kind of error.'),
         ('dead_letter_id', 'The execution_id of the final attempt.'), ('expires_at', 'When it is swept away.'),
         ('retried_time', 'When somebody retried it.'), ('retried_by', 'Who did.'), ('retried_as', 'The attempt that was made.'),

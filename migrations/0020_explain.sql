@@ -54,7 +54,7 @@ create function ended_lately_1(p_job int, p_id uuid, out n bigint, out seconds f
 create function slots_of_all_1(p_placement jsonb, out instances int, out taking int, out slots bigint, out in_use bigint) language sql stable
     set enable_seqscan = off set enable_bitmapscan = off set enable_nestloop = on as $$
     with live as materialized (
-        select i.instance_id, i.parallelism, i.draining_at is null and (p_placement is null or p_placement <@ i.labels) as takes from instances i where i.state = 'ALIVE' and i.lease_until > clock())
+        select i.instance_id, i.parallelism, i.draining_at is null and not coalesce(i.pressure -> 'actions' ? 'QUEUE_ALL', false) and (p_placement is null or p_placement <@ i.labels) as takes from instances i where i.state = 'ALIVE' and i.lease_until > clock())
     select (select count(*)::int from live), (select count(*)::int from live i where i.takes), (select coalesce(sum(i.parallelism), 0)::bigint from live i where i.takes),
            (select coalesce(sum(s.remaining), 0)::bigint from live i
             cross join lateral (select s.remaining from extents s where s.owner = i.instance_id limit 20000) s where i.takes) $$;
@@ -308,7 +308,7 @@ begin
                 'detail', 'no live instance that takes work has the labels ' || (select string_agg(x.key || '=' || x.value, ', ' order by x.key) from jsonb_each_text(w.placement) x))
             when 5 then (select limit_wait(m, w.each, clock()) || case when w.place <= 3 then jsonb_build_object('held_by', held_by_1(p_tenant, w.thing)) else '{}' end from limits m where m.limit_id = w.thing)
             else (select jsonb_build_object('rule', 'capacity', 'max_running', a.slots, 'in_use', a.in_use, 'live_instances', a.instances, 'labels', w.placement, 'instance_limits', a.limits,
-                'detail', case when a.instances = 0 then 'no instance is alive' when a.taking = 0 then 'every live instance is drained'
+                'detail', case when a.instances = 0 then 'no instance is alive' when a.taking = 0 then coalesce((select 'no live instance starts anything: ' || p.words from pressed_instances p where p.pressed > 0), 'every live instance is drained')
                                when a.in_use >= a.slots then 'all slots of the instances are in use: ' || a.in_use || ' of ' || a.slots
                                when a.limits is not null then 'slots are free, and limits of single instances are reached: ' || (
                                    select string_agg('instance ' || (x ->> 'instance_id') || ', ' || (x ->> 'limit'), '; ') from jsonb_array_elements(a.limits) x)
@@ -457,7 +457,7 @@ begin
         why := why_idle_1(j.job_key, j.deleted_at is not null, coalesce(j.enabled, true), schedules_);
     end if;
     headline := case
-        when all_.taking = 0 then case all_.instances when 0 then 'No instance is alive' else 'Every live instance is drained' end || ', so nothing starts' || case when n_waiting > 0 then ': ' || number_told(n_waiting, all_waiting) || case n_waiting when 1 then ' waits' else ' wait' end else '' end
+        when all_.taking = 0 then case all_.instances when 0 then 'No instance is alive' else coalesce((select 'No live instance takes work (' || p.words || ')' from pressed_instances p where p.pressed > 0), 'Every live instance is drained') end || ', so nothing starts' || case when n_waiting > 0 then ': ' || number_told(n_waiting, all_waiting) || case n_waiting when 1 then ' waits' else ' wait' end else '' end
         when running.n > 0 and n_waiting > 0 then number_told(running.n, running.is_all) || of_ || case running.n when 1 then ' runs' else ' run' end || ', ' || told
         when running.n > 0 then number_told(running.n, running.is_all) || of_ || case running.n when 1 then ' runs' else ' run' end || ', and nothing waits'
         when n_waiting > 0 then 'Nothing' || of_ || ' runs, ' || told

@@ -63,6 +63,26 @@ resource_amounts capacity_of(const settings& s)
     return capacity;
 }
 
+runtime::pressure_options pressure_of(const settings& s)
+{
+    using runtime::resource;
+    runtime::pressure_options o;
+    o.rules.of[resource::memory] = {s.pressure_memory_high, s.pressure_memory_low};
+    o.rules.of[resource::cpu] = {s.pressure_cpu_high, s.pressure_cpu_low};
+    o.rules.of[resource::disk] = {s.pressure_disk_high, s.pressure_disk_low, s.pressure_disk_enough_mb};
+    o.rules.of[resource::connections] = {s.pressure_connections_high, s.pressure_connections_low};
+    o.rules.of[resource::queue] = {s.pressure_queue_high, s.pressure_queue_low};
+    o.rules.after = s.pressure_after;
+    o.rules.clear_after = s.pressure_clear_after;
+    for (const auto& name : s.pressure_actions) {
+        if (const auto action = runtime::parse_pressure_action(name)) o.rules.actions = o.rules.actions.with(*action);
+    }
+    o.interval = s.pressure_interval;
+    o.places = {s.pressure_control_group, {s.data, run_directory(s)}};
+    o.reject_below = s.pressure_reject_below;
+    return o;
+}
+
 runtime::instance_options instance_options_of(const settings& s, const std::string& database_url, bool sole)
 {
     runtime::instance_options o;
@@ -106,6 +126,7 @@ runtime::instance_options instance_options_of(const settings& s, const std::stri
         if (most > 0) o.by_handler.emplace(type, most);
     }
     o.capacity = capacity_of(s);
+    o.pressure = pressure_of(s);
     return o;
 }
 

@@ -10,6 +10,7 @@
 #include "runtime/execute/retention.hpp"
 #include "runtime/execute/settler.hpp"
 #include "runtime/execute/submitter.hpp"
+#include "runtime/limits/pressure_watch.hpp"
 #include "runtime/plan/job_plans.hpp"
 #include "runtime/plan/plan_steps.hpp"
 #include "runtime/schedule/scheduler.hpp"
@@ -64,7 +65,11 @@ struct instance::parts {
           steps(general, cores[0], counts, options.dependency_check, [this] { after_plans(false); }),
           clockwork({options.scheduler_enabled, options.poll, options.catchup_limit}, general, cores[0], zones, counts,
                     {[this](int executions) { after_ticks(executions); }, [this](const std::vector<execution_id>& ended) { skipped(ended); }}),
-          waiting_events({options.poll, options.event_retention}, general, cores[0], counts, [this](std::size_t n) { queued_by_hand(n); }), background(cores[0].executor())
+          waiting_events({options.poll, options.event_retention}, general, cores[0], counts, [this](std::size_t n) { queued_by_hand(n); }),
+          pressing(options.pressure, {options.queue_capacity, [this] { return std::max(general_sessions.fullness(), control_sessions.fullness()); },
+                                      [this](action_set before, action_set now) { pressure_changed(before, now); }},
+                   general, self, counts),
+          background(cores[0].executor())
     {
     }
 
@@ -93,7 +98,8 @@ struct instance::parts {
                             submitter::listeners{[this](std::size_t now, milliseconds soonest) { queued_here(now, soonest); }, [this] { claims->doubt(); },
                                                  [this](std::vector<execution_id> ended) {
                                                      boost::asio::post(cores[0].executor(), [this, ended = std::move(ended)] { skipped(ended); });
-                                                 }});
+                                                 },
+                                                 [this](const submit_request& request) { return refused(request); }});
         events.emplace(event_intake::options{session_for(options.database_url, storage::session_kind::general, "events")}, self, counts,
                        event_intake::listeners{[this](std::size_t n) { queued_by_hand(n); }, [this](milliseconds due) { waiting_events.expect(due); }});
         messages.emplace(message_reader::options{session_for(options.database_url, storage::session_kind::general, "messages"), options.sql.connections, options.poll}, self, counts,
@@ -130,6 +136,28 @@ struct instance::parts {
     {
         claims->wake();
         if (executions > 0) queued_by_hand(static_cast<std::size_t>(executions));
+    }
+
+    // What it was short of, or is short of now, asks for other actions. On the home core.
+    void pressure_changed(action_set before, action_set now)
+    {
+        using enum pressure_action;
+        clockwork.pause(now.has(pause_scheduling));
+        waiting_events.pause(now.has(pause_scheduling));
+        if (now.has(queue_all)) {
+            self.begin_rest(identity::rest::pressure);
+            members->announce();
+        } else if (before.has(queue_all)) {
+            self.end_rest(identity::rest::pressure);
+            claims->wake();
+        }
+    }
+
+    // On the submitting thread.
+    std::optional<error> refused(const submit_request& request) const
+    {
+        if (!pressing.does(pressure_action::reject_low_priority)) return std::nullopt;
+        return refusal_under_pressure(request, pressing.report(), self.database_now());
     }
 
     // They would have started outside their windows.
@@ -236,6 +264,7 @@ struct instance::parts {
     plan_steps steps;
     scheduler clockwork;
     trigger_flush waiting_events;
+    pressure_watch pressing;
     std::optional<plan_runs> plans;
     std::optional<job_plans> plans_of_jobs;
     task_group background;
@@ -299,6 +328,7 @@ result<void> instance::start(std::string address)
     services.push_back(p.waiting_events.run());
     services.push_back(p.clockwork.run());
     services.push_back(p.clockwork.help());
+    services.push_back(p.pressing.run());
     finish_on(p.cores[0], spawn_services(p.background, std::move(services)));
     p.ears.emplace(p.options.database_url, wake_channel, [&p](const std::string& payload) { p.heard(payload); });
     p.started.store(true);
@@ -519,6 +549,7 @@ run_watch& instance::runs() { return parts_->runs; }
 run_watch& instance::plan_run_ends() { return parts_->plan_run_ends; }
 change_watch& instance::changes() { return parts_->changes; }
 callback_board& instance::callbacks() { return parts_->callbacks; }
+pressure_report instance::pressure() const { return parts_->pressing.report(); }
 const counters& instance::figures() const { return parts_->counts; }
 instance_id instance::id() const { return parts_->self.id(); }
 bool instance::stopping() const { return parts_->stopping.load(); }

@@ -8,6 +8,7 @@
 #include "runtime/execute/run_watch.hpp"
 #include "runtime/execute/submit.hpp"
 #include "runtime/handlers/handlers.hpp"
+#include "runtime/limits/pressure_report.hpp"
 #include "runtime/observe/counters.hpp"
 #include "runtime/plan/plan_runs.hpp"
 #include "runtime/trigger/event_intake.hpp"
@@ -56,6 +57,7 @@ struct instance_options {
     std::map<std::string, std::string> labels{};     // what placements ask for
     std::map<std::string, int> by_handler{};         // of executions with handlers of these types at most so many run here at a time
     resource_amounts capacity{};                     // that executions here have together; none: as much as they ask for
+    pressure_options pressure{};
 };
 
 // One Rowlock instance: everything between the API and PostgreSQL. Keeps nothing that it could not lose.
@@ -129,6 +131,8 @@ public:
         bool drained = false;
     };
     readiness ready() const;
+    // What it watches and is short of. It is ready even so: what it does not start others do, or itself later.
+    pressure_report pressure() const;
     bool stopping() const;
 
 private:

@@ -1,5 +1,7 @@
 #include "storage/session_pool.hpp"
 
+#include <algorithm>
+
 namespace rowlock::storage {
 
 session_pool::session_pool(session_options options, int threads, std::size_t max_queued) : max_queued_(max_queued)
@@ -26,6 +28,12 @@ void session_pool::submit(std::unique_ptr<database_task> task)
         }
     }
     task->refuse(stopping ? errc::stopping : errc::overloaded);
+}
+
+double session_pool::fullness() const
+{
+    const std::lock_guard lock(mutex_);
+    return static_cast<double>(queue_.size()) / static_cast<double>(std::max<std::size_t>(max_queued_, 1));
 }
 
 void session_pool::stop()

@@ -33,12 +33,14 @@ public:
 
     void submit(std::unique_ptr<database_task> task);
     void stop();
+    // What waits, as a part of what may: 0 to 1.
+    double fullness() const;
 
 private:
     void work(session& s);
 
     std::size_t max_queued_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::unique_ptr<database_task>> queue_;
     bool stopping_ = false;

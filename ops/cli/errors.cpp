@@ -123,7 +123,7 @@ void add_errors(CLI::App& app, context& c)
     };
     const auto add_filter = [&options](CLI::App& verb) {
         verb.add_option("--queue", options->queue, "scheduling_errors, dependency_errors or execution_errors; without: all of them");
-        verb.add_option("--category", options->category, "TRANSIENT, PERMANENT or TIMEOUT");
+        verb.add_option("--category", options->category, "TRANSIENT, PERMANENT, TIMEOUT or RESOURCE_EXHAUSTED");
         add_failure_filter(verb, *options);
     };
     CLI::App* list = add("list", "The newest errors first", list_errors, "Example:\n  rowlock errors list --job ingest --category TIMEOUT --since 2026-01-31T00:00:00Z");

@@ -127,6 +127,16 @@ exit_code show_one(context& c, const drain_options& options)
     return found ? show_instance(c, found->body) : c.fail(found.error());
 }
 
+// What it is short of: "MEMORY, DISK".
+std::string shortages_of(const json::value& instance)
+{
+    std::string words;
+    const auto* resources = array_at(instance, "pressure.resources");
+    if (!resources) return words;
+    for (const json::value& one : *resources) words += (words.empty() ? "" : ", ") + text_at(one, "resource");
+    return words;
+}
+
 exit_code list_instances(context& c)
 {
     const auto instances = c.api().list(target("/v1/instances"), most_instances);
@@ -135,11 +145,11 @@ exit_code list_instances(context& c)
         c.screen.document(*instances);
         return exit_code::success;
     }
-    table shown({{"ID", true}, {"STATE"}, {"RUNNING", true}, {"HOST", false, true}, {"PID", true}, {"ADDRESS", false, true}, {"LABELS", false, true, true}, {"STARTED (UTC)", false, false, true},
+    table shown({{"ID", true}, {"STATE"}, {"RUNNING", true}, {"SHORT OF", false, true}, {"HOST", false, true}, {"PID", true}, {"ADDRESS", false, true}, {"LABELS", false, true, true}, {"STARTED (UTC)", false, false, true},
                  {"VERSION", false, false, true}});
     for (const json::value& one : *array_at(*instances, "items")) {
         const std::string state = text_at(one, "state");
-        shown.add({{text_at(one, "instance_id")}, {state, colour_of_state(state)}, {text_at(one, "running")}, {text_at(one, "hostname")}, {text_at(one, "pid")},
+        shown.add({{text_at(one, "instance_id")}, {state, colour_of_state(state)}, {text_at(one, "running")}, {shortages_of(one), colour::yellow}, {text_at(one, "hostname")}, {text_at(one, "pid")},
                    {text_at(one, "address")}, {labels_of(one)}, {human_time(text_at(one, "started_time"))}, {text_at(one, "version")}});
     }
     c.screen.show(shown);
@@ -154,7 +164,7 @@ void add_instance(CLI::App& app, context& c)
     instance->group("Operating");
     instance->require_subcommand(1);
     instance->footer("Examples:\n  rowlock instance list\n  rowlock instance drain 3 --wait --reason 'new kernel'\n  rowlock instance resume 3");
-    CLI::App* list = instance->add_subcommand("list", "Every instance at the database, with its state and what it runs");
+    CLI::App* list = instance->add_subcommand("list", "Every instance at the database, with its state, what it runs and what it is short of");
     list->footer("Example:\n  rowlock instance list --format json");
     list->callback([&c] { c.chosen = [&c] { return list_instances(c); }; });
     const auto options = std::make_shared<drain_options>();

@@ -1,6 +1,7 @@
 #include "ops/config/load.hpp"
 
 #include "ops/cli/yaml_json.hpp"
+#include "runtime/limits/pressure.hpp"
 #include "runtime/schedule/zone_database.hpp"
 #include "storage/connection_defaults.hpp"
 #include "storage/model/http_address.hpp"
@@ -219,6 +220,23 @@ void loader::settle_what_hangs_together()
                                                         "of their own, better a database",
                                                         name));
         }
+    }
+    for (const auto& name : s.pressure_actions) {
+        if (!runtime::parse_pressure_action(name)) {
+            refuse("PRESSURE_ACTIONS", name, fmt::format("has \"{}\", but must be a list of QUEUE_ALL, REJECT_LOW_PRIORITY and PAUSE_SCHEDULING, comma between", name));
+        }
+    }
+    struct bounds {
+        std::string_view name;
+        double high;
+        double low;
+    };
+    for (const auto& [name, high, low] : std::array<bounds, 5>{{{"MEMORY", s.pressure_memory_high, s.pressure_memory_low}, {"CPU", s.pressure_cpu_high, s.pressure_cpu_low},
+                                                                {"DISK", s.pressure_disk_high, s.pressure_disk_low},
+                                                                {"CONNECTIONS", s.pressure_connections_high, s.pressure_connections_low},
+                                                                {"QUEUE", s.pressure_queue_high, s.pressure_queue_low}}}) {
+        if (high == 0 || low <= high) continue;
+        refuse(fmt::format("PRESSURE_{}_LOW_PERCENT", name), fmt::format("{}", low), fmt::format("is {}, but must not be above PRESSURE_{}_HIGH_PERCENT, {}", low, name, high));
     }
     if (s.retry_default_max_delay < s.retry_default_initial_delay) {
         refuse("RETRY_DEFAULT_MAX_DELAY_SECONDS", fmt::format("{}", s.retry_default_max_delay.count() / 1000),

@@ -47,7 +47,7 @@ std::optional<Number> read_number(std::string_view text)
 bool within(const setting& row, double d)
 {
     if (!row.range) return std::isfinite(d);
-    return (d >= row.range->least && d <= row.range->most);
+    return (d >= row.range->least && d <= row.range->most) || (row.range->or_zero && d == 0);
 }
 
 std::string plain(double d)
@@ -58,7 +58,7 @@ std::string plain(double d)
 std::string must_be(const setting& row, std::string_view what)
 {
     if (!row.range) return fmt::format("must be {}", what);
-    return fmt::format("must be {} from {} to {}", what, plain(row.range->least), plain(row.range->most));
+    return fmt::format("must be {} from {} to {}{}", what, plain(row.range->least), plain(row.range->most), row.range->or_zero ? ", or 0" : "");
 }
 
 std::string trimmed(std::string_view text)
@@ -313,7 +313,7 @@ std::string_view type_name(const setting& row)
 
 std::string range_text(const setting& row)
 {
-    if (row.range) return fmt::format("{}..{}", plain(row.range->least), plain(row.range->most));
+    if (row.range) return fmt::format("{}{}..{}", row.range->or_zero ? "0|" : "", plain(row.range->least), plain(row.range->most));
     return fmt::format("{}", fmt::join(std::visit(choices_of{}, row.member), "|"));
 }
 

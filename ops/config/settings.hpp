@@ -112,6 +112,24 @@ struct settings {
     milliseconds idempotency_key_ttl{};
     int partition_days_ahead{};
 
+    milliseconds pressure_interval{};
+    milliseconds pressure_after{};
+    milliseconds pressure_clear_after{};
+    std::vector<std::string> pressure_actions;
+    int pressure_reject_below{};
+    double pressure_memory_high{};               // percent, as those that follow; 0: not watched
+    double pressure_memory_low{};
+    double pressure_cpu_high{};
+    double pressure_cpu_low{};
+    double pressure_disk_high{};
+    double pressure_disk_low{};
+    std::int64_t pressure_disk_enough_mb{};      // 0: the percentage alone decides
+    double pressure_connections_high{};
+    double pressure_connections_low{};
+    double pressure_queue_high{};
+    double pressure_queue_low{};
+    std::string pressure_control_group;          // empty: the server's own
+
     log_level level{};
     log_format format{};
 };

@@ -16,6 +16,7 @@ constexpr duration_member in_hours(milliseconds s::*member) { return {member, 3'
 constexpr duration_member in_days(milliseconds s::*member) { return {member, 86'400'000}; }
 
 constexpr setting_range from(double least, double most) { return {least, most}; }
+constexpr setting_range zero_or_from(double least, double most) { return {least, most, true}; }
 
 constexpr double day = 86'400;
 constexpr std::nullopt_t same = std::nullopt;      // `dev` has the same default
@@ -43,7 +44,7 @@ constexpr setting table[] = {
     {"INSTANCE_NETWORK_BANDWIDTH_MBPS", &s::instance_network_bandwidth_mbps, "0", same, from(0, 1'000'000'000), "network bandwidth for them, in the same way"},
     {"FAIRNESS", &s::fairness, "tenant", same, any,
      "tenant: tenants with work share by their weights what this instance can run, and priorities order the work of each; off: the best ranks first, whosever they are"},
-    {"EXECUTOR_QUEUE_CAPACITY", &s::executor_queue_capacity, "0", same, from(0, 10'000'000),
+    {"EXECUTOR_QUEUE_CAPACITY", &s::executor_queue_capacity, "0", same, zero_or_from(10, 10'000'000),
      "executions that may be queued, in the whole database; more are answered 429. 0: as many as like"},
     {"SCHEDULER_ENABLED", &s::scheduler_enabled, "true", same, any, "whether this instance fires schedules; windows open and close in any case"},
     {"SCHEDULER_POLL_INTERVAL_MS", in_milliseconds(&s::scheduler_poll_interval), "1000", same, from(100, 60'000),
@@ -119,6 +120,30 @@ constexpr setting table[] = {
     {"MAX_QUEUED_SUBMISSIONS", &s::max_queued_submissions, "100000", same, from(1, 10'000'000), "submissions waiting for their commit; more are answered 503"},
     {"IDEMPOTENCY_KEY_TTL_HOURS", in_hours(&s::idempotency_key_ttl), "24", same, from(1, 8760), "how long an idempotency key is remembered"},
     {"PARTITION_DAYS_AHEAD", &s::partition_days_ahead, "3", same, from(1, 366), "days for which partitions of the history are made in advance"},
+    {"PRESSURE_INTERVAL_SECONDS", in_seconds(&s::pressure_interval), "5", same, from(0.05, 300), "time between two looks at what may run short: memory, CPU, disk, connections, the queue"},
+    {"PRESSURE_AFTER_SECONDS", in_seconds(&s::pressure_after), "10", same, from(0, 3600), "how long something must be at its HIGH_PERCENT or above, until PRESSURE_ACTIONS are taken"},
+    {"PRESSURE_CLEAR_AFTER_SECONDS", in_seconds(&s::pressure_clear_after), "10", same, from(0, 3600), "how long it must be below its LOW_PERCENT, until that is over"},
+    {"PRESSURE_ACTIONS", &s::pressure_actions, "QUEUE_ALL,REJECT_LOW_PRIORITY,PAUSE_SCHEDULING", same, any,
+     "what an instance does while something is short: QUEUE_ALL, it starts nothing; REJECT_LOW_PRIORITY; PAUSE_SCHEDULING, it fires no schedules and makes nothing of events that wait; "
+     "empty: it only says so"},
+    {"PRESSURE_REJECT_BELOW_PRIORITY", &s::pressure_reject_below, "0", same, from(-1000, 1001), "REJECT_LOW_PRIORITY answers submissions below this priority 503; 1001: all"},
+    {"PRESSURE_MEMORY_HIGH_PERCENT", &s::pressure_memory_high, "97", same, zero_or_from(1, 100),
+     "memory is short from so much use on: of the limit of its control group, else of the machine's; 0: not watched"},
+    {"PRESSURE_MEMORY_LOW_PERCENT", &s::pressure_memory_low, "92", same, from(1, 100), "memory is not short any more below this"},
+    {"PRESSURE_CPU_HIGH_PERCENT", &s::pressure_cpu_high, "0", same, zero_or_from(1, 100),
+     "processors are short from so much use on: of the quota of its control group, else of the machine's; 0: not watched, as a busy machine is no fault"},
+    {"PRESSURE_CPU_LOW_PERCENT", &s::pressure_cpu_low, "80", same, from(1, 100), "processors are not short any more below this"},
+    {"PRESSURE_DISK_HIGH_PERCENT", &s::pressure_disk_high, "97", same, zero_or_from(1, 100), "the disk of DATA or RUN_DIRECTORY is short from so much use on; 0: not watched"},
+    {"PRESSURE_DISK_LOW_PERCENT", &s::pressure_disk_low, "95", same, from(1, 100), "a disk is not short any more below this"},
+    {"PRESSURE_DISK_ENOUGH_MB", &s::pressure_disk_enough_mb, "2048", same, from(0, 1e9), "a disk that has so much left is never short; 0: the percentage alone decides"},
+    {"PRESSURE_CONNECTIONS_HIGH_PERCENT", &s::pressure_connections_high, "95", same, zero_or_from(1, 100),
+     "connections are short from so much use on: of the database's max_connections, or of the queue before the instance's own; 0: not watched"},
+    {"PRESSURE_CONNECTIONS_LOW_PERCENT", &s::pressure_connections_low, "85", same, from(1, 100), "connections are not short any more below this"},
+    {"PRESSURE_QUEUE_HIGH_PERCENT", &s::pressure_queue_high, "90", same, zero_or_from(1, 100),
+     "the queue is short of room from so much of EXECUTOR_QUEUE_CAPACITY on, where that is set; work is started even so; 0: not watched"},
+    {"PRESSURE_QUEUE_LOW_PERCENT", &s::pressure_queue_low, "75", same, from(1, 100), "the queue is not short of room any more below this"},
+    {"PRESSURE_CONTROL_GROUP", &s::pressure_control_group, "", same, any,
+     "folder of the control group (version 2) whose memory and CPU are watched; empty: the server's own and those above it, as /proc/self/cgroup says"},
     {"LOG_LEVEL", &s::level, "info", same, any, "least severity that is logged"},
     {"LOG_FORMAT", &s::format, "auto", same, any, "auto: text on a terminal, otherwise one JSON object a line"},
 };

@@ -29,6 +29,7 @@ using setting_member = std::variant<bool settings::*, int settings::*, std::int6
 struct setting_range {
     double least = 0;
     double most = 0;
+    bool or_zero = false;            // 0 is taken too, though it is less
 };
 
 // One row of the table that the file, the environment, the flags and `rowlock config` all read.

@@ -23,7 +23,7 @@ public:
     void lease_until(deadline until) { lease_until_.store(until.time_since_epoch().count(), std::memory_order_release); }
 
     // Why it starts nothing of what waits, although it has a lease and slots. What runs goes on.
-    enum class rest : std::uint8_t { drained = 1 };
+    enum class rest : std::uint8_t { drained = 1, pressure = 2 };
     // Whether this has changed anything. Any thread.
     bool begin_rest(rest why) { return (rests_.fetch_or(static_cast<std::uint8_t>(why)) & static_cast<std::uint8_t>(why)) == 0; }
     bool end_rest(rest why) { return (rests_.fetch_and(static_cast<std::uint8_t>(~static_cast<unsigned>(why))) & static_cast<std::uint8_t>(why)) != 0; }

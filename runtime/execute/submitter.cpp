@@ -77,11 +77,41 @@ void submitter::submit(submit_request request, std::unique_ptr<waiter<submit_ans
 void submitter::commit(storage::session& s, std::vector<item>& batch)
 {
     turns_.fetch_add(1);
-    std::vector<item> left = std::move(batch);
+    std::vector<item> left = tell_.refused ? without_refused(s, std::move(batch)) : std::move(batch);
     while (!left.empty()) left = commit_round(s, std::move(left));
     batch.clear();
     turns_.fetch_add(1);
     turns_.notify_all();
+}
+
+std::vector<submitter::item> submitter::without_refused(storage::session& s, std::vector<item> batch)
+{
+    std::vector<item> taken;
+    taken.reserve(batch.size());
+    for (auto& each : batch) {
+        auto why = tell_.refused(each.request);
+        if (!why || names_known(s, each.request)) {
+            taken.push_back(std::move(each));
+            continue;
+        }
+        counts_.refused_under_pressure.fetch_add(each.request.items.size(), std::memory_order_relaxed);
+        waiter<submit_answer>::answer(std::move(each.who), std::move(*why));
+    }
+    return taken;
+}
+
+bool submitter::names_known(storage::session& s, const submit_request& request)
+{
+    const auto known = [&](const std::string& key, const std::string& key_request) { return storage::read_key(s, request.tenant, key, key_request).has_value(); };
+    try {
+        if (!request.batch_key.empty()) return known(request.batch_key, request.batch_key_request);
+        return std::all_of(request.items.begin(), request.items.end(), [&](const submission& one) { return !one.idempotency_key.empty() && known(one.idempotency_key, one.key_request); });
+    } catch (const std::exception& e) {
+        // The commit finds out what there is, or says that the database is away.
+        if (!storage::is_away(e) && !storage::is_passing(e)) spdlog::warn("a key could not be looked up: {}", e.what());
+        s.disconnect();
+        return true;
+    }
 }
 
 void submitter::await_turn()

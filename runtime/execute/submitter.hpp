@@ -41,6 +41,7 @@ public:
         std::function<void(std::size_t now, std::chrono::milliseconds soonest)> work_queued;
         std::function<void()> start_in_doubt;            // a commit was given up that may have given this instance something to run
         std::function<void(std::vector<execution_id>)> skipped{};    // these have ended with their submission: outside their windows
+        std::function<std::optional<error>(const submit_request&)> refused{};    // why a request is not taken in now, unless it has been before; nullopt: it is
     };
 
     submitter(options o, identity& self, slots& free, ledger& owned, const lane_floors& floors, const waiting_tenants& waiting, executor& runs, counters& counts, listeners tell);
@@ -82,6 +83,9 @@ private:
     struct plan;
 
     void commit(storage::session& s, std::vector<item>& batch);
+    // Answers those that are not taken in now; gives back the others. What a key has named before is no news.
+    std::vector<item> without_refused(storage::session& s, std::vector<item> batch);
+    bool names_known(storage::session& s, const submit_request& request);
     // Commits these; gives back those that have to go again (keys that clash within one batch).
     // `judged`: what goes beyond limits that reject has been left out.
     std::vector<item> commit_round(storage::session& s, std::vector<item> batch, bool judged = false);

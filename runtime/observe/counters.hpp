@@ -49,6 +49,10 @@ struct counters {
     count ticks_skipped{0};
     count scheduling_errors{0};         // schedules and windows that could not be evaluated
     std::atomic<std::int64_t> invalid_schedules{0};      // of all, at the last look
+    // Pressure, here:
+    std::array<count, 5> pressure_events{};      // times that a resource became short, by runtime::resource
+    count refused_under_pressure{0};    // submissions of low priority
+    std::atomic<std::int64_t> queued_under_pressure{0};  // executions that are queued while this instance starts nothing for that reason; else 0
     count database_errors{0};
     std::atomic<std::int64_t> running{0};
     std::atomic<std::int64_t> waiting_for_commit{0};

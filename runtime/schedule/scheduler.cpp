@@ -51,6 +51,11 @@ void scheduler::rest(bool rests)
     if (rests_.exchange(rests) && !rests) poke();
 }
 
+void scheduler::pause(bool pauses)
+{
+    if (paused_.exchange(pauses) && !pauses) poke();
+}
+
 void scheduler::add(const fire_tally& tally)
 {
     const auto n = [](counters::count& to, std::int64_t by) { to.fetch_add(static_cast<std::uint64_t>(by), std::memory_order_relaxed); };
@@ -192,7 +197,7 @@ awaitable<std::optional<microseconds>> scheduler::round()
         next_skip_ = {};
     }
     if (schedules && !co_await fire_all(0)) co_return std::nullopt;
-    if (seen->queued_ticks) co_await release_queued();
+    if (seen->queued_ticks && !paused_.load(std::memory_order_relaxed)) co_await release_queued();
     if (seen->may_skip || windows) co_await skip_outside();
     watch_ = schedule_watch{began, microseconds{0}};
     watched_at_ = asked;

@@ -40,6 +40,8 @@ public:
     void poke();
     // Fires nothing from now on, or does so again; windows open and close all the same. Any thread.
     void rest(bool rests);
+    // Fires nothing from now on, or does so again, and leaves it to others; windows open and close all the same. Any thread.
+    void pause(bool pauses);
     // Runs have ended: some tick may have waited for that. Any thread.
     void runs_ended()
     {
@@ -52,7 +54,7 @@ public:
 
 private:
     awaitable<std::optional<storage::schedule_outlook>> outlook();
-    bool fires() const { return options_.enabled && !rests_.load(std::memory_order_relaxed); }
+    bool fires() const { return options_.enabled && !rests_.load(std::memory_order_relaxed) && !paused_.load(std::memory_order_relaxed); }
     // Fires what is due, from the first but `leave_out` on. false: the database did not answer.
     awaitable<bool> fire_all(int leave_out);
     awaitable<bool> refresh_all();
@@ -75,6 +77,7 @@ private:
     deadline next_skip_{};
     std::atomic<bool> queued_ticks_{false};
     std::atomic<bool> rests_{false};
+    std::atomic<bool> paused_{false};
 };
 
 }

@@ -38,6 +38,11 @@ void trigger_flush::expect(std::chrono::milliseconds due)
     boost::asio::post(home_.executor(), [this, at = steady_clock::now() + due] { look_at(at); });
 }
 
+void trigger_flush::pause(bool pauses)
+{
+    if (paused_.exchange(pauses) && !pauses) expect(std::chrono::milliseconds{0});
+}
+
 awaitable<bool> trigger_flush::wait()
 {
     while (steady_clock::now() < next_look_) {
@@ -56,6 +61,7 @@ awaitable<void> trigger_flush::flush()
     // What is expected from here on is later than this look.
     next_look_ = steady_clock::now() + options_.poll;
     int after = 0;
+    if (paused_.load(std::memory_order_relaxed)) co_return;
     do {
         const auto step = co_await db_.write([after](storage::session& s) -> result<storage::flush_step> { return storage::flush_triggers(s, after, triggers_a_step, rows_a_step); });
         counts_.statements.fetch_add(1, std::memory_order_relaxed);

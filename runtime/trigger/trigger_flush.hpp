@@ -4,6 +4,7 @@
 #include "runtime/async/database.hpp"
 #include "runtime/observe/counters.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 
@@ -24,6 +25,8 @@ public:
     awaitable<void> run();
     // Events wait that may be due so soon. Any thread.
     void expect(std::chrono::milliseconds due);
+    // Makes nothing of them from now on, or does so again, and leaves it to others. Any thread.
+    void pause(bool pauses);
 
 private:
     // False once the service is to end.
@@ -40,6 +43,7 @@ private:
     steady_timer timer_;
     deadline next_look_{};
     deadline next_sweep_{};
+    std::atomic<bool> paused_{false};
 };
 
 }

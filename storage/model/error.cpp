@@ -34,6 +34,7 @@ std::string_view sentence(errc code)
     case errc::upgrade_required: return "The path speaks WebSocket.";
     case errc::rate_limited: return "A limit that refuses is reached.";
     case errc::overloaded: return "The server has reached one of its bounds.";
+    case errc::resource_exhausted: return "The server is short of a resource, and takes only what is urgent.";
     case errc::database_unavailable: return "The database cannot be reached.";
     case errc::stopping: return "The server is stopping, or takes no work.";
     case errc::lease_lost: return "The instance has lost its lease.";

@@ -40,6 +40,7 @@ enum class errc {
     upgrade_required,      // the path speaks WebSocket
     rate_limited,          // the caller's own limit: 429
     overloaded,            // the server's own bounds: 503
+    resource_exhausted,    // the server is short of something, and takes only what is urgent: 503
     database_unavailable,  // 503
     stopping,              // 503
     lease_lost,            // this instance has been declared dead

@@ -23,7 +23,7 @@ constexpr error_code_entry table[] = {
     {"HOOK_FAILED", "TRANSIENT", 0, "the hook before the job could not be called, or refused", "See the error message, and hooks.before of the definition."},
     {"PLAN_FAILED", "TRANSIENT", 0, "the plan of a composite job failed", "The error message names the nodes. The next attempt keeps what has completed."},
     {"PLAN_CANCELLED", "PERMANENT", 0, "somebody cancelled the plan of a composite job", "GET /v1/plan-runs/ID says who and why. To retry the job by hand keeps what has completed."},
-    {"RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED", 0, "the machine had no memory, disk, processes or open files left for it", "Free what is short, or lower EXECUTOR_PARALLELISM. See the runbook disk-full.md."},
+    {"RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED", 503, "the machine had no memory, disk, processes or open files left for it; without an execution: an instance is short of a resource", "Free what is short, or lower EXECUTOR_PARALLELISM. See the runbooks pressure.md and disk-full.md."},
     {"STATE_CORRUPTION", "STATE_CORRUPTION", 0, "a checkpoint or an artifact is not what was recorded", "An older good checkpoint was used, if there was one. Look for damaged storage."},
     {"CHECKPOINT_TOO_LARGE", "PERMANENT", 0, "a checkpoint exceeds checkpoint.max_bytes and was not kept; the job goes on", "Save less, or raise checkpoint.max_bytes."},
     {"CANCELLED", "CANCELLED", 0, "somebody cancelled it", "The transitions say who and why: rowlock execution transitions ID."},

@@ -115,8 +115,9 @@ struct http_hook {
 
 enum class jitter_mode : std::uint8_t { none, full, equal, plus_minus };
 
-// The kinds of execution errors (spec F1). The codes are those of errors.category and of rowlock.error_category_name() in SQL.
-enum class error_category : std::uint8_t { transient = 1, permanent = 2, timeout = 3 };
+// The kinds of execution errors (spec F1). The codes are those of errors.category and of rowlock.error_category_name() in SQL. The last is of instances, and of no
+// attempt: what an attempt reports with that code may pass.
+enum class error_category : std::uint8_t { transient = 1, permanent = 2, timeout = 3, resource_exhausted = 4 };
 
 // Which codes pass by themselves and which do not, where a definition has no lists (TRANSIENT_ERROR_CODES, PERMANENT_ERROR_CODES,
 // DEFAULT_ERROR_CATEGORY). A code that is in both is permanent.

@@ -185,11 +185,11 @@ TEST_CASE("a full queue refuses with 429 what would be queued, and takes more wh
     test_database database;
     auto environment = any_program();
     environment["ROWLOCK_EXECUTOR_PARALLELISM"] = "1";
-    environment["ROWLOCK_EXECUTOR_QUEUE_CAPACITY"] = "3";
+    environment["ROWLOCK_EXECUTOR_QUEUE_CAPACITY"] = "10";
     server_process server({"serve", "--database", database.url(), "--auth", "none"}, environment);
     server.define("queues", sleep_for(30));
     std::vector<std::string> ids;
-    for (int i = 0; i < 4; ++i) ids.push_back(server.submit("queues"));
+    for (int i = 0; i < 11; ++i) ids.push_back(server.submit("queues"));
     server.await_status(ids[0], "RUNNING");
     const auto refused = server.post("/v1/executions", {{"job_id", "queues"}});
     INFO(refused.body);

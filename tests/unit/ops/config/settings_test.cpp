@@ -204,6 +204,10 @@ TEST_CASE("values out of range or of another type are refused with the range and
         {"EXECUTOR_PARALLELISM", "many", "must be an integer from 1 to 100000"},
         {"EXECUTOR_PARALLELISM", "5x", "must be an integer"},
         {"EXECUTOR_PARALLELISM", " 5", "must be an integer"},
+        {"EXECUTOR_QUEUE_CAPACITY", "3", "must be an integer from 10 to 10000000, or 0"},
+        {"EXECUTOR_QUEUE_CAPACITY", "-1", "must be an integer from 10 to 10000000, or 0"},
+        {"PRESSURE_MEMORY_HIGH_PERCENT", "0.5", "must be a number from 1 to 100, or 0"},
+        {"PRESSURE_MEMORY_LOW_PERCENT", "0", "must be a number from 1 to 100"},
         {"LEASE_SECONDS", "1.9", "must be seconds, in steps of 0.001, from 2 to 300"},
         {"LEASE_SECONDS", "2.0005", "must be seconds, in steps of 0.001, from 2 to 300"},
         {"LEASE_SECONDS", "nan", "must be seconds"},
@@ -310,6 +314,22 @@ TEST_CASE("without tokens the server stays on loopback", "[unit][settings]")
 TEST_CASE("the longest retry delay is not below the first", "[unit][settings]")
 {
     CHECK(bad({.flags = {{{"RETRY_DEFAULT_MAX_DELAY_SECONDS", "60"}, {"RETRY_DEFAULT_INITIAL_DELAY_SECONDS", "61"}}}}).fields[0].field == "RETRY_DEFAULT_MAX_DELAY_SECONDS");
+}
+
+TEST_CASE("what is watched for pressure has bounds in order, and actions that there are", "[unit][settings]")
+{
+    const auto s = good({}).values;
+    CHECK(s.pressure_actions == std::vector<std::string>{"QUEUE_ALL", "REJECT_LOW_PRIORITY", "PAUSE_SCHEDULING"});
+    CHECK(s.pressure_cpu_high == 0);
+    CHECK(s.pressure_memory_high == 97);
+    CHECK(good({.flags = {{{"PRESSURE_ACTIONS", ""}}}}).values.pressure_actions.empty());
+    CHECK(good({.flags = {{{"PRESSURE_DISK_HIGH_PERCENT", "0"}, {"PRESSURE_DISK_LOW_PERCENT", "100"}}}}).values.pressure_disk_high == 0);
+    CHECK(good({.flags = {{{"EXECUTOR_QUEUE_CAPACITY", "10"}}}}).values.executor_queue_capacity == 10);
+    const auto e = bad({.flags = {{{"PRESSURE_ACTIONS", "QUEUE_ALL,SHOUT"}, {"PRESSURE_DISK_HIGH_PERCENT", "60"}, {"PRESSURE_QUEUE_LOW_PERCENT", "91"}}}});
+    REQUIRE(e.fields.size() == 3);
+    CHECK_THAT(e.detail, Catch::Contains("PRESSURE_ACTIONS has \"SHOUT\", but must be a list of QUEUE_ALL, REJECT_LOW_PRIORITY and PAUSE_SCHEDULING")
+                             && Catch::Contains("PRESSURE_DISK_LOW_PERCENT is 95, but must not be above PRESSURE_DISK_HIGH_PERCENT, 60")
+                             && Catch::Contains("PRESSURE_QUEUE_LOW_PERCENT is 91"));
 }
 
 TEST_CASE("every setting is a flag", "[unit][settings][flags]")
