@@ -1,6 +1,7 @@
 #include "api/job_body.hpp"
 
 #include "api/job_diff.hpp"
+#include "api/policy_checks.hpp"
 #include "runtime/handlers/program.hpp"
 #include "runtime/schedule/next_fire.hpp"
 #include "runtime/schedule/zone_database.hpp"
@@ -181,9 +182,10 @@ runtime::awaitable<result<void>> check_paths(request_context& rq, const std::vec
     co_return error{errc::invalid_request, fmt::format("What is to be stored is refused: {} {}.", refused->front().field, refused->front().message), *refused};
 }
 
-std::vector<std::string> warnings_of(const job_definition& definition, const storage::put_job& made, const server_options& here)
+std::vector<std::string> warnings_of(const job_definition& definition, const storage::put_job& made, const request_context& rq)
 {
-    std::vector<std::string> warnings;
+    const server_options& here = rq.app.options;
+    auto warnings = policy_warnings(rq, definition);
     for (const auto& upstream : made.missing) {
         warnings.push_back(fmt::format("There is no job {}, and this one depends on it: it is not started before that is defined and has ended (DEP_001_MISSING_UPSTREAM).", upstream));
     }

@@ -21,8 +21,8 @@ result<storage::job_change> read_job_change(const request_context& rq, const boo
 // `changes` outlives it. Errors: invalid_request, database_unavailable.
 runtime::awaitable<result<void>> check_paths(request_context& rq, const std::vector<storage::job_change>& changes, bool in_a_list);
 
-// What will not work although the definition is right: here, on this instance, or before other jobs are defined.
-std::vector<std::string> warnings_of(const job_definition& definition, const storage::put_job& made, const server_options& here);
+// What will not work although the definition is right: here, on this instance, or before other jobs are defined; and what policies that warn say.
+std::vector<std::string> warnings_of(const job_definition& definition, const storage::put_job& made, const request_context& rq);
 void append_texts(std::string& out, const std::vector<std::string>& texts);
 
 // What a change of a definition does, as a JSON array: [{"field", "before", "after"}].

@@ -1,5 +1,6 @@
 #include "api/apply_body.hpp"
 #include "api/job_body.hpp"
+#include "api/policy_checks.hpp"
 #include "api/routes.hpp"
 #include "runtime/schedule/scheduler.hpp"
 #include "storage/model/json_fields.hpp"
@@ -37,7 +38,7 @@ response rehearsed(request_context& rq, const job_definition& definition, const 
     fmt::format_to(std::back_inserter(answer.body), R"({{"dry_run":true,"created":{},"changed":{},"version":{},"diff":)", would.created, would.changed, would.version);
     append_diff(answer.body, would, definition);
     answer.body.append(",\"job\":");
-    append_with_warnings(answer.body, would.job_json, warnings_of(definition, would, rq.app.options));
+    append_with_warnings(answer.body, would.job_json, warnings_of(definition, would, rq));
     answer.body.push_back('}');
     return answer;
 }
@@ -75,7 +76,7 @@ result<jobs_to_apply> read_jobs(const request_context& rq, const json::object& b
     return std::move(errors).take("What is to be applied");
 }
 
-void append_applied(std::string& out, const job_definition& definition, const storage::put_job& made, const server_options& here)
+void append_applied(std::string& out, const job_definition& definition, const storage::put_job& made, const request_context& rq)
 {
     fmt::format_to(std::back_inserter(out), R"({{"job_id":"{}","outcome":"{}","version":{},"etag":)", definition.job_id,
                    applied_outcome(made.created, made.changed || made.enabled != made.was_enabled), made.version);
@@ -83,7 +84,7 @@ void append_applied(std::string& out, const job_definition& definition, const st
     out.append(",\"diff\":");
     append_diff(out, made, definition);
     out.append(",\"warnings\":");
-    append_texts(out, warnings_of(definition, made, here));
+    append_texts(out, warnings_of(definition, made, rq));
     out.push_back('}');
 }
 
@@ -147,15 +148,17 @@ runtime::awaitable<response> put_job(request_context& rq)
     const std::vector<storage::job_change> only{std::move(*change)};
     if (const auto good = co_await check_paths(rq, only, false); !good) co_return rq.refuse(good.error());
 
+    if (const auto good = check_policies(rq, only, false, dry_run); !good) co_return rq.refuse(good.error());
     const auto stored = co_await rq.app.instance.jobs().put(rq.caller, only.front(), dry_run);
     if (!stored) co_return rq.refuse(stored.error());
     const auto& definition = only.front().definition;
     if (dry_run) co_return rehearsed(rq, definition, *stored);
+    note_policy_warnings(rq, definition, *stored);
     co_await set_clockwork(rq, definition);
     auto answer = rq.reply(stored->created ? 201 : 200);
     answer.add_header("ETag", stored->etag);
     if (stored->created) answer.add_header("Location", "/v1/jobs/" + *job_id);
-    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, *stored, rq.app.options));
+    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, *stored, rq));
     co_return answer;
 }
 
@@ -169,8 +172,10 @@ runtime::awaitable<response> apply_jobs(request_context& rq)
     const auto given = read_jobs(rq, **body);
     if (!given) co_return rq.refuse(given.error());
     if (const auto good = co_await check_paths(rq, given->changes, true); !good) co_return rq.refuse(good.error());
+    if (const auto good = check_policies(rq, given->changes, true, given->dry_run); !good) co_return rq.refuse(good.error());
     const auto stored = co_await rq.app.instance.jobs().put_all(rq.caller, given->changes, given->dry_run);
     if (!stored) co_return rq.refuse(stored.error());
+    for (std::size_t i = 0; i < given->changes.size() && !given->dry_run; ++i) note_policy_warnings(rq, given->changes[i].definition, (*stored)[i]);
     // The scheduler looks at many in fewer statements, in a moment.
     if (!given->dry_run && given->changes.size() > most_looked_at) rq.app.instance.schedules().poke();
     for (std::size_t i = 0; i < given->changes.size() && !given->dry_run && given->changes.size() <= most_looked_at; ++i) co_await set_clockwork(rq, given->changes[i].definition);
@@ -178,7 +183,7 @@ runtime::awaitable<response> apply_jobs(request_context& rq)
     fmt::format_to(std::back_inserter(answer.body), R"({{"dry_run":{},"jobs":[)", given->dry_run);
     for (std::size_t i = 0; i < stored->size(); ++i) {
         if (i > 0) answer.body.push_back(',');
-        append_applied(answer.body, given->changes[i].definition, (*stored)[i], rq.app.options);
+        append_applied(answer.body, given->changes[i].definition, (*stored)[i], rq);
     }
     answer.body.append("]}");
     co_return answer;
@@ -211,13 +216,16 @@ runtime::awaitable<response> rollback_job(request_context& rq)
     change->reason = *reason;
     change->if_match = if_match_of(rq);
     change->rolled_back_to = version;
-    const auto definition = change->definition;
-    const auto stored = co_await rq.app.instance.jobs().put(rq.caller, std::move(*change), false);
+    const std::vector<storage::job_change> only{std::move(*change)};
+    const auto& definition = only.front().definition;
+    if (const auto good = check_policies(rq, only, false, false); !good) co_return rq.refuse(good.error());
+    const auto stored = co_await rq.app.instance.jobs().put(rq.caller, only.front(), false);
     if (!stored) co_return rq.refuse(stored.error());
+    note_policy_warnings(rq, definition, *stored);
     co_await set_clockwork(rq, definition);
     auto answer = rq.reply(200);
     answer.add_header("ETag", stored->etag);
-    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, *stored, rq.app.options));
+    append_with_warnings(answer.body, stored->job_json, warnings_of(definition, *stored, rq));
     co_return answer;
 }
 

@@ -26,6 +26,8 @@ problem_kind kind_of(errc code)
     case errc::invalid_cron: return {"SCHED_001_INVALID_CRON", 422};
     case errc::invalid_timezone: return {"SCHED_002_INVALID_TIMEZONE", 422};
     case errc::schedule_conflict: return {"SCHED_003_SCHEDULE_CONFLICT", 422};
+    case errc::policy_violation: return {"POLICY_VIOLATION", 422};
+    case errc::budget_exceeded: return {"BUDGET_EXCEEDED", 429};
     case errc::unauthenticated: return {"UNAUTHENTICATED", 401};
     case errc::forbidden: return {"FORBIDDEN", 403};
     case errc::method_not_allowed: return {"METHOD_NOT_ALLOWED", 405};
@@ -140,7 +142,7 @@ void write_problem(response& reply, const error& e)
     case errc::stopping: reply.close = true; break;
     case errc::malformed_json: case errc::invalid_request: case errc::not_found: case errc::job_not_found: case errc::job_version_not_found:
     case errc::job_disabled: case errc::idempotency_key_reused: case errc::already_ended: case errc::not_retryable: case errc::not_waiting: case errc::signature_reused: case errc::version_conflict: case errc::dependency_cycle:
-    case errc::invalid_cron: case errc::invalid_timezone: case errc::schedule_conflict: case errc::unauthenticated: case errc::forbidden: case errc::method_not_allowed: case errc::unsupported_media_type: case errc::upgrade_required: case errc::rate_limited:
+    case errc::invalid_cron: case errc::invalid_timezone: case errc::schedule_conflict: case errc::policy_violation: case errc::budget_exceeded: case errc::unauthenticated: case errc::forbidden: case errc::method_not_allowed: case errc::unsupported_media_type: case errc::upgrade_required: case errc::rate_limited:
     case errc::overloaded: case errc::resource_exhausted: case errc::database_unavailable: case errc::lease_lost: case errc::internal: break;
     }
 }

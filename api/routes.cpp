@@ -101,6 +101,12 @@ constexpr route table[] = {
     {method::delete_, "/v1/limits/{kind}/{key}", permission::define, &delete_limit},
 
     {method::get, "/v1/explain", permission::read, &explain_scope},
+    {method::get, "/v1/policies", permission::read, &list_policies},
+    {method::get, "/v1/policies/{policy_id}", permission::read, &get_policy},
+    {method::put, "/v1/policies/{policy_id}", permission::define, &put_policy},
+    {method::delete_, "/v1/policies/{policy_id}", permission::define, &delete_policy},
+    {method::get, "/v1/policy-violations", permission::read, &list_policy_violations},
+
     {method::get, "/v1/instances", permission::read, &list_instances},
     {method::get, "/v1/instances/{instance_id}", permission::read, &get_instance},
     {method::post, "/v1/instances/{instance_id}/drain", permission::operate, &drain_instance},

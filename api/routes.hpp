@@ -110,6 +110,12 @@ runtime::awaitable<response> list_limits(request_context& rq);
 runtime::awaitable<response> get_limit(request_context& rq);
 runtime::awaitable<response> put_limit(request_context& rq);
 runtime::awaitable<response> delete_limit(request_context& rq);
+// policies.cpp
+runtime::awaitable<response> list_policies(request_context& rq);
+runtime::awaitable<response> get_policy(request_context& rq);
+runtime::awaitable<response> put_policy(request_context& rq);
+runtime::awaitable<response> delete_policy(request_context& rq);
+runtime::awaitable<response> list_policy_violations(request_context& rq);
 // instances.cpp
 runtime::awaitable<response> list_instances(request_context& rq);
 runtime::awaitable<response> get_instance(request_context& rq);

@@ -105,7 +105,7 @@ as $$ select p_until is null or (clock() >= p_from and clock() < p_until) $$;
 create table limits (
     limit_id    int generated always as identity primary key,
     scope       text not null check (scope in ('global', 'tenant', 'job', 'job_type', 'pool', 'pool_cpu_cores', 'pool_memory_mb', 'pool_disk_mb',
-                                               'pool_network_bandwidth_mbps', 'lane', 'breaker', 'instance_handler', 'instance_cpu_cores', 'instance_memory_mb',
+                                               'pool_network_bandwidth_mbps', 'lane', 'breaker', 'budget', 'instance_handler', 'instance_cpu_cores', 'instance_memory_mb',
                                                'instance_disk_mb', 'instance_network_bandwidth_mbps')),
     tenant_key  int not null default 0,                 -- 0: of all tenants
     key         text not null,
@@ -175,7 +175,7 @@ as $$ select array['pool_cpu_cores', 'pool_memory_mb', 'pool_disk_mb', 'pool_net
 -- Which limits hold each lane, and how much of each an execution takes.
 create view lane_limits as
 select l.lane_id, m.limit_id, 1 as n, m.rejects from lanes l join limits m on m.scope = 'global' and m.tenant_key = 0
-union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join limits m on m.scope in ('global', 'tenant') and m.tenant_key = l.tenant_key
+union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join limits m on m.scope in ('global', 'tenant', 'budget') and m.tenant_key = l.tenant_key
 union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join jobs j on j.job_key = l.job_key
           join limits m on m.scope = 'job' and m.tenant_key = l.tenant_key and m.key = j.job_id
 union all select l.lane_id, m.limit_id, 1, m.rejects from lanes l join limits m on m.scope = 'job_type' and m.tenant_key = l.tenant_key and m.key = l.job_type

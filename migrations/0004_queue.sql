@@ -123,7 +123,7 @@ create function is_reached(l limits, p_n int) returns boolean language sql stabl
 
 -- The place of a limit in the order in which rules are evaluated.
 create function limit_order(p_scope text) returns int language sql immutable parallel safe as $$
-    select array_position(array['pool_cpu_cores', 'pool_memory_mb', 'pool_disk_mb', 'pool_network_bandwidth_mbps', 'pool', 'global', 'tenant', 'job_type', 'job', 'lane', 'breaker'], p_scope) $$;
+    select array_position(array['budget', 'pool_cpu_cores', 'pool_memory_mb', 'pool_disk_mb', 'pool_network_bandwidth_mbps', 'pool', 'global', 'tenant', 'job_type', 'job', 'lane', 'breaker'], p_scope) $$;
 
 -- A number of a resource as people write it.
 create function resource_amount(p_scope text, p_n bigint) returns float8 language sql immutable parallel safe as $$
@@ -139,6 +139,9 @@ create function limit_wait(m limits, p_n int, p_now timestamptz) returns jsonb l
         when m.in_use + p_n <= m.max_running then jsonb_build_object('rule', 'rate_limit', 'kind', m.scope, 'key', m.key, 'starts', m.rate_starts,
             'per_seconds', extract(epoch from m.rate_period)::float8, 'next_start_at', rfc3339(next_start_at(m.rate_period, m.started_at, p_now)),
             'detail', limit_name(m) || ' lets ' || m.rate_starts || ' start in ' || extract(epoch from m.rate_period)::float8 || ' s, and they have started')
+        when m.scope = 'budget' then jsonb_build_object('rule', 'budget', 'key', split_part(m.key, ' ', 1), 'used', split_part(m.key, ': ', 2),
+            'opens_at', rfc3339((split_part(split_part(m.key, ': ', 1), ' ', 2) || 'T00:00:00Z')::timestamptz + interval '24 hours'),
+            'detail', 'the budget of the tenant for the day, policy ' || split_part(m.key, ' ', 1) || ', is used up: ' || split_part(m.key, ': ', 2))
         when m.scope like 'pool\_%' then jsonb_build_object('rule', 'capacity', 'kind', 'pool', 'key', m.key, 'resource', substr(m.scope, 6),
             'capacity', resource_amount(m.scope, m.max_running), 'in_use', resource_amount(m.scope, m.in_use), 'requested', resource_amount(m.scope, p_n),
             'detail', 'asks for ' || resource_amount(m.scope, p_n) || ' of ' || substr(m.scope, 6) || ', and of the ' || resource_amount(m.scope, m.max_running) || ' of pool ' || m.key || ' '

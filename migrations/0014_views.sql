@@ -206,7 +206,7 @@ select x.kind, x.key, t.tenant_id, nullif(max(m.max_running) filter (where m.sco
            filter (where m.scope like 'pool\_%') as resources
 from limits m cross join lateral (select case when m.scope like 'pool\_%' then 'pool' else m.scope end as kind, m.key) x
 left join tenants t on t.tenant_key = m.tenant_key
-where m.scope not in ('breaker', 'lane') and m.scope not like 'instance\_%' group by x.kind, x.key, t.tenant_id;
+where m.scope not in ('breaker', 'lane', 'budget') and m.scope not like 'instance\_%' group by x.kind, x.key, t.tenant_id;
 
 create view v_limit_changes as
 select c.scope as kind, c.key, t.tenant_id, j.job_id, c.at, c.actor, c.max_running,

@@ -11,7 +11,7 @@
 create function lanes_of_limit(p_scope text, p_tenant int, p_key text) returns setof int language sql stable as $$
     select l.lane_id from lanes l
     where (p_tenant = 0 or l.tenant_key = p_tenant)
-      and case when p_scope in ('global', 'tenant') then true
+      and case when p_scope in ('global', 'tenant', 'budget') then true
                when p_scope = 'job' then l.job_key = (select j.job_key from jobs j where j.tenant_key = p_tenant and j.job_id = p_key)
                when p_scope = 'job_type' then l.job_type = p_key
                else l.pool = p_key end $$;

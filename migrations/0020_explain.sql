@@ -206,7 +206,8 @@ begin
     end if;
 
     next_ := case when not l.paused then greatest(case when not s.ready then nullif(s.eligible_at, 'infinity') end, case when b.is_open and b.next_probe_at > clock() then b.next_probe_at end,
-                                                  case when closed and l.window_from > clock() then nullif(l.window_from, 'infinity') end, (v.waiting_on ->> 'next_start_at')::timestamptz) end;
+                                                  case when closed and l.window_from > clock() then nullif(l.window_from, 'infinity') end, (v.waiting_on ->> 'next_start_at')::timestamptz,
+                                                  case when first_ = 'budget' then (v.waiting_on ->> 'opens_at')::timestamptz end) end;
     one := items -> 0;
     if l.paused then
         starts_why := 'the job is paused';
@@ -214,6 +215,9 @@ begin
         starts_why := 'nobody knows when what it waits for comes about';
     elsif closed and next_ is null then
         starts_why := 'nobody has said yet when the window opens';
+    elsif first_ = 'budget' then
+        starts_at := next_;
+        starts_why := 'at the earliest: the tenant''s next day begins then';
     elsif next_ is not null and (first_ <> 'rate_limit' or place_no is null) then
         starts_at := next_;
         starts_why := 'at the earliest: ' || case when closed and next_ = l.window_from then 'the window opens then' when not s.ready and next_ = s.eligible_at then 'it is eligible from then on'

@@ -12,6 +12,7 @@
 #include "runtime/execute/submitter.hpp"
 #include "runtime/limits/pressure_watch.hpp"
 #include "runtime/plan/job_plans.hpp"
+#include "runtime/policy/policy_book.hpp"
 #include "runtime/plan/plan_steps.hpp"
 #include "runtime/schedule/scheduler.hpp"
 #include "runtime/schedule/zone_database.hpp"
@@ -59,7 +60,7 @@ struct instance::parts {
         : options(std::move(o)), cores(group), free(options.parallelism),
           general_sessions(session_for(options.database_url, storage::session_kind::general, "general"), options.general_sessions, max_queued_tasks),
           control_sessions(session_for(options.database_url, storage::session_kind::general, "control"), 1, max_queued_tasks), general(general_sessions),
-          control(control_sessions), jobs(general, options.defaults),
+          control(control_sessions), jobs(general, options.defaults), policies(general, counts, options.retention.error_retention),
           runs(general, cores[0], max_waiting_for_runs, &storage::ended_of), plan_run_ends(general, cores[0], max_waiting_for_runs, &storage::ended_plan_runs),
           changes(general, cores[0], counts), notes(general), callbacks(general, cores[0]), keeping(options.retention, options.process.run_root, general, self, counts),
           steps(general, cores[0], counts, options.dependency_check, [this] { after_plans(false); }),
@@ -88,7 +89,7 @@ struct instance::parts {
         plans.emplace(plan_runs::options{options.priority_age, options.key_ttl}, general, jobs, self, plan_runs::listeners{[this] { after_plans(true); }});
         plans_of_jobs.emplace(*plans, jobs, general, plan_run_ends);
         notes.add_nodes_by([this](assignment node, boost::json::array added) { return plans_of_jobs->add_nodes(std::move(node), std::move(added)); });
-        work.emplace(cores, *ends, notes, owned, free, counts,
+        work.emplace(cores, *ends, notes, owned, free, policies, counts,
                      executor::options{options.process, http, options.sql, {options.process.grace, plans_of_jobs->functions()},
                                        // What the ledger has forgotten goes back to the queue.
                                        [this] { claims->doubt(); }});
@@ -254,6 +255,7 @@ struct instance::parts {
     database general;
     database control;
     catalog jobs;
+    policy_book policies;
     zone_database zones;
     run_watch runs;
     run_watch plan_run_ends;
@@ -315,12 +317,14 @@ result<void> instance::start(std::string address)
 {
     parts& p = *parts_;
     if (const auto migrated = storage::check_migrated(p.options.database_url); !migrated) return migrated.error();
+    if (const auto known = finish_on(p.cores[0], p.policies.load()); !known) return known.error();
     p.make_services(std::move(address));
     if (const auto joined = finish_on(p.cores[0], p.members->start()); !joined) return joined.error();
     std::vector<awaitable<void>> services;
     services.push_back(p.runs.run());
     services.push_back(p.changes.run());
     services.push_back(p.notes.run());
+    services.push_back(p.policies.run());
     services.push_back(p.keeping.run());
     services.push_back(p.callbacks.run());
     services.push_back(p.steps.run());
@@ -396,12 +400,23 @@ void instance::stop(const std::atomic<bool>& hurry)
         spdlog::warn("the database is away: what instance {} owned is taken over when its lease ends", p.self.id().value);
     }
     finish_on(p.cores[0], end_services(p.background));
+    finish_on(p.cores[0], p.policies.flush());
 }
 
 awaitable<submit_answer> instance::submit(submit_request request)
 {
     if (parts_->stopped.load(std::memory_order_relaxed)) co_return error{errc::stopping, "The server is stopping. Try again.", {}, std::chrono::seconds{1}};
     if (!parts_->started.load(std::memory_order_acquire)) co_return error{errc::stopping, "The server is starting. Try again.", {}, std::chrono::seconds{1}};
+    if (auto refused = parts_->policies.refusal_of(request)) {
+        // What was accepted before is not refused when it is repeated.
+        const bool whole = !request.batch_key.empty();
+        const bool keyed = whole || (request.items.size() == 1 && !request.items.front().idempotency_key.empty());
+        if (!keyed) co_return std::move(*refused);
+        auto before = co_await find_replay(request.tenant, whole ? request.batch_key : request.items.front().idempotency_key,
+                                           whole ? request.batch_key_request : request.items.front().key_request);
+        if (!before || before->empty()) co_return std::move(*refused);
+        co_return std::move(*before);
+    }
     co_return co_await parts_->submissions->submit(std::move(request));
 }
 
@@ -409,6 +424,7 @@ void instance::submit(submit_request request, std::unique_ptr<waiter<submit_answ
 {
     const bool started = parts_->started.load(std::memory_order_acquire);
     if (started && !parts_->stopped.load(std::memory_order_relaxed)) {
+        if (auto refused = parts_->policies.refusal_of(request)) return waiter<submit_answer>::answer(std::move(who), std::move(*refused));
         parts_->submissions->submit(std::move(request), std::move(who));
     } else {
         waiter<submit_answer>::answer(std::move(who), error{errc::stopping, started ? "The server is stopping. Try again." : "The server is starting. Try again.", {}, std::chrono::seconds{1}});
@@ -538,6 +554,11 @@ awaitable<result<storage::drain_answer>> instance::drain(principal who, instance
         }
     }
     co_return asked;
+}
+
+policy_book& instance::policies()
+{
+    return parts_->policies;
 }
 
 catalog& instance::jobs() { return parts_->jobs; }

@@ -27,6 +27,7 @@
 namespace rowlock::runtime {
 
 class callback_board;
+class policy_book;
 class scheduler;
 class zone_database;
 
@@ -110,6 +111,7 @@ public:
     awaitable<result<storage::drain_answer>> drain(principal who, instance_id id, bool drains, std::string reason);
 
     catalog& jobs();
+    policy_book& policies();
     // Any thread.
     zone_database& zones();
     // After start().

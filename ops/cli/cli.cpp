@@ -34,6 +34,7 @@ void add_verbs(CLI::App& app, context& c, const server_verbs& server)
     add_backfill(app, c);
     add_limit(app, c);
     add_explain(app, c);
+    add_policy(app, c);
     add_instance(app, c);
     add_tenant(app, c);
     add_token(app, c);

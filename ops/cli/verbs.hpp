@@ -24,6 +24,7 @@ void add_schedule(CLI::App& app, context& c);
 void add_backfill(CLI::App& app, context& c);
 void add_limit(CLI::App& app, context& c);
 void add_explain(CLI::App& app, context& c);
+void add_policy(CLI::App& app, context& c);
 void add_instance(CLI::App& app, context& c);
 void add_tenant(CLI::App& app, context& c);
 void add_token(CLI::App& app, context& c);

@@ -48,8 +48,8 @@ json::value or_null(const std::string& text)
 
 }
 
-attempt_life::attempt_life(io_executor home, assignment work, deadline began, life_records records)
-    : records_(std::move(records)), began_(began), limits_(work.job->definition, began), pace_(work.job->definition.checkpoint),
+attempt_life::attempt_life(io_executor home, assignment work, deadline began, life_records records, std::optional<milliseconds> budget)
+    : records_(std::move(records)), began_(began), limits_(work.job->definition, began, budget), pace_(work.job->definition.checkpoint),
       attempt_(std::move(work), limits_.first_deadline(), limits_.last_deadline(), sinks()), timer_(home), tasks_(home), turn_(home, no_deadline)
 {
 }
@@ -112,6 +112,9 @@ void attempt_life::act_on(limit_event event)
         return;
     case limit_event::heartbeat_lost: return attempt_.request_stop(stop_reason::heartbeat_lost);
     case limit_event::timed_out: return attempt_.request_stop(stop_reason::timeout);
+    case limit_event::budget_used:
+        out_of_budget_ = true;
+        return attempt_.request_stop(stop_reason::timeout);
     case limit_event::warned: return tasks_.spawn(warn());
     case limit_event::extended: return tasks_.spawn(tell_extension());
     }
@@ -226,6 +229,7 @@ std::string attempt_life::why_stopped() const
     if (attempt_.stopped() == stop_reason::heartbeat_lost) {
         return fmt::format("It gave no sign of life for {} intervals of {} seconds.", d.heartbeat->missed_limit, seconds(d.heartbeat->interval));
     }
+    if (out_of_budget_) return "It was stopped: its run has used up the seconds that it may take.";
     auto why = fmt::format("It ran longer than its timeout_seconds of {}", seconds(*d.timeout));
     if (limits_.extensions() > 0) why += fmt::format(", extended {} {}", limits_.extensions(), limits_.extensions() == 1 ? "time" : "times");
     return why + ".";

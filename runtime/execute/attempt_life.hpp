@@ -28,7 +28,8 @@ struct life_records {
 // shared_ptr; begin() and end() are called by who runs the work.
 class attempt_life : public std::enable_shared_from_this<attempt_life> {
 public:
-    attempt_life(io_executor home, assignment work, deadline began, life_records records);
+    // `budget`: so long its run may go on by the policies; nullopt: as long as it likes.
+    attempt_life(io_executor home, assignment work, deadline began, life_records records, std::optional<milliseconds> budget = {});
     virtual ~attempt_life() = default;
 
     attempt& subject() { return attempt_; }
@@ -42,6 +43,8 @@ public:
     std::string timeout_details(const std::string& termination, deadline at) const;
     // What the result of such an attempt says.
     std::string why_stopped() const;
+    // Was it stopped because the time that its run may take is over?
+    bool out_of_budget() const { return out_of_budget_; }
 
 private:
     attempt_records sinks();
@@ -73,6 +76,7 @@ private:
     bool writing_ = false;
     bool has_checkpoint_ = false;                    // a next attempt would find one
     bool told_too_large_ = false;
+    bool out_of_budget_ = false;
     bool ended_ = false;
 };
 

@@ -16,18 +16,15 @@ namespace rowlock::runtime {
 
 namespace {
 
+constexpr std::chrono::milliseconds next_usage_try{250};
 constexpr std::size_t share = 32;     // executions handed to one core before the next gets some
 
-finished finish(retry_matchers& policies, const assignment& work, outcome result, double random01)
+// The end of an attempt after which, for now, nothing follows.
+finished last_end(const assignment& work, outcome result)
 {
     finished end{work.id, work.run_id, work.extent_lo, work.fence, work.owner, std::move(result), steady_clock::now()};
     end.job = work.job;
     end.followed = work.in_plan || !work.job->definition.ordering_path.empty();
-    const auto status = end.result.status;
-    if (status != execution_status::failed && status != execution_status::timeout) return end;
-    const auto decision = decide_retry(*policies.of(*work.job), work.attempt_number, work.lost_count, work.job->definition.idempotent, end.result, random01);
-    if (decision.again) end.retry_in = decision.delay;
-    end.category = decision.category;
     return end;
 }
 
@@ -86,6 +83,9 @@ public:
     void stop_all(stop_reason why, bool only_what_waits)
     {
         // An attempt may end, and leave the map, while it is told.
+        ++stops_;
+        last_stop_ = why;
+        last_stop_of_all_ = !only_what_waits;
         std::vector<std::shared_ptr<live>> all;
         for (auto& [id, each] : running_) {
             if (!only_what_waits || only_waits(each->subject().work())) all.push_back(each);
@@ -110,14 +110,25 @@ private:
     // The way of one attempt: perform under watch, normalise the outcome, decide on a retry, hand over.
     awaitable<void> run(assignment work)
     {
+        auto budgets = owner_.policies_.budgets_of(work);
+        const bool asks = budgets.asks_for_usage() && work.attempt_number > 1;
+        const auto stopped = asks ? co_await learn_usage(work, budgets) : stop_reason::none;
+        if (asks && stopped == stop_reason::none) {
+            if (auto refusal = owner_.policies_.refusal_of(work, budgets)) {
+                leave();
+                end_with(work, last_end(work, std::move(*refusal)), {});
+                co_return;
+            }
+        }
         const auto began = steady_clock::now();
         auto noted = std::make_shared<bool>(false);
         auto sinks = owner_.notes_.for_attempt(work, noted);
-        const auto me = std::make_shared<live>(home_.executor(), std::move(work), began, std::move(sinks));
+        const auto me = std::make_shared<live>(home_.executor(), std::move(work), began, std::move(sinks), time_left(budgets));
         attempt& a = me->subject();
         running_.emplace(a.work().id, me);
         if (event::on(spdlog::level::info)) event_of("execution_start", a.work()).write(spdlog::level::info);
         me->begin();
+        if (stopped != stop_reason::none) a.request_stop(stopped);
         const bool waits = only_waits(a.work());
         if (waits) owner_.free_.give(1);
 
@@ -139,13 +150,36 @@ private:
         crash_point("run.returned");
         co_await me->end(a.stopped() == stop_reason::none && result.status == execution_status::completed);
         if (waits) owner_.free_.borrow();
-        hand_over(*me, std::move(result), *noted, returned, ran);
+        hand_over(*me, std::move(result), *noted, returned, ran, budgets);
     }
 
-    void hand_over(live& me, outcome result, bool noted, deadline returned, std::chrono::microseconds ran)
+    // What the run of a later attempt has used before. The attempt is not known as running meanwhile: returns by what everything was asked to stop
+    // while it asked. While the database is away nothing starts.
+    awaitable<stop_reason> learn_usage(const assignment& work, run_budgets& budgets)
+    {
+        const auto stops = stops_;
+        for (;;) {
+            const auto usage = co_await owner_.policies_.usage_of(work.run_id);
+            if (stops != stops_ && (last_stop_of_all_ || only_waits(work))) co_return last_stop_;
+            if (usage) {
+                budgets.before.seconds = usage->seconds;
+                budgets.before.cost_units = usage->cost_units;
+                co_return stop_reason::none;
+            }
+            if (usage.error().code == errc::stopping) co_return stop_reason::handed_back;
+            if (!co_await sleep_until(steady_clock::now() + next_usage_try)) co_return stop_reason::handed_back;
+        }
+    }
+
+    void leave()
     {
         owner_.running_.fetch_sub(1, std::memory_order_acq_rel);
         owner_.counts_.running.fetch_sub(1, std::memory_order_relaxed);
+    }
+
+    void hand_over(live& me, outcome result, bool noted, deadline returned, std::chrono::microseconds ran, const run_budgets& budgets)
+    {
+        leave();
         const attempt& a = me.subject();
         const stop_reason why = a.stopped();
         const assignment& work = a.work();
@@ -156,7 +190,7 @@ private:
         case stop_reason::heartbeat_lost:
             details = me.timeout_details(result.termination, returned);
             result.status = why == stop_reason::timeout ? execution_status::timeout : execution_status::failed;
-            result.error_code = why == stop_reason::timeout ? "TIMEOUT" : "HEARTBEAT_LOST";
+            result.error_code = why == stop_reason::heartbeat_lost ? "HEARTBEAT_LOST" : me.out_of_budget() ? "BUDGET_EXCEEDED" : "TIMEOUT";
             result.error_message = me.why_stopped();
             break;
         case stop_reason::cancelled:
@@ -171,11 +205,16 @@ private:
             if (why == stop_reason::handed_back && owner_.options_.handed_back) owner_.options_.handed_back();
             return;
         }
-        finished end = finish(owner_.policies_, work, std::move(result), random01());
+        finished end = owner_.finish(work, std::move(result), budgets, ran, me.out_of_budget());
         end.returned_at = returned;
         end.actor = me.actor;
         end.details = std::move(details);
         end.leaves_notes = noted || why == stop_reason::cancelled;
+        end_with(work, std::move(end), ran);
+    }
+
+    void end_with(const assignment& work, finished end, std::chrono::microseconds ran)
+    {
         log_end(work, end, static_cast<double>(ran.count()) / 1e6, spdlog::level::info);
         if (outbox_.empty()) boost::asio::post(home_.executor(), [this] { flush(); });
         outbox_.push_back(std::move(end));
@@ -193,6 +232,9 @@ private:
     task_group tasks_;
     std::unordered_map<execution_id, std::shared_ptr<live>> running_;
     std::vector<finished> outbox_;
+    std::uint64_t stops_ = 0;                        // so often all, or all that only waits, was asked to stop,
+    stop_reason last_stop_ = stop_reason::none;      // and how the last time
+    bool last_stop_of_all_ = false;
 };
 
 namespace {
@@ -216,8 +258,8 @@ void call_on(core& where, F f)
 
 }
 
-executor::executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, options o)
-    : options_(std::move(o)), ends_(ends), notes_(notes), owned_(owned), free_(free), counts_(counts), databases_(std::make_unique<sql_pool>(options_.sql))
+executor::executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, policy_book& policies, counters& counts, options o)
+    : options_(std::move(o)), ends_(ends), notes_(notes), owned_(owned), free_(free), policies_(policies), counts_(counts), databases_(std::make_unique<sql_pool>(options_.sql))
 {
     for (std::size_t i = 0; i < cores.size(); ++i) workers_.push_back(std::make_unique<worker>(*this, cores[i]));
 }
@@ -231,8 +273,14 @@ void executor::start(std::vector<assignment> work)
     std::size_t n = 0;
     std::size_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
     for (auto& each : work) {
+        // All ways in lead through here, so this is where it is decided.
+        if (auto refusal = policies_.refusal_of(each)) {
+            at_once.push_back(last_end(each, std::move(*refusal)));
+            log_end(each, at_once.back(), 0, spdlog::level::info);
+            continue;
+        }
         if (auto result = outcome_at_once(each)) {
-            at_once.push_back(finish(policies_, each, std::move(*result), random01()));
+            at_once.push_back(finish(each, std::move(*result), policies_.budgets_of(each), {}, false));
             log_end(each, at_once.back(), 0, spdlog::level::debug);
             continue;
         }
@@ -245,6 +293,27 @@ void executor::start(std::vector<assignment> work)
         call_on(workers_[i]->home(), [w = workers_[i].get(), mine = std::move(shares[i])]() mutable { w->start(std::move(mine)); });
     }
     ends_.settle(std::move(at_once));
+}
+
+finished executor::finish(const assignment& work, outcome result, const run_budgets& budgets, std::chrono::microseconds ran, bool out_of_time)
+{
+    finished end = last_end(work, std::move(result));
+    const auto status = end.result.status;
+    const bool failed = status == execution_status::failed || status == execution_status::timeout;
+    if (failed) {
+        const auto decision = decide_retry(*retries_.of(*work.job), work.attempt_number, work.lost_count, work.job->definition.idempotent, end.result, random01());
+        if (decision.again) end.retry_in = decision.delay;
+        end.category = decision.category;
+    }
+    if (budgets.empty()) return end;
+    const run_usage usage{work.attempt_number, budgets.before.seconds + static_cast<double>(ran.count()) / 1e6, budgets.before.cost_units + cost_units_of(end.result)};
+    const auto verdict = judge_end(budgets, usage, end.retry_in.has_value() || out_of_time);
+    for (const auto& each : verdict.found) policies_.note(work, each, storage::policy_stage::run, each.policy->what.blocks && verdict.stops);
+    if (!verdict.stops) return end;
+    end.retry_in.reset();
+    auto& message = end.result.error_message;
+    message += fmt::format("{}No attempt follows: {}.", message.empty() ? "" : message.ends_with('.') ? " " : ". ", verdict.why);
+    return end;
 }
 
 void executor::cancel(const std::vector<storage::cancel_request>& requests)

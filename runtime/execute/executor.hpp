@@ -6,6 +6,7 @@
 #include "runtime/execute/retry_matchers.hpp"
 #include "runtime/execute/settler.hpp"
 #include "runtime/handlers/handlers.hpp"
+#include "runtime/policy/policy_book.hpp"
 
 #include <functional>
 #include <memory>
@@ -27,7 +28,7 @@ public:
         std::function<void()> handed_back{};         // something that ran has been given up, for others to do. On its core
     };
 
-    executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, counters& counts, options o);
+    executor(core_group& cores, settler& ends, records& notes, ledger& owned, slots& free, policy_book& policies, counters& counts, options o);
     ~executor();
 
     // Takes over executions that this instance owns; their slots are taken. Any thread.
@@ -48,14 +49,17 @@ public:
 private:
     class worker;
     void dropped(const assignment& work);
+    // What is to be made of an end. `ran`: for so long. `out_of_time`: it was stopped by one of its budgets.
+    finished finish(const assignment& work, outcome result, const run_budgets& budgets, std::chrono::microseconds ran, bool out_of_time);
 
     options options_;
     settler& ends_;
     records& notes_;
     ledger& owned_;
     slots& free_;
+    policy_book& policies_;
     counters& counts_;
-    retry_matchers policies_;
+    retry_matchers retries_;
     std::unique_ptr<sql_pool> databases_;
     std::atomic<int> running_{0};
     std::atomic<std::size_t> turn_{0};

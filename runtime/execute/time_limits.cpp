@@ -15,9 +15,9 @@ deadline later(deadline from, milliseconds by)
 
 }
 
-time_limits::time_limits(const job_definition& definition, deadline began)
+time_limits::time_limits(const job_definition& definition, deadline began, std::optional<milliseconds> budget)
     : action_(definition.timeout_action), timeout_(definition.timeout.value_or(milliseconds{0})), max_extensions_(definition.max_extensions), began_(began),
-      first_deadline_(definition.timeout ? later(began, *definition.timeout) : no_deadline), deadline_(first_deadline_), period_began_(began)
+      first_deadline_(definition.timeout ? later(began, *definition.timeout) : no_deadline), budget_end_(budget ? later(began, *budget) : no_deadline), deadline_(first_deadline_), period_began_(began)
 {
     // To sleep is the runtime's own work.
     if (!std::holds_alternative<sleep_handler>(definition.handler)) heartbeat_ = definition.heartbeat;
@@ -26,13 +26,13 @@ time_limits::time_limits(const job_definition& definition, deadline began)
 deadline time_limits::last_deadline() const
 {
     switch (action_) {
-    case timeout_action::terminate: return first_deadline_;
-    case timeout_action::warn: return no_deadline;
+    case timeout_action::terminate: return first_deadline();
+    case timeout_action::warn: return budget_end_;
     case timeout_action::extend: break;
     }
     deadline last = first_deadline_;
     for (int i = 0; i < max_extensions_ && last != no_deadline; ++i) last = later(last, timeout_);
-    return last;
+    return std::min(last, budget_end_);
 }
 
 deadline time_limits::silent_since(std::optional<deadline> last_sign) const
@@ -45,6 +45,10 @@ limit_event time_limits::due(deadline now, std::optional<deadline> last_sign)
     if (over_) return limit_event::none;
     const auto silent = silent_since(last_sign);
     const auto lost_at = heartbeat_ ? later(silent, heartbeat_->interval * heartbeat_->missed_limit) : no_deadline;
+    if (budget_end_ <= now && budget_end_ < std::min(deadline_, lost_at)) {
+        over_ = true;
+        return limit_event::budget_used;
+    }
     // Both may have come due while the core was busy: what came first counts.
     if (deadline_ <= now && deadline_ <= lost_at) return timeout_is_over(last_sign);
     if (!heartbeat_) return limit_event::none;
@@ -79,8 +83,9 @@ limit_event time_limits::timeout_is_over(std::optional<deadline> last_sign)
 deadline time_limits::next(std::optional<deadline> last_sign) const
 {
     if (over_) return no_deadline;
-    if (!heartbeat_) return deadline_;
-    return std::min(deadline_, later(silent_since(last_sign), heartbeat_->interval * (missed_ + 1)));
+    const auto end = std::min(deadline_, budget_end_);
+    if (!heartbeat_) return end;
+    return std::min(end, later(silent_since(last_sign), heartbeat_->interval * (missed_ + 1)));
 }
 
 }

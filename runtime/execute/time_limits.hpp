@@ -3,6 +3,7 @@
 #include "runtime/async/types.hpp"
 #include "storage/model/job.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -16,22 +17,24 @@ enum class limit_event : std::uint8_t {
     warned,                  // its timeout is over, and it goes on (WARN)
     extended,                // its timeout is over, and it is given as much again (EXTEND)
     timed_out,               // its timeout is over
+    budget_used,             // what a policy lets its run take is over
 };
 
-// How long an attempt may go on: its timeout (spec rule 12) and its heartbeats (rule 13). Work of the runtime itself needs no heartbeats.
+// How long an attempt may go on: its timeout (spec rule 12), its heartbeats (rule 13) and what is left of its run's budget. Work of the runtime itself needs no heartbeats.
 // Points in time come in as arguments. Does no I/O.
 class time_limits {
 public:
-    time_limits(const job_definition& definition, deadline began);
+    // `budget`: so long it may run, whatever its timeout says; nullopt: no policy says so.
+    time_limits(const job_definition& definition, deadline began, std::optional<milliseconds> budget = {});
 
-    // The first thing that has come due by `now`: to be asked again until it says `none`. After heartbeat_lost and timed_out there is
+    // The first thing that has come due by `now`: to be asked again until it says `none`. After heartbeat_lost, timed_out and budget_used there is
     // nothing more. `last_sign`: when the work last gave a sign of life; nullopt: it never did.
     limit_event due(deadline now, std::optional<deadline> last_sign);
     // When something may come due; no_deadline: never.
     deadline next(std::optional<deadline> last_sign) const;
 
     // When the timeout is over for the first time; no_deadline where there is none.
-    deadline first_deadline() const { return first_deadline_; }
+    deadline first_deadline() const { return std::min(first_deadline_, budget_end_); }
     // When the attempt is timed out at the latest; no_deadline where it never is.
     deadline last_deadline() const;
 
@@ -50,6 +53,7 @@ private:
     std::optional<heartbeat_policy> heartbeat_;
     deadline began_;
     deadline first_deadline_;
+    deadline budget_end_;
     deadline deadline_;                              // as it stands
     deadline period_began_;                          // a sign of life since then earns an extension
     int extensions_ = 0;

@@ -24,6 +24,8 @@ std::string_view sentence(errc code)
     case errc::invalid_cron: return "The cron expression cannot be understood, or never fires.";
     case errc::invalid_timezone: return "There is no such time zone.";
     case errc::schedule_conflict: return "The members of the schedule contradict each other.";
+    case errc::policy_violation: return "A policy does not allow this.";
+    case errc::budget_exceeded: return "A budget is used up.";
     case errc::unauthenticated: return "A valid token is required.";
     case errc::forbidden: return "The token does not permit this.";
     case errc::method_not_allowed: return "The path does not take this method.";

@@ -30,6 +30,8 @@ enum class errc {
     invalid_cron,          // all that is wrong is a cron expression
     invalid_timezone,      // all that is wrong are names of time zones
     schedule_conflict,     // all that is wrong is that members of a schedule contradict each other
+    policy_violation,      // all that is wrong is that a policy does not allow it
+    budget_exceeded,       // what a policy lets be used is used up: 429
     unauthenticated,
     forbidden,
     method_not_allowed,

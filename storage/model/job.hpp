@@ -99,8 +99,11 @@ struct composite_handler {
 
 using handler_spec = std::variant<noop_handler, sleep_handler, fail_handler, process_handler, http_handler, sql_handler, composite_handler>;
 
-// "noop", "sleep", ...: the `type` of the JSON form, and the label of metrics.
+inline constexpr std::array<std::string_view, 7> handler_type_names{"noop", "sleep", "fail", "process", "http", "sql", "composite"};
+// One of them: the `type` of the JSON form, and the label of metrics.
 std::string_view type_of(const handler_spec& handler);
+
+inline constexpr std::array<std::string_view, 4> lifecycle_names{"experimental", "canary", "stable", "deprecated"};
 
 // A request that is sent before or after the work of an attempt (spec S5). Strings may hold {{ parameters.x }}.
 struct http_hook {

@@ -19,12 +19,11 @@ constexpr std::size_t longest_document = 1 << 20;
 void read_description(json_fields& fields, job_definition& made)
 {
     constexpr std::array<std::string_view, 4> types{"tool", "validator", "test", "job"};
-    constexpr std::array<std::string_view, 4> lifecycles{"experimental", "canary", "stable", "deprecated"};
     fields.text("name", {1, 256});
     fields.text("description", {0, 10'000});
     made.limits.job_type = fields.text("job_type", {1, 128}).value_or("");
     made.is_validator = fields.choice("type", types) == "validator";
-    fields.choice("lifecycle", lifecycles);
+    fields.choice("lifecycle", lifecycle_names);
     fields.texts("stage", {0, 64, {1, 128}});
     fields.texts("pipeline_modules", {0, 64, {1, 128}});
     document::read_tags(fields);

@@ -10,8 +10,6 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::array<std::string_view, 7> handler_types{"noop", "sleep", "fail", "process", "http", "sql", "composite"};
-
 bool is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -93,7 +91,7 @@ std::optional<handler_spec> read_handler(json_fields& definition, const definiti
     json::object accepted;
     json_fields fields(*object, definition.path_of_member("handler"), definition.errors(), accepted);
     if (!fields.has("type")) fields.require("type");
-    const auto type = read_choice(fields, "handler", "type", handler_types);
+    const auto type = read_choice(fields, "handler", "type", handler_type_names);
     if (!type) return std::nullopt;      // without its type there is no telling which of its other members are right
     if (*type == "noop") handler = noop_handler{};
     if (*type == "sleep") handler = read_sleep(fields);

@@ -20,7 +20,7 @@ TEST_CASE("each kind of failure has its status", "[unit][api]")
         {errc::dependency_cycle, "DEP_002_CYCLE_DETECTED", 422}, {errc::unauthenticated, "UNAUTHENTICATED", 401},
         {errc::forbidden, "FORBIDDEN", 403}, {errc::method_not_allowed, "METHOD_NOT_ALLOWED", 405}, {errc::body_too_large, "BODY_TOO_LARGE", 413},
         {errc::headers_too_large, "HEADERS_TOO_LARGE", 431}, {errc::unsupported_media_type, "UNSUPPORTED_MEDIA_TYPE", 415}, {errc::request_timeout, "REQUEST_TIMEOUT", 408},
-        {errc::rate_limited, "RATE_LIMITED", 429}, {errc::overloaded, "OVERLOADED", 503},
+        {errc::policy_violation, "POLICY_VIOLATION", 422}, {errc::budget_exceeded, "BUDGET_EXCEEDED", 429}, {errc::rate_limited, "RATE_LIMITED", 429}, {errc::overloaded, "OVERLOADED", 503},
         {errc::database_unavailable, "DATABASE_UNAVAILABLE", 503}, {errc::stopping, "STOPPING", 503}, {errc::lease_lost, "LEASE_LOST", 503}, {errc::internal, "INTERNAL", 500}}));
     INFO(r.name);
     CHECK(kind_of(r.code).code == r.name);

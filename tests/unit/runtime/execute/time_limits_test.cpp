@@ -31,6 +31,7 @@ const char* name_of(limit_event event)
     case limit_event::warned: return "warned";
     case limit_event::extended: return "extended";
     case limit_event::timed_out: return "timed out";
+    case limit_event::budget_used: return "out of budget";
     }
     return "";
 }
@@ -140,4 +141,25 @@ TEST_CASE("what came due first counts, however late it is looked at", "[unit][ti
     ended.due(began + 1h, std::nullopt);
     CHECK(ended.due(began + 2h, std::nullopt) == limit_event::none);
     CHECK(ended.next(std::nullopt) == no_deadline);
+}
+
+TEST_CASE("the budget of a run ends an attempt whatever its timeout says, and the timeout where that comes first", "[unit][time_limits]")
+{
+    struct row { const char* why; std::optional<milliseconds> timeout; timeout_action action; milliseconds budget; const char* first; };
+    const auto& r = GENERATE(values<row>({
+        {"there is no timeout", std::nullopt, timeout_action::terminate, 5s, "5:out of budget"},
+        {"it is shorter than the timeout", 10s, timeout_action::terminate, 5s, "5:out of budget"},
+        {"the timeout comes first", 3s, timeout_action::terminate, 5s, "3:timed out"},
+        {"the timeout only warns", 3s, timeout_action::warn, 5s, "3:warned 5:out of budget"},
+        {"the timeout is extended", 4s, timeout_action::extend, 5s, "4:extended 5:out of budget"}}));
+    INFO(r.why);
+    time_limits limits(job_with(r.timeout, r.action), began, r.budget);
+    CHECK(limits.last_deadline() == began + (r.action == timeout_action::terminate && r.timeout ? std::min(*r.timeout, r.budget) : r.budget));
+    std::string told;
+    for (auto now = began; now != no_deadline && now <= began + 20s; now = limits.next(now)) {
+        for (auto event = limits.due(now, now); event != limit_event::none; event = limits.due(now, now)) {
+            told += (told.empty() ? "" : " ") + std::to_string((now - began) / 1s) + ":" + name_of(event);
+        }
+    }
+    CHECK(told == r.first);
 }
