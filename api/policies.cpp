@@ -59,7 +59,11 @@ result<stored_policy> store(storage::session& s, const principal& caller, const 
 {
     const bool for_all = is_for_all(caller, p);
     const auto owner = for_all ? storage::no_tenant : caller.tenant;
-    if (storage::find_owned_policy_json(s, for_all ? caller.tenant : storage::no_tenant, policy_id)) return taken_name(policy_id, for_all);
+    // Who is bound to a tenant is told of what holds for that tenant alone.
+    const bool taken = for_all              ? storage::find_owned_policy_json(s, caller.tenant, policy_id).has_value()
+                       : caller.all_tenants ? storage::find_owned_policy_json(s, storage::no_tenant, policy_id).has_value()
+                                            : storage::find_policy_json(s, {caller.tenant, false}, policy_id).has_value() && !storage::find_owned_policy_json(s, caller.tenant, policy_id);
+    if (taken) return taken_name(policy_id, for_all);
     const auto subject = p.scope == policy_scope::global ? storage::no_tenant : p.scope == policy_scope::tenant ? storage::make_tenant(s, p.key) : caller.tenant;
     const auto outcome = storage::put_policy(s, owner, subject, policy_id, p, caller.name);
     if (outcome == storage::put_outcome::full) return too_many();

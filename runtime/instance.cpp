@@ -100,7 +100,8 @@ struct instance::parts {
                                                  [this](std::vector<execution_id> ended) {
                                                      boost::asio::post(cores[0].executor(), [this, ended = std::move(ended)] { skipped(ended); });
                                                  },
-                                                 [this](const submit_request& request) { return refused(request); }});
+                                                 [this](const submit_request& request) { return refused(request); },
+                                                 [this](const submit_request& request, const error& why) { was_refused(request, why); }});
         events.emplace(event_intake::options{session_for(options.database_url, storage::session_kind::general, "events")}, self, counts,
                        event_intake::listeners{[this](std::size_t n) { queued_by_hand(n); }, [this](milliseconds due) { waiting_events.expect(due); }});
         messages.emplace(message_reader::options{session_for(options.database_url, storage::session_kind::general, "messages"), options.sql.connections, options.poll}, self, counts,
@@ -154,11 +155,18 @@ struct instance::parts {
         }
     }
 
-    // On the submitting thread.
+    // On the submitting thread, and so is the next.
     std::optional<error> refused(const submit_request& request) const
     {
+        if (auto why = policies.refusal_of(request)) return why;
         if (!pressing.does(pressure_action::reject_low_priority)) return std::nullopt;
         return refusal_under_pressure(request, pressing.report(), self.database_now());
+    }
+
+    void was_refused(const submit_request& request, const error& why)
+    {
+        if (why.code == errc::policy_violation) policies.note_refusal(request);
+        else if (why.code == errc::resource_exhausted) counts.refused_under_pressure.fetch_add(request.items.size(), std::memory_order_relaxed);
     }
 
     // They would have started outside their windows.
@@ -407,16 +415,6 @@ awaitable<submit_answer> instance::submit(submit_request request)
 {
     if (parts_->stopped.load(std::memory_order_relaxed)) co_return error{errc::stopping, "The server is stopping. Try again.", {}, std::chrono::seconds{1}};
     if (!parts_->started.load(std::memory_order_acquire)) co_return error{errc::stopping, "The server is starting. Try again.", {}, std::chrono::seconds{1}};
-    if (auto refused = parts_->policies.refusal_of(request)) {
-        // What was accepted before is not refused when it is repeated.
-        const bool whole = !request.batch_key.empty();
-        const bool keyed = whole || (request.items.size() == 1 && !request.items.front().idempotency_key.empty());
-        if (!keyed) co_return std::move(*refused);
-        auto before = co_await find_replay(request.tenant, whole ? request.batch_key : request.items.front().idempotency_key,
-                                           whole ? request.batch_key_request : request.items.front().key_request);
-        if (!before || before->empty()) co_return std::move(*refused);
-        co_return std::move(*before);
-    }
     co_return co_await parts_->submissions->submit(std::move(request));
 }
 
@@ -424,7 +422,6 @@ void instance::submit(submit_request request, std::unique_ptr<waiter<submit_answ
 {
     const bool started = parts_->started.load(std::memory_order_acquire);
     if (started && !parts_->stopped.load(std::memory_order_relaxed)) {
-        if (auto refused = parts_->policies.refusal_of(request)) return waiter<submit_answer>::answer(std::move(who), std::move(*refused));
         parts_->submissions->submit(std::move(request), std::move(who));
     } else {
         waiter<submit_answer>::answer(std::move(who), error{errc::stopping, started ? "The server is stopping. Try again." : "The server is starting. Try again.", {}, std::chrono::seconds{1}});

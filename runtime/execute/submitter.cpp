@@ -94,7 +94,7 @@ std::vector<submitter::item> submitter::without_refused(storage::session& s, std
             taken.push_back(std::move(each));
             continue;
         }
-        counts_.refused_under_pressure.fetch_add(each.request.items.size(), std::memory_order_relaxed);
+        if (tell_.was_refused) tell_.was_refused(each.request, *why);
         waiter<submit_answer>::answer(std::move(each.who), std::move(*why));
     }
     return taken;

@@ -42,6 +42,7 @@ public:
         std::function<void()> start_in_doubt;            // a commit was given up that may have given this instance something to run
         std::function<void(std::vector<execution_id>)> skipped{};    // these have ended with their submission: outside their windows
         std::function<std::optional<error>(const submit_request&)> refused{};    // why a request is not taken in now, unless it has been before; nullopt: it is
+        std::function<void(const submit_request&, const error&)> was_refused{};      // for this, as it had not been before
     };
 
     submitter(options o, identity& self, slots& free, ledger& owned, const lane_floors& floors, const waiting_tenants& waiting, executor& runs, counters& counts, listeners tell);

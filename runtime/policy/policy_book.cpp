@@ -178,30 +178,45 @@ std::optional<error> policy_book::refusal_by_day(const submit_request& request) 
     return why;
 }
 
-std::optional<error> policy_book::refusal_of(const submit_request& request)
+// Calls found(i, finding) for each item that a policy blocks.
+template <class Found>
+void policy_book::judge(const submit_request& request, Found found) const
 {
-    if (!any()) return std::nullopt;
-    if (auto closed = refusal_by_day(request)) return closed;
     const auto set = in_force();
-    error why{errc::policy_violation, {}, {}, {}};
-    const bool one = request.items.size() == 1;
     const job_version* judged = nullptr;
-    std::vector<policy_finding> found;
+    std::vector<policy_finding> findings;
     for (std::size_t i = 0; i < request.items.size(); ++i) {
         const auto& job = *request.items[i].job;
         // Mostly a batch is of one job.
         if (&job != judged) {
-            found = set->judge(job.tenant, job.definition);
+            findings = set->judge(job.tenant, job.definition);
             judged = &job;
         }
-        if (found.empty() || !found.front().policy->what.blocks) continue;
-        const auto& policy = *found.front().policy;
-        note({policy.owner, policy.policy_id, policy.version, job.tenant, job.definition.job_id, job.version, {}, {}, storage::policy_stage::submission, true, found.front().detail});
-        if (why.detail.empty()) why.detail = fmt::format("Nothing was submitted: the policy {} does not allow the job {}: {}.", policy.policy_id, job.definition.job_id, found.front().detail);
-        if (why.fields.size() == most_named) continue;
-        why.fields.push_back({one ? "job_id" : fmt::format("executions[{}].job_id", i), fmt::format("\"{}\"", job.definition.job_id),
-                              fmt::format("is not allowed by the policy {}: {}", policy.policy_id, found.front().detail)});
+        if (!findings.empty() && findings.front().policy->what.blocks) found(i, findings.front());
     }
+}
+
+void policy_book::note_refusal(const submit_request& request)
+{
+    judge(request, [&](std::size_t i, const policy_finding& found) {
+        const auto& job = *request.items[i].job;
+        note({found.policy->owner, found.policy->policy_id, found.policy->version, job.tenant, job.definition.job_id, job.version, {}, {}, storage::policy_stage::submission, true, found.detail});
+    });
+}
+
+std::optional<error> policy_book::refusal_of(const submit_request& request) const
+{
+    if (!any()) return std::nullopt;
+    if (auto closed = refusal_by_day(request)) return closed;
+    error why{errc::policy_violation, {}, {}, {}};
+    const bool one = request.items.size() == 1;
+    judge(request, [&](std::size_t i, const policy_finding& found) {
+        const auto& job_id = request.items[i].job->definition.job_id;
+        if (why.detail.empty()) why.detail = fmt::format("Nothing was submitted: the policy {} does not allow the job {}: {}.", found.policy->policy_id, job_id, found.detail);
+        if (why.fields.size() == most_named) return;
+        why.fields.push_back({one ? "job_id" : fmt::format("executions[{}].job_id", i), fmt::format("\"{}\"", job_id),
+                              fmt::format("is not allowed by the policy {}: {}", found.policy->policy_id, found.detail)});
+    });
     if (why.detail.empty()) return std::nullopt;
     return why;
 }

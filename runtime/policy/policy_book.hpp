@@ -39,9 +39,11 @@ public:
     bool any() const { return any_.load(std::memory_order_relaxed); }
     std::shared_ptr<const policy_set> in_force() const;
 
-    // Why a request may not come in as a whole: a policy that blocks does not allow one of its jobs, which is noted, or what its tenant may use today is used up.
+    // Why a request may not come in as a whole: a policy that blocks does not allow one of its jobs, or what its tenant may use today is used up.
     // Errors: policy_violation, budget_exceeded.
-    std::optional<error> refusal_of(const submit_request& request);
+    std::optional<error> refusal_of(const submit_request& request) const;
+    // It has been refused for a policy_violation: what of it is not allowed is noted.
+    void note_refusal(const submit_request& request);
     // What comes of an attempt that may not start: it fails, for good. Noted, as is what is let pass. Nullopt: it may start.
     std::optional<outcome> refusal_of(const assignment& work);
     // The budgets of an attempt, without what its run has used before.
@@ -59,6 +61,8 @@ private:
     // Nullopt: the tenant may start something today, or all of it is for later.
     std::optional<error> refusal_by_day(const submit_request& request) const;
     void remember(storage::policy_look look);
+    template <class Found>
+    void judge(const submit_request& request, Found found) const;
 
     database& db_;
     counters& counts_;
