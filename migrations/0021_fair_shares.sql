@@ -38,12 +38,17 @@ returns table (lane_id int, tenant_key int, weight int, rank timestamptz, waitin
     set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
-    ids int[]; ranks timestamptz[]; fronts int[]; n int; last int; began timestamptz := clock_timestamp(); look int; labels_ jsonb := (select i.labels from instances i where i.instance_id = p_instance);
+    ids int[]; ranks timestamptz[]; fronts int[]; n int; last int; began timestamptz := clock_timestamp(); look int; here instances; full_ int[] := '{}';
 begin
     select array_agg(s.lane_id), array_agg(s.head_rank), array_agg(s.waiting), count(*), max(s.lane_id) into ids, ranks, fronts, n, last from scan_lanes(p_after, p_lanes) s;
     look := extract(epoch from clock_timestamp() - began) * 1000000;
+    select * into here from instances i where i.instance_id = p_instance;
+    if here.confines is not null then
+        full_ := array(select r.lane_id from unnest(confined_rules(here, ids, null)) r cross join lateral unnest(r.limit_ids, r.limit_ns) u (id, n) join limits m on m.limit_id = u.id
+                       where u.id = any (here.confines) and is_reached(m, coalesce(u.n, 1)));
+    end if;
     return query
-        select l.lane_id, l.tenant_key, t.weight, u.rank, u.waiting, exists (select from open_lanes o where o.lane_id = u.lane_id and (o.placement is null or o.placement <@ labels_)), null::int, null::int, null::bigint
+        select l.lane_id, l.tenant_key, t.weight, u.rank, u.waiting, exists (select from open_lanes o where o.lane_id = u.lane_id and (o.placement is null or o.placement <@ here.labels)) and u.lane_id <> all (full_), null::int, null::int, null::bigint
         from unnest(ids, ranks, fronts) u (lane_id, rank, waiting) cross join lateral (select l.lane_id, l.tenant_key from lanes l where l.lane_id = u.lane_id limit 1) l
         cross join lateral (select t.weight from tenants t where t.tenant_key = l.tenant_key limit 1) t;
     return query select null::int, null::int, null::int, null::timestamptz, null::int, null::boolean, case when n = p_lanes then last else 0 end, look,

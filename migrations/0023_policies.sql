@@ -45,7 +45,7 @@ create table policy_usage (
     attempts   bigint not null,
     seconds    float8 not null,
     cost_units float8 not null,
-    primary key (tenant_key, day)) with (fillfactor = 50);
+    primary key (day, tenant_key)) with (fillfactor = 50);
 create table policy_days (
     owner_key  int not null,
     policy_id  text not null,
@@ -137,9 +137,9 @@ create function note_policy_violations_1(p_rows jsonb) returns void language sql
     from jsonb_to_recordset(p_rows) r (owner_key int, policy_id text, policy_version int, tenant_key int, job_id text, job_version int, execution_id uuid, run_id uuid, stage text,
                                        blocked boolean, detail text, occurrences bigint) $$;
 
--- cost_units, as a job has reported it among its metrics: a number that is not negative, or nothing.
+-- cost_units, as a job has reported it among its metrics: a number that is not negative, or nothing; what is larger than any budget may be counts as that.
 create function cost_units_in(p_metrics json) returns float8 language sql immutable parallel safe as $$
-    select case when json_typeof(p_metrics -> 'cost_units') = 'number' then greatest((p_metrics ->> 'cost_units')::float8, 0) else 0 end $$;
+    select case when json_typeof(p_metrics -> 'cost_units') = 'number' then least(greatest((p_metrics ->> 'cost_units')::numeric, 0), 1e15)::float8 else 0 end $$;
 
 -- What the ended attempts of a run have used.
 create function run_usage_1(p_run uuid, out attempts int, out seconds float8, out cost_units float8) language sql stable as $$

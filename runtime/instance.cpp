@@ -93,7 +93,7 @@ struct instance::parts {
                      executor::options{options.process, http, options.sql, {options.process.grace, plans_of_jobs->functions()},
                                        // What the ledger has forgotten goes back to the queue.
                                        [this] { claims->doubt(); }});
-        claims.emplace(queue("claim"), self, free, owned, floors, waiting, jobs, *work, counts, options.share_fairly);
+        claims.emplace(queue("claim"), self, free, owned, floors, waiting, jobs, *work, counts, options.share_fairly, [this] { members->announce(); });
         free.when_freed([this] { claims->slots_freed(); });
         submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions, options.queue_capacity}, self, free, owned, floors, waiting, *work, counts,
                             submitter::listeners{[this](std::size_t now, milliseconds soonest) { queued_here(now, soonest); }, [this] { claims->doubt(); },
@@ -229,8 +229,11 @@ struct instance::parts {
     // Somebody has asked for it, or has taken it back (drain_1). The database lets nothing start here by then. Any thread.
     void heed_drain(bool asked)
     {
-        if (!(asked ? self.begin_rest(identity::rest::drained) : self.end_rest(identity::rest::drained))) return;
-        clockwork.rest(asked);
+        {
+            const std::lock_guard one_at_a_time(drain_mutex);
+            if (!(asked ? self.begin_rest(identity::rest::drained) : self.end_rest(identity::rest::drained))) return;
+            clockwork.rest(asked);
+        }
         if (asked) {
             spdlog::info("instance {} is drained: it starts nothing more until it is resumed; {} executions run", self.id().value, work->running());
             work->hand_back_what_waits();
@@ -263,6 +266,7 @@ struct instance::parts {
     database general;
     database control;
     catalog jobs;
+    std::mutex drain_mutex;
     policy_book policies;
     zone_database zones;
     run_watch runs;

@@ -89,6 +89,17 @@ std::optional<submit_reply::key_in_use> read_key(session& s, tenant_key tenant, 
     return submit_reply::key_in_use{0, rows[0][0].as<bool>(), id_of(rows[0][1]), ids_of(rows[0][2])};
 }
 
+constexpr statement keys_in_use_statement{"keys_in_use", R"sql(
+    select u.k - 1 from unnest($1::int[], $2::text[]) with ordinality u (tenant, key, k)
+    cross join lateral (select from idempotency_keys i where i.tenant_key = u.tenant and i.key = u.key and i.expires_at > clock() limit 1) i)sql"};
+
+std::vector<std::size_t> keys_in_use(session& s, array& tenants, array& keys)
+{
+    std::vector<std::size_t> used;
+    for (const auto& row : s.exec(keys_in_use_statement, tenants.parameter(), keys.parameter())) used.push_back(row[0].as<std::size_t>());
+    return used;
+}
+
 constexpr statement read_fingerprint_statement{"read_fingerprint", R"sql(
     select execution_id from idempotency_keys where tenant_key = $1 and key = fingerprint_key($2, $3, $4::json) and not run_is_over(execution_id))sql"};
 

@@ -60,6 +60,8 @@ submit_reply submit(session& s, instance_id owner, int slots, std::chrono::milli
 std::vector<execution_id> stored_of(session& s, array& ids);
 // What a key names, if it is in use. `key` of the answer is not set.
 std::optional<submit_reply::key_in_use> read_key(session& s, tenant_key tenant, const std::string& key, const std::string& request);
+// Which of these keys are in use, whatever for? (their numbers, from 0)
+std::vector<std::size_t> keys_in_use(session& s, array& tenants, array& keys);
 // Which unfinished run has this fingerprint, if one has?
 std::optional<submit_reply::key_in_use> read_fingerprint(session& s, tenant_key tenant, job_key job, int version, const std::string& parameters);
 // Of these extents, which does the instance own? (lo)

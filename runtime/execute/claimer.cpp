@@ -28,8 +28,8 @@ constexpr std::size_t most_known_lanes = 1'000'000;
 }
 
 claimer::claimer(storage::session_options session, identity& self, slots& free, ledger& owned, lane_floors& floors, waiting_tenants& waiting, catalog& jobs, executor& runs,
-                 counters& counts, bool share_fairly)
-    : self_(self), free_(free), owned_(owned), jobs_(jobs), runs_(runs), counts_(counts), floors_(floors), waiting_(waiting), share_fairly_(share_fairly),
+                 counters& counts, bool share_fairly, std::function<void()> handed_back)
+    : self_(self), free_(free), owned_(owned), jobs_(jobs), runs_(runs), counts_(counts), floors_(floors), waiting_(waiting), share_fairly_(share_fairly), handed_back_(std::move(handed_back)),
       thread_([this, session] { work(session); })
 {
 }
@@ -131,6 +131,7 @@ void claimer::resolve_doubt(storage::session& s)
     counts_.statements.fetch_add(2, std::memory_order_relaxed);
     if (n == 0) return;
     counts_.handed_back.fetch_add(static_cast<std::uint64_t>(n), std::memory_order_relaxed);
+    if (rests && handed_back_) handed_back_();
     spdlog::info("{} executions that {} are handed back", n, rests ? "wait for others" : "were claimed without an answer");
 }
 
@@ -191,6 +192,8 @@ void claimer::look_at_all(storage::session& s, instance_id owner)
         next_start_.reset();
         if (answer.next_start_in) next_start_ = steady_clock::now() + *answer.next_start_in;
         after = answer.next_after;
+        const std::lock_guard lock(mutex_);
+        if (stopping_) return;
     } while (after.value != 0);
     for (const auto& each : lanes) {
         seen_.push_back({each.lane, each.head, each.tenant});
@@ -198,7 +201,8 @@ void claimer::look_at_all(storage::session& s, instance_id owner)
     }
     end_round();
     const auto now = steady_clock::now();
-    if (!floors_.any()) next_look_ = now + std::max<steady_clock::duration>(sharing_look_share * (now - began), shortest_between_looks);
+    const auto pause = now + std::max<steady_clock::duration>(sharing_look_share * (now - began), shortest_between_looks);
+    next_look_ = floors_.any() ? std::max(next_look_, pause) : pause;
     shares_.seen(lanes);
     sharing_ = shares_.tenants() > 1;
     const auto first = std::find_if(lanes.begin(), lanes.end(), [](const auto& each) { return each.open; });
@@ -207,12 +211,10 @@ void claimer::look_at_all(storage::session& s, instance_id owner)
     else waiting_.only(first->tenant);
 }
 
-claimer::some claimer::claim_fairly(storage::session& s, instance_id owner, int budget)
+claimer::some claimer::claim_fairly(storage::session& s, instance_id owner, int budget, bool looked)
 {
-    const bool looks = steady_clock::now() >= next_look_;
-    if (looks) look_at_all(s, owner);
     // What was used up is looked at again, but not at once.
-    if (shares_.empty()) return {{}, looks ? found::nothing : found::nothing_near};
+    if (shares_.empty()) return {{}, looked ? found::nothing : found::nothing_near};
     const auto running = owned_.running();
     const auto asked = shares_.choose(budget, max_lanes, [&running](tenant_key tenant) {
         const auto at = running.find(tenant);
@@ -250,12 +252,16 @@ claimer::found claimer::claim_once(storage::session& s)
 {
     const instance_id owner = self_.id();
     if (!self_.may_start() || owner.value == 0) return found::nothing;
+    // Others may have the slots meanwhile.
+    const bool shares = sharing_ || !shares_.empty();
+    const bool looks = shares && free_.available() > 0 && steady_clock::now() >= next_look_;
+    if (looks) look_at_all(s, owner);
     const int budget = free_.take(max_claim);
     if (budget == 0) return found::something;
     int taken = 0;
     try {
         crash_point("claim.before_commit");
-        const auto claimed = sharing_ || !shares_.empty() ? claim_fairly(s, owner, budget) : claim_best(s, owner, budget);
+        const auto claimed = shares ? claim_fairly(s, owner, budget, looks) : claim_best(s, owner, budget);
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
         const auto& extents = claimed.extents;
         for (const auto& x : extents) taken += x.remaining;

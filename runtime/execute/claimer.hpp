@@ -21,9 +21,9 @@ namespace rowlock::runtime {
 // looked at every now and then, and the claims between go by that.
 class claimer {
 public:
-    // share_fairly: false: the best ranks first, whosever they are.
+    // share_fairly: false: the best ranks first, whosever they are. handed_back: something that this instance may not go on with is there for others.
     claimer(storage::session_options session, identity& self, slots& free, ledger& owned, lane_floors& floors, waiting_tenants& waiting, catalog& jobs, executor& runs, counters& counts,
-            bool share_fairly);
+            bool share_fairly, std::function<void()> handed_back = {});
     ~claimer() { stop(); }
 
     // There may be work. Any thread.
@@ -53,7 +53,8 @@ private:
     // The best ranks; nothing, where it finds that several tenants have work.
     some claim_best(storage::session& s, instance_id owner, int budget);
     // While several tenants have work.
-    some claim_fairly(storage::session& s, instance_id owner, int budget);
+    // looked: just now.
+    some claim_fairly(storage::session& s, instance_id owner, int budget, bool looked);
     void look_at_all(storage::session& s, instance_id owner);
     void end_round();
     void start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
@@ -68,6 +69,7 @@ private:
     lane_floors& floors_;
     waiting_tenants& waiting_;
     const bool share_fairly_;
+    std::function<void()> handed_back_;
     bool sharing_ = false;                           // several tenants have work, or had it at the last look
     fair_share shares_;
     std::unordered_map<lane_id, tenant_key> tenants_;    // whose lanes are

@@ -83,9 +83,9 @@ public:
     void stop_all(stop_reason why, bool only_what_waits)
     {
         // An attempt may end, and leave the map, while it is told.
-        ++stops_;
-        last_stop_ = why;
-        last_stop_of_all_ = !only_what_waits;
+        auto& told = only_what_waits ? stop_of_waiting_ : stop_of_all_;
+        ++told.times;
+        told.why = why;
         std::vector<std::shared_ptr<live>> all;
         for (auto& [id, each] : running_) {
             if (!only_what_waits || only_waits(each->subject().work())) all.push_back(each);
@@ -130,7 +130,10 @@ private:
         me->begin();
         if (stopped != stop_reason::none) a.request_stop(stopped);
         const bool waits = only_waits(a.work());
-        if (waits) owner_.free_.give(1);
+        if (waits) {
+            owner_.owned_.rests(a.work().extent_lo, a.work().fence);
+            owner_.free_.give(1);
+        }
 
         crash_point("run.started");
         outcome result;
@@ -149,7 +152,10 @@ private:
         owner_.counts_.run_us.fetch_add(static_cast<std::uint64_t>(ran.count()), std::memory_order_relaxed);
         crash_point("run.returned");
         co_await me->end(a.stopped() == stop_reason::none && result.status == execution_status::completed);
-        if (waits) owner_.free_.borrow();
+        if (waits) {
+            owner_.free_.borrow();
+            owner_.owned_.goes_on(a.work().extent_lo, a.work().fence);
+        }
         hand_over(*me, std::move(result), *noted, returned, ran, budgets);
     }
 
@@ -157,16 +163,23 @@ private:
     // while it asked. While the database is away nothing starts.
     awaitable<stop_reason> learn_usage(const assignment& work, run_budgets& budgets)
     {
-        const auto stops = stops_;
+        const auto all = stop_of_all_.times;
+        const auto waiting = stop_of_waiting_.times;
         for (;;) {
             const auto usage = co_await owner_.policies_.usage_of(work.run_id);
-            if (stops != stops_ && (last_stop_of_all_ || only_waits(work))) co_return last_stop_;
+            if (all != stop_of_all_.times) co_return stop_of_all_.why;
+            if (waiting != stop_of_waiting_.times && only_waits(work)) co_return stop_of_waiting_.why;
             if (usage) {
                 budgets.before.seconds = usage->seconds;
                 budgets.before.cost_units = usage->cost_units;
                 co_return stop_reason::none;
             }
-            if (usage.error().code == errc::stopping) co_return stop_reason::handed_back;
+            const auto why = usage.error().code;
+            if (why == errc::stopping) co_return stop_reason::handed_back;
+            if (why != errc::database_unavailable && why != errc::overloaded) {
+                spdlog::error("what the run {} has used cannot be found out, and counts as nothing: {}", work.run_id.str(), usage.error().detail);
+                co_return stop_reason::none;
+            }
             if (!co_await sleep_until(steady_clock::now() + next_usage_try)) co_return stop_reason::handed_back;
         }
     }
@@ -232,9 +245,12 @@ private:
     task_group tasks_;
     std::unordered_map<execution_id, std::shared_ptr<live>> running_;
     std::vector<finished> outbox_;
-    std::uint64_t stops_ = 0;                        // so often all, or all that only waits, was asked to stop,
-    stop_reason last_stop_ = stop_reason::none;      // and how the last time
-    bool last_stop_of_all_ = false;
+    struct told_to_stop {
+        std::uint64_t times = 0;
+        stop_reason why = stop_reason::none;         // the last time
+    };
+    told_to_stop stop_of_all_;
+    told_to_stop stop_of_waiting_;                   // of all that only waits
 };
 
 namespace {

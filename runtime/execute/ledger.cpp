@@ -8,9 +8,33 @@ void ledger::add(execution_id lo, rowlock::fence fence, int n, tenant_key tenant
 {
     const std::lock_guard lock(mutex_);
     auto& one = unsettled_[{lo, fence}];
-    one.n += n;
     one.tenant = tenant;
-    running_[tenant] += n;
+    change(one, n, 0);
+}
+
+void ledger::change(unsettled& one, int n, int resting)
+{
+    const auto with_slots = [&one] { return std::max(one.n - one.resting, 0); };
+    const int before = with_slots();
+    one.n += n;
+    one.resting += resting;
+    int& running = running_[one.tenant];
+    running += with_slots() - before;
+    if (running == 0) running_.erase(one.tenant);
+}
+
+void ledger::rests(execution_id lo, rowlock::fence fence)
+{
+    const std::lock_guard lock(mutex_);
+    const auto at = unsettled_.find({lo, fence});
+    if (at != unsettled_.end()) change(at->second, 0, 1);
+}
+
+void ledger::goes_on(execution_id lo, rowlock::fence fence)
+{
+    const std::lock_guard lock(mutex_);
+    const auto at = unsettled_.find({lo, fence});
+    if (at != unsettled_.end() && at->second.resting > 0) change(at->second, 0, -1);
 }
 
 void ledger::settled(execution_id lo, rowlock::fence fence, int n)
@@ -18,10 +42,7 @@ void ledger::settled(execution_id lo, rowlock::fence fence, int n)
     const std::lock_guard lock(mutex_);
     const auto at = unsettled_.find({lo, fence});
     if (at == unsettled_.end()) return;
-    const auto of = running_.find(at->second.tenant);
-    of->second -= std::min(n, at->second.n);
-    if (of->second == 0) running_.erase(of);
-    at->second.n -= n;
+    change(at->second, -n, 0);
     if (at->second.n <= 0) unsettled_.erase(at);
 }
 

@@ -32,8 +32,11 @@ public:
     void arrived();
 
     std::vector<entry> all() const;
-    // How many executions of each tenant have not been settled.
+    // How many executions of each tenant hold a slot.
     std::unordered_map<tenant_key, int> running() const;
+    // One of the extent only waits, and has given its slot back; or it has a slot again.
+    void rests(execution_id lo, rowlock::fence fence);
+    void goes_on(execution_id lo, rowlock::fence fence);
 
     // Which of these does the ledger not know, and has not known for `patience`? A claim that is still under way may have made them:
     // only who knows that there is none asks without patience.
@@ -49,8 +52,11 @@ private:
 
     struct unsettled {
         int n = 0;
+        int resting = 0;                             // of them
         tenant_key tenant{};
     };
+    // Changes an entry by so much, and what runs of its tenant with it.
+    void change(unsettled& one, int n, int resting);
 
     mutable std::mutex mutex_;
     std::unordered_map<entry, unsettled, key_hash, key_equal> unsettled_;

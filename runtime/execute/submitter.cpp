@@ -87,31 +87,58 @@ void submitter::commit(storage::session& s, std::vector<item>& batch)
 std::vector<submitter::item> submitter::without_refused(storage::session& s, std::vector<item> batch)
 {
     std::vector<item> taken;
+    std::vector<std::pair<item, error>> refused;
     taken.reserve(batch.size());
     for (auto& each : batch) {
-        auto why = tell_.refused(each.request);
-        if (!why || names_known(s, each.request)) {
+        if (auto why = tell_.refused(each.request)) refused.emplace_back(std::move(each), std::move(*why));
+        else taken.push_back(std::move(each));
+    }
+    if (refused.empty()) return taken;
+    // What was taken in before is not refused when it is repeated. All are looked up at once: who is refused must cost the others little.
+    std::vector<bool> repeated(refused.size(), true);
+    try {
+        storage::array tenants(storage::array::element::int4);
+        storage::array keys(storage::array::element::text);
+        std::vector<std::size_t> whose;
+        for (std::size_t i = 0; i < refused.size(); ++i) {
+            const auto& request = refused[i].first.request;
+            const auto look_up = [&](const std::string& key) {
+                tenants.add(request.tenant.value);
+                keys.add(std::string_view(key));
+                whose.push_back(i);
+            };
+            if (!request.batch_key.empty()) {
+                look_up(request.batch_key);
+                continue;
+            }
+            for (const auto& one : request.items) {
+                if (one.idempotency_key.empty()) repeated[i] = false;
+                else look_up(one.idempotency_key);
+            }
+        }
+        std::vector<bool> used(whose.size(), false);
+        if (!whose.empty()) {
+            for (const auto k : storage::keys_in_use(s, tenants, keys)) used[k] = true;
+        }
+        for (std::size_t k = 0; k < whose.size(); ++k) {
+            if (!used[k]) repeated[whose[k]] = false;
+        }
+    } catch (const std::exception& e) {
+        if (!storage::is_away(e) && !storage::is_passing(e)) spdlog::warn("keys could not be looked up: {}", e.what());
+        s.disconnect();
+        for (auto& [each, why] : refused) waiter<submit_answer>::answer(std::move(each.who), away());
+        return taken;
+    }
+    for (std::size_t i = 0; i < refused.size(); ++i) {
+        auto& [each, why] = refused[i];
+        if (repeated[i]) {
             taken.push_back(std::move(each));
             continue;
         }
-        if (tell_.was_refused) tell_.was_refused(each.request, *why);
-        waiter<submit_answer>::answer(std::move(each.who), std::move(*why));
+        if (tell_.was_refused) tell_.was_refused(each.request, why);
+        waiter<submit_answer>::answer(std::move(each.who), std::move(why));
     }
     return taken;
-}
-
-bool submitter::names_known(storage::session& s, const submit_request& request)
-{
-    const auto known = [&](const std::string& key, const std::string& key_request) { return storage::read_key(s, request.tenant, key, key_request).has_value(); };
-    try {
-        if (!request.batch_key.empty()) return known(request.batch_key, request.batch_key_request);
-        return std::all_of(request.items.begin(), request.items.end(), [&](const submission& one) { return !one.idempotency_key.empty() && known(one.idempotency_key, one.key_request); });
-    } catch (const std::exception& e) {
-        // The commit finds out what there is, or says that the database is away.
-        if (!storage::is_away(e) && !storage::is_passing(e)) spdlog::warn("a key could not be looked up: {}", e.what());
-        s.disconnect();
-        return true;
-    }
 }
 
 void submitter::await_turn()

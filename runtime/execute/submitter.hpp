@@ -86,7 +86,6 @@ private:
     void commit(storage::session& s, std::vector<item>& batch);
     // Answers those that are not taken in now; gives back the others. What a key has named before is no news.
     std::vector<item> without_refused(storage::session& s, std::vector<item> batch);
-    bool names_known(storage::session& s, const submit_request& request);
     // Commits these; gives back those that have to go again (keys that clash within one batch).
     // `judged`: what goes beyond limits that reject has been left out.
     std::vector<item> commit_round(storage::session& s, std::vector<item> batch, bool judged = false);

@@ -97,7 +97,7 @@ double cost_units_of(const outcome& ended)
     const auto* metrics = parsed ? parsed->if_object() : nullptr;
     const auto* cost = metrics ? metrics->if_contains("cost_units") : nullptr;
     if (!cost || !cost->is_number()) return 0;
-    return std::max(cost->to_number<double>(), 0.0);
+    return std::clamp(cost->to_number<double>(), 0.0, most_cost_units);
 }
 
 }

@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::int64_t most_attempts = 1'000'000;
 constexpr milliseconds most_seconds = std::chrono::hours{24 * 3650};
-constexpr double most_cost_units = 1e15;
 constexpr text_bounds description_bounds{0, 10'000};
 
 template <std::size_t N>

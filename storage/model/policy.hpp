@@ -26,6 +26,9 @@ inline constexpr std::array<std::string_view, 2> enforcement_names{"warn", "bloc
 enum class budget_period : std::uint8_t { run, tenant_day };
 inline constexpr std::array<std::string_view, 2> budget_period_names{"run", "tenant_day"};
 
+// No budget is larger, and what is reported beyond it counts as this.
+inline constexpr double most_cost_units = 1e15;
+
 // What may be used; what is not named may be used without end. At least one is.
 struct budget_amounts {
     std::optional<int> attempts{};

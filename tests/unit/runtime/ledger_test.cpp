@@ -23,6 +23,27 @@ TEST_CASE("an extent is forgotten when all of it has been settled", "[unit][ledg
     CHECK(l.all().empty());
 }
 
+TEST_CASE("what only waits, and has given its slot back, is not counted as running", "[unit][ledger]")
+{
+    ledger l;
+    const tenant_key acme{7};
+    l.add(id(0), fence{1}, 3, acme);
+    l.rests(id(0), fence{1});
+    l.rests(id(0), fence{1});
+    CHECK(l.running().at(acme) == 1);
+    l.goes_on(id(0), fence{1});
+    CHECK(l.running().at(acme) == 2);
+    l.settled(id(0), fence{1}, 2);
+    CHECK_FALSE(l.running().contains(acme));
+    l.goes_on(id(0), fence{1});
+    CHECK(l.running().at(acme) == 1);
+    l.settled(id(0), fence{1}, 1);
+    CHECK(l.running().empty());
+    // It was lost meanwhile.
+    l.goes_on(id(0), fence{1});
+    CHECK(l.running().empty());
+}
+
 TEST_CASE("an extent that the ledger does not know is a stranger only after it was unknown for long enough", "[unit][ledger]")
 {
     ledger l;
