@@ -42,6 +42,24 @@ TEST_CASE("a tenant with a long queue delays one with a short one by no more tha
     CHECK(count("tenant_id = 'many' and status = 'COMPLETED'") < 1500);
 }
 
+TEST_CASE("composite jobs that only wait are not counted against the work of their tenant", "[e2e][fairness][composite]")
+{
+    const test_database database;
+    server_process server({"serve", "--database", database.url(), "--auth", "none", "--executor-parallelism", "4"});
+    const json::object nap{{"handler", {{"type", "sleep"}, {"seconds", 0.02}}}};
+    for (const char* tenant : {"many", "few"}) REQUIRE(server.put("/v1/jobs/nap", nap, as(tenant)).status == 201);
+    const json::object one_nap{{"nodes", json::array{json::object{{"node_id", "a"}, {"job_id", "nap"}}}}};
+    const auto defined = server.put("/v1/jobs/naps", {{"handler", {{"type", "composite"}, {"plan", one_nap}}}}, as("few"));
+    INFO(defined.body);
+    REQUIRE(defined.status == 201);
+    // More of them wait than there are slots.
+    for (int i = 0; i < 8; ++i) REQUIRE(server.post("/v1/executions", {{"job_id", "naps"}}, as("few")).status == 201);
+    submit_sleeps(server, 3000, "many");
+    const auto count = [&](const std::string& where) { return rows_at(database.url(), "select count(*) from v_executions where " + where)[0][0].as<int>(); };
+    eventually("the composite jobs have ended", [&] { return count("tenant_id = 'few' and job_id = 'naps' and status = 'COMPLETED'") == 8; });
+    CHECK(count("tenant_id = 'many' and status = 'COMPLETED'") < 3000);
+}
+
 TEST_CASE("the weight of a tenant is set and shown", "[e2e][fairness]")
 {
     auto& server = open_server();
