@@ -26,8 +26,9 @@ end $$;
 create view jobs_in_force as
     select j.job_key, j.tenant_key, j.job_id, j.enabled, v.version, l.lane_id, v.queue_timeout, v.dedupe, v.ordering_path, v.defaults, v.priority, v.tags,
            exists (select from dependencies d where d.job_key = j.job_key) as depends
-    from jobs j join job_versions v on v.job_key = j.job_key and v.version = j.current_version join lanes l on l.tenant_key = j.tenant_key and l.job_key = j.job_key
-    where j.deleted_at is null;
+    -- By its whole key (limit 1): joined, every version there has been is read.
+    from jobs j cross join lateral (select * from job_versions v where v.job_key = j.job_key and v.version = j.current_version limit 1) v
+    join lanes l on l.tenant_key = j.tenant_key and l.job_key = j.job_key where j.deleted_at is null;
 comment on view jobs_in_force is 'Not for users: what the functions that make executions know of each job.';
 comment on column jobs_in_force.job_key is 'The job.';
 comment on column jobs_in_force.tenant_key is 'Its tenant.';
@@ -90,17 +91,17 @@ create function enqueue_1(p_job int[], p_trigger smallint[], p_trigger_id text[]
     -- Of callers who have done without: what it joins are the arrays that it was given, and without these that is quadratic.
     set enable_seqscan = on set enable_bitmapscan = on set enable_mergejoin = on as $$
 declare
-    b_ms bigint; b_block bigint; ids uuid[]; missing int; age real; one jobs_in_force;
+    first uuid; ids uuid[]; missing int; age real; one jobs_in_force;
 begin
     if coalesce(cardinality(p_job), 0) = 0 then return '{}'; end if;
     if cardinality(p_job) > 1048576 then
         raise exception '% executions are too many at once: at most 1048576', cardinality(p_job) using errcode = 'program_limit_exceeded';
     end if;
-    b_ms := extract(epoch from clock_timestamp()) * 1000; b_block := nextval('rowlock.blocks');
+    first := execution_id_of((extract(epoch from clock_timestamp()) * 1000)::bigint, nextval('rowlock.blocks'), 0);
     if cardinality(p_job) = 1 then
         select * into one from jobs_in_force j where j.job_key = p_job[1];
         if not found then raise exception 'there is no job %', p_job[1] using errcode = 'RL404'; end if;
-        return array[enqueue_alone_1(one, execution_id_of(b_ms, b_block, 0), p_trigger[1], p_trigger_id[1], p_parameters[1], p_scheduled[1], p_priority[1], p_correlation[1],
+        return array[enqueue_alone_1(one, first, p_trigger[1], p_trigger_id[1], p_parameters[1], p_scheduled[1], p_priority[1], p_correlation[1],
                                      p_submitter[1], p_tags[1])];
     end if;
     age := coalesce(setting_in_force('PRIORITY_AGE_SECONDS')::real, 1);
@@ -127,7 +128,7 @@ begin
     used as materialized (
         select f.nos[t.k] as no, t.execution_id
         from (select array_agg(a.no order by a.no) as nos, array_agg(a.tenant_key order by a.no) as tenants, array_agg(a.job_key order by a.no) as jobs, array_agg(a.version order by a.no) as versions,
-                     array_agg(coalesce(a.parameters::text, '{}') order by a.no) as requests, array_agg(execution_id_of(b_ms, b_block, a.no) order by a.no) as ids
+                     array_agg(coalesce(a.parameters::text, '{}') order by a.no) as requests, array_agg(with_ordinal(first, a.no) order by a.no) as ids
               from asked a where a.dedupe having count(*) > 0) f
         cross join lateral take_keys_1(interval '1 hour', f.tenants, array_fill(' '::text, array[cardinality(f.nos)]), f.requests, f.nos, f.ids,
                                        array_fill(null::text, array[cardinality(f.nos)]), f.jobs, f.versions, true) t),
@@ -136,11 +137,11 @@ begin
                                 parameters, correlation_id, tags, submitter, ordering_key)
         select i.id, i.id, a.lane_id, a.tenant_key, a.job_key, a.version, 1, a.priority, a.trigger_, clock(), a.scheduled, a.trigger_id, a.parameters, a.correlation, a.tags, a.submitter,
                a.ordering_key
-        from asked a cross join lateral (select execution_id_of(b_ms, b_block, a.no) as id) i
+        from asked a cross join lateral (select with_ordinal(first, a.no) as id) i
         where not exists (select from used u where u.no = a.no)),
     queued as (
         insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
-        select execution_id_of(b_ms, b_block, min(x.no)), execution_id_of(b_ms, b_block, max(x.no)), x.lane_id, rank_of(x.from_, x.priority, age), x.from_,
+        select with_ordinal(first, min(x.no)), with_ordinal(first, max(x.no)), x.lane_id, rank_of(x.from_, x.priority, age), x.from_,
                case when x.waits_as is null then coalesce(x.from_ + x.queue_timeout, 'infinity') else 'infinity' end, x.priority, x.waits_as is null and x.from_ <= clock(), count(*)
         from (select a.no, a.lane_id, a.priority, a.from_, a.queue_timeout, case when a.depends or a.ordering_key is not null then a.no end as waits_as,
                      a.no - row_number() over (order by a.no) as island
@@ -148,9 +149,9 @@ begin
         group by x.lane_id, x.priority, x.from_, x.queue_timeout, x.waits_as, x.island),
     held as (
         insert into waits (execution_id, job_key, due_at, on_dependencies, on_order, entered)
-        select execution_id_of(b_ms, b_block, a.no), a.job_key, null, a.depends, a.ordering_key is not null, true
+        select with_ordinal(first, a.no), a.job_key, null, a.depends, a.ordering_key is not null, true
         from asked a where (a.depends or a.ordering_key is not null) and not exists (select from used u where u.no = a.no) order by a.k)
-    select array_agg(coalesce(u.execution_id, execution_id_of(b_ms, b_block, a.no)) order by a.k), cardinality(p_job) - count(*) into ids, missing
+    select array_agg(coalesce(u.execution_id, with_ordinal(first, a.no)) order by a.k), cardinality(p_job) - count(*) into ids, missing
     from asked a left join used u on u.no = a.no;
     if missing <> 0 then
         raise exception '% of the executions are of jobs that are not there', missing using errcode = 'RL404';
