@@ -16,10 +16,8 @@ error no_tenant_named(const std::string& tenant_id) { return not_found(fmt::form
 // Of the path. Errors: not_found, also for a tenant that the caller does not see.
 result<std::string> tenant_in(const request_context& rq)
 {
-    query_reader query(rq.rq.query());
-    if (auto refused = query.finish(); !refused) return refused.error();
-    std::string tenant_id(rq.path["tenant_id"]);
-    if (!is_slug(tenant_id) || (!rq.caller.all_tenants && tenant_id != rq.caller.tenant_id)) return no_tenant_named(tenant_id);
+    auto tenant_id = rq.bare_slug("tenant_id");
+    if (tenant_id && !rq.caller.all_tenants && *tenant_id != rq.caller.tenant_id) return no_tenant_named(*tenant_id);
     return tenant_id;
 }
 

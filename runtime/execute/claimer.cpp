@@ -159,7 +159,6 @@ std::vector<storage::claimed_extent> claimer::look(storage::session& s, instance
         waiting_.several();
     } else if (cursor_.value == 0) {
         end_round();
-        next_look_ = floors_.any() ? std::max(next_look_, steady_clock::now()) : steady_clock::now();
         if (seen_.empty()) waiting_.nobody();
         else waiting_.only(seen_.front().tenant);
     }
@@ -171,7 +170,7 @@ void claimer::end_round()
     floors_.seen(seen_, *round_began_, looked_);
     knows_of_more_.store(!seen_.empty(), std::memory_order_relaxed);
     const auto now = steady_clock::now();
-    next_look_ = now + std::min<steady_clock::duration>(look_share * looked_, longest_without_look);
+    next_look_ = floors_.any() ? now + std::min<steady_clock::duration>(look_share * looked_, longest_without_look) : now;
     last_round_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
     if (tenants_.size() > most_known_lanes) tenants_.clear();
 }
@@ -201,8 +200,7 @@ void claimer::look_at_all(storage::session& s, instance_id owner)
     }
     end_round();
     const auto now = steady_clock::now();
-    const auto pause = now + std::max<steady_clock::duration>(sharing_look_share * (now - began), shortest_between_looks);
-    next_look_ = floors_.any() ? std::max(next_look_, pause) : pause;
+    next_look_ = std::max(next_look_, now + std::max<steady_clock::duration>(sharing_look_share * (now - began), shortest_between_looks));
     shares_.seen(lanes);
     sharing_ = shares_.tenants() > 1;
     const auto first = std::find_if(lanes.begin(), lanes.end(), [](const auto& each) { return each.open; });

@@ -84,59 +84,70 @@ void submitter::commit(storage::session& s, std::vector<item>& batch)
     turns_.notify_all();
 }
 
+struct submitter::refused_item {
+    item one;
+    error why;
+};
+
+std::vector<bool> submitter::repeats_of(storage::session& s, const std::vector<refused_item>& refused)
+{
+    std::vector<bool> repeated(refused.size(), true);
+    storage::array tenants(storage::array::element::int4);
+    storage::array keys(storage::array::element::text);
+    std::vector<std::size_t> whose;
+    for (std::size_t i = 0; i < refused.size(); ++i) {
+        const auto& request = refused[i].one.request;
+        const auto look_up = [&](const std::string& key) {
+            tenants.add(request.tenant.value);
+            keys.add(std::string_view(key));
+            whose.push_back(i);
+        };
+        if (!request.batch_key.empty()) {
+            look_up(request.batch_key);
+            continue;
+        }
+        for (const auto& each : request.items) {
+            if (each.idempotency_key.empty()) repeated[i] = false;
+            else look_up(each.idempotency_key);
+        }
+    }
+    if (whose.empty()) return repeated;
+    std::vector<bool> used(whose.size(), false);
+    for (const auto k : storage::keys_in_use(s, tenants, keys)) used[k] = true;
+    for (std::size_t k = 0; k < whose.size(); ++k) {
+        if (!used[k]) repeated[whose[k]] = false;
+    }
+    return repeated;
+}
+
 std::vector<submitter::item> submitter::without_refused(storage::session& s, std::vector<item> batch)
 {
     std::vector<item> taken;
-    std::vector<std::pair<item, error>> refused;
+    std::vector<refused_item> refused;
     taken.reserve(batch.size());
     for (auto& each : batch) {
-        if (auto why = tell_.refused(each.request)) refused.emplace_back(std::move(each), std::move(*why));
+        if (auto why = tell_.refused(each.request)) refused.push_back({std::move(each), std::move(*why)});
         else taken.push_back(std::move(each));
     }
     if (refused.empty()) return taken;
     // What was taken in before is not refused when it is repeated. All are looked up at once: who is refused must cost the others little.
-    std::vector<bool> repeated(refused.size(), true);
+    std::vector<bool> repeated;
     try {
-        storage::array tenants(storage::array::element::int4);
-        storage::array keys(storage::array::element::text);
-        std::vector<std::size_t> whose;
-        for (std::size_t i = 0; i < refused.size(); ++i) {
-            const auto& request = refused[i].first.request;
-            const auto look_up = [&](const std::string& key) {
-                tenants.add(request.tenant.value);
-                keys.add(std::string_view(key));
-                whose.push_back(i);
-            };
-            if (!request.batch_key.empty()) {
-                look_up(request.batch_key);
-                continue;
-            }
-            for (const auto& one : request.items) {
-                if (one.idempotency_key.empty()) repeated[i] = false;
-                else look_up(one.idempotency_key);
-            }
-        }
-        std::vector<bool> used(whose.size(), false);
-        if (!whose.empty()) {
-            for (const auto k : storage::keys_in_use(s, tenants, keys)) used[k] = true;
-        }
-        for (std::size_t k = 0; k < whose.size(); ++k) {
-            if (!used[k]) repeated[whose[k]] = false;
-        }
+        repeated = repeats_of(s, refused);
     } catch (const std::exception& e) {
         if (!storage::is_away(e) && !storage::is_passing(e)) spdlog::warn("keys could not be looked up: {}", e.what());
         s.disconnect();
-        for (auto& [each, why] : refused) waiter<submit_answer>::answer(std::move(each.who), away());
+        for (auto& each : refused) waiter<submit_answer>::answer(std::move(each.one.who), away());
         return taken;
     }
     for (std::size_t i = 0; i < refused.size(); ++i) {
-        auto& [each, why] = refused[i];
+        auto& [one, why] = refused[i];
         if (repeated[i]) {
-            taken.push_back(std::move(each));
+            taken.push_back(std::move(one));
             continue;
         }
-        if (tell_.was_refused) tell_.was_refused(each.request, why);
-        waiter<submit_answer>::answer(std::move(each.who), std::move(why));
+        if (tell_.was_refused) tell_.was_refused(one.request, why);
+        waiter<submit_answer>::answer(std::move(one.who), std::move(why));
     }
     return taken;
 }

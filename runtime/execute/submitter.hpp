@@ -86,6 +86,9 @@ private:
     void commit(storage::session& s, std::vector<item>& batch);
     // Answers those that are not taken in now; gives back the others. What a key has named before is no news.
     std::vector<item> without_refused(storage::session& s, std::vector<item> batch);
+    struct refused_item;
+    // Which of them name only keys that are in use?
+    static std::vector<bool> repeats_of(storage::session& s, const std::vector<refused_item>& refused);
     // Commits these; gives back those that have to go again (keys that clash within one batch).
     // `judged`: what goes beyond limits that reject has been left out.
     std::vector<item> commit_round(storage::session& s, std::vector<item> batch, bool judged = false);

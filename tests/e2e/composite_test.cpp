@@ -1,4 +1,5 @@
 #include "tests/support/database_rows.hpp"
+#include "tests/support/impatient_server.hpp"
 #include "tests/support/plans.hpp"
 #include "tests/support/scratch_folder.hpp"
 
@@ -12,14 +13,6 @@ namespace {
 object composite(const json::value& plan) { return {{"type", "composite"}, {"plan", plan}}; }
 
 object tries(int most) { return {{"retry_policy", {{"max_attempts", most}, {"initial_delay_seconds", 0}}}}; }
-
-environment_map impatient()
-{
-    auto out = any_program();
-    out.emplace("ROWLOCK_LEASE_SECONDS", "2");
-    out.emplace("ROWLOCK_GRACEFUL_TIMEOUT_SECONDS", "0");
-    return out;
-}
 
 // The plan runs of a composite job's run, the oldest first.
 std::vector<std::string> plan_runs_of(const std::string& database, const std::string& run)

@@ -1,6 +1,7 @@
 #include "tests/support/database_rows.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/guarded_server.hpp"
+#include "tests/support/impatient_server.hpp"
 #include "tests/support/server_process.hpp"
 
 #include <atomic>
@@ -15,23 +16,9 @@ namespace json = boost::json;
 
 namespace {
 
-environment_map impatient()
-{
-    auto out = any_program();
-    out.emplace("ROWLOCK_LEASE_SECONDS", "2");
-    out.emplace("ROWLOCK_GRACEFUL_TIMEOUT_SECONDS", "0");
-    return out;
-}
-
 std::vector<std::string> serving(const test_database& database)
 {
     return {"serve", "--auth", "none", "--database", database.url()};
-}
-
-// Ends by itself only when the file is there.
-json::object gated(const std::string& gate)
-{
-    return {{"type", "process"}, {"command", json::array{"/bin/sh", "-c", "while ! test -e " + gate + "; do sleep 0.05; done"}}, {"grace_seconds", 0}};
 }
 
 json::value instance_of(const server_process& asks, const server_process& of)
@@ -75,7 +62,7 @@ TEST_CASE("a drained instance starts nothing more, lets what runs go on, takes s
     const auto gate = (folder.path() / "gate").string();
     server_process first(serving(database), any_program());
     const auto path = path_of(first);
-    first.define("long", gated(gate));
+    first.define("long", gated_by(gate));
     first.define("short", {{"type", "sleep"}, {"seconds", 0.01}});
     const auto runs = first.submit("long");
     first.await_status(runs, "RUNNING");
@@ -234,7 +221,7 @@ TEST_CASE("what a draining instance ran when it was killed is taken over and goe
     const scratch_folder folder;
     const auto gate = (folder.path() / "gate").string();
     server_process first(serving(database), impatient());
-    first.define("lost", gated(gate), {{"retry_policy", {{"max_attempts", 3}, {"initial_delay_seconds", 0}}}});
+    first.define("lost", gated_by(gate), {{"retry_policy", {{"max_attempts", 3}, {"initial_delay_seconds", 0}}}});
     const auto id = first.submit("lost");
     first.await_status(id, "RUNNING");
     server_process second(serving(database), impatient());
@@ -258,7 +245,7 @@ TEST_CASE("a drained instance takes over what another has left when that is kill
     const scratch_folder folder;
     const auto gate = (folder.path() / "gate").string();
     server_process dies(serving(database), impatient());
-    dies.define("left", gated(gate), {{"retry_policy", {{"max_attempts", 3}, {"initial_delay_seconds", 0}}}});
+    dies.define("left", gated_by(gate), {{"retry_policy", {{"max_attempts", 3}, {"initial_delay_seconds", 0}}}});
     const auto id = dies.submit("left");
     dies.await_status(id, "RUNNING");
     server_process drained(serving(database), impatient());
@@ -283,7 +270,7 @@ TEST_CASE("a composite job, which only waits, leaves a drained instance and goes
     const scratch_folder folder;
     const auto gate = (folder.path() / "gate").string();
     server_process first(serving(database), any_program());
-    auto waits = gated(gate);
+    auto waits = gated_by(gate);
     first.define("whole", {{"type", "composite"}, {"plan", {{"nodes", json::array{json::object{{"node_id", "only"}, {"handler", waits}}}}}}});
     const auto id = first.submit("whole");
     first.await_status(id, "RUNNING");
@@ -322,7 +309,7 @@ TEST_CASE("instance show, drain --wait and resume on the command line", "[e2e][d
     };
     CHECK(cli({"show", id}).out.find("region=eu") != std::string::npos);
     CHECK(cli({"list"}).out.find("ALIVE") != std::string::npos);
-    server.define("long", gated(gate));
+    server.define("long", gated_by(gate));
     const auto runs = server.submit("long");
     server.await_status(runs, "RUNNING");
     const auto late = cli({"drain", id, "--wait", "--timeout", "1", "--reason", "why not"});

@@ -1,3 +1,4 @@
+#include "tests/support/impatient_server.hpp"
 #include "tests/support/server_process.hpp"
 
 #include <boost/json/array.hpp>
@@ -10,20 +11,6 @@ using namespace rowlock::test;
 namespace json = boost::json;
 
 namespace {
-
-environment_map impatient()
-{
-    auto out = any_program();
-    out.emplace("ROWLOCK_LEASE_SECONDS", "2");
-    out.emplace("ROWLOCK_GRACEFUL_TIMEOUT_SECONDS", "0");
-    return out;
-}
-
-// Ends by itself only when the file is there, so that a test decides who finishes it.
-json::object gated(const std::string& gate)
-{
-    return {{"type", "process"}, {"command", json::array{"/bin/sh", "-c", "while ! test -e " + gate + "; do sleep 0.05; done"}}, {"grace_seconds", 0}};
-}
 
 std::vector<std::string> steps_of(const server_process& server, const std::string& id)
 {
@@ -48,8 +35,8 @@ TEST_CASE("what a killed instance was running ends LEASE_LOST, and another one r
     const scratch_folder folder;
     const auto gate = (folder.path() / "gate").string();
     server_process first({"serve", "--auth", "none", "--database", database.url()}, impatient());
-    first.define("lost", gated(gate), {{"retry_policy", {{"max_attempts", 3}, {"initial_delay_seconds", 3600}, {"max_delay_seconds", 3600}}}});
-    first.define("lost-once", gated(gate), {{"retry_policy", {{"max_attempts", 1}}}});
+    first.define("lost", gated_by(gate), {{"retry_policy", {{"max_attempts", 3}, {"initial_delay_seconds", 3600}, {"max_delay_seconds", 3600}}}});
+    first.define("lost-once", gated_by(gate), {{"retry_policy", {{"max_attempts", 1}}}});
     const auto id = first.submit("lost");
     const auto once = first.submit("lost-once");
     first.await_status(id, "RUNNING");
@@ -78,7 +65,7 @@ TEST_CASE("an instance that is stopped hands its work back at once, and the same
     const scratch_folder folder;
     const auto gate = (folder.path() / "gate").string();
     server_process first({"serve", "--auth", "none", "--database", database.url()}, impatient());
-    first.define("handed", gated(gate), {{"retry_policy", {{"max_attempts", 1}}}});
+    first.define("handed", gated_by(gate), {{"retry_policy", {{"max_attempts", 1}}}});
     const auto id = first.submit("handed");
     first.await_status(id, "RUNNING");
     server_process second({"serve", "--auth", "none", "--database", database.url()}, impatient());
