@@ -54,17 +54,21 @@ def ceiling_drains(row, jobs):
     return {"jobs/s": jobs / answer["seconds"], **used}
 
 
-def instances_drain(row, jobs):
+def instances_drain(row, jobs, unfinished="select exists (select from rowlock.extents)"):
+    """`unfinished`: asks whether any of them is."""
     row.settled()
+    had = int(row.sql.value("select count(*) from rowlock.results"))
     usage = row.usage()
     instances = row.instances(2)
     usage.add([each.pid for each in instances])
-    wait_for("the queue is empty", lambda: row.sql.value("select exists (select from rowlock.extents)") == "f", LONGEST)
+    wait_for("the queue is empty", lambda: row.sql.value(unfinished) == "f", LONGEST)
     ended = time.time()
     figures = usage.figures(jobs)
-    first, settled = map(float, row.sql.rows("select extract(epoch from min(started_at)), count(*) from rowlock.results")[0])
+    first, settled = map(float, row.sql.rows(f"select extract(epoch from min(started_at)), count(*) from (select started_at from rowlock.results order by started_at offset {had}) r")[0])
     if settled != jobs:
         raise Failed(f"{settled:.0f} of {jobs} executions have a result")
+    for each in instances:
+        each.close()
     return {"jobs/s": jobs / (ended - first), **figures}
 
 

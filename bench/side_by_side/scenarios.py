@@ -9,6 +9,7 @@ import drain
 import failures
 import held
 import latency
+import obstacles
 import plans
 import sleeps
 import steady
@@ -47,6 +48,14 @@ def variants(name, options):
                                     {"waiting": waiting, "measured": options.measured}) for waiting in (50_000, options.backlog)],
         "spread": lambda: [Variant(f"spread: submit and drain {spread:,} of {lanes:,} job{'s' if lanes > 1 else ''}", ("ceiling", "rowlock"),
                                    drain.spread, {"jobs": spread, "lanes": lanes}) for lanes in (1, 1000)],
+        "limits": lambda: [Variant(f"limits: drain {jobs:,}, without limits and under three, 2 instances", ("rowlock", "rowlock-limits"), obstacles.limits,
+                                   {"jobs": jobs})],
+        "tenants": lambda: [Variant(f"tenants: drain {obstacles.TENANTS * each * waves:,}, of one tenant and of {obstacles.TENANTS:,} with {each} each at a time, 2 instances",
+                                    ("rowlock", "rowlock-tenants"), obstacles.tenants, {"each": each, "waves": waves}) for each, waves in ((50, 1), (1, 20))],
+        "blocked": lambda: [Variant(f"blocked: drain {jobs:,}, without anything and with {options.front:,} blocked before them, 2 instances",
+                                    ("rowlock", "rowlock-blocked"), obstacles.blocked, {"jobs": jobs, "front": options.front})],
+        "aged": lambda: [Variant(f"aged: drain {jobs:,} after {options.held_seconds} s of load under a snapshot that is held, 2 instances", ("rowlock", "rowlock-limits"),
+                                 obstacles.aged, {"jobs": jobs, "seconds": options.held_seconds})],
         "failures": lambda: [Variant(f"failures: settle {spread:,}, none or a fifth of them failed", tuple(failures.FAILING), failures.failures,
                                      {"jobs": spread})],
         "plan": lambda: [Variant(f"plan: {plans.NODES:,} noops, each after up to 3 others, 1 instance", ("rowlock",), plans.plan)],
@@ -56,5 +65,5 @@ def variants(name, options):
     }[name]()
 
 
-NAMES = ("drain", "submit", "batch", "stream", "steady", "latency", "held", "backlog", "spread", "failures", "plan", "chain", "fan-out", "sleeps")
-CONTENDERS = (*PEERS, "ceiling", "ceiling-start", "ceiling-retries", "ceiling-dead", "rowlock", "rowlock-run")
+NAMES = ("drain", "submit", "batch", "stream", "steady", "latency", "held", "backlog", "spread", "limits", "tenants", "blocked", "aged", "failures", "plan", "chain", "fan-out", "sleeps")
+CONTENDERS = (*PEERS, "ceiling", "ceiling-start", "ceiling-retries", "ceiling-dead", "rowlock", "rowlock-run", "rowlock-limits", "rowlock-tenants", "rowlock-blocked")

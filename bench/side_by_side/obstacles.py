@@ -1,0 +1,140 @@
+"""A drain by two instances with something in its way, beside the same drain without."""
+
+import time
+
+from drain import LONGEST, PRELOAD_BATCH, instances_drain, loaded
+from processes import Failed, wait_for
+from row import INSTANCE_SETTINGS, first_of
+from steady import BATCH, CONNECTIONS
+
+INSTANCES = 2
+TENANTS = 10_000
+WHO = "bench"
+ENQUEUED_AT_ONCE = 100_000
+
+
+# ---- limits
+
+def limits(row, jobs):
+    """rowlock-limits: under a limit of all, of the tenant and of the job, each of as many as the instances can run."""
+    loaded(row, jobs, 1)
+    if row.contender == "rowlock-limits":
+        _limit_all(row, ("ceiling-0",))
+        if _rowlock(row, "select cardinality(limit_ids) from lanes") != [["3"]]:
+            raise Failed("the job is not held by three limits")
+    return instances_drain(row, jobs)
+
+
+def _limit_all(row, jobs):
+    most = INSTANCES * int({**INSTANCE_SETTINGS, **row.bench.server_settings}["executor-parallelism"])
+    for scope, tenant, key in (("global", 0, "all"), ("tenant", 1, "default"), *(("job", 1, job) for job in jobs)):
+        _limit(row, scope, tenant, key, most)
+
+
+def _limit(row, scope, tenant, key, most):
+    _rowlock(row, f"select put_limit_1('{scope}', {tenant}, '{key}', {most}, false, null, null, null, '{WHO}')")
+
+
+def _rowlock(row, statement):
+    """Rows of a statement on Rowlock's own tables."""
+    row.sql.rows("set search_path = rowlock")
+    return row.sql.rows(" ".join(statement.split()))
+
+
+# ---- tenants
+
+def tenants(row, each, waves):
+    """rowlock-tenants: so many tenants, each with a job and `each` executions of it in every wave; rowlock: as many executions of one tenant's. A wave is there at one
+    moment, for instances that idle; from that moment until the last is settled."""
+    loaded(row, 1, 1)
+    if row.contender == "rowlock-tenants":
+        _make_tenants(row)
+        jobs = "select j.job_key from jobs j where j.tenant_key > 1"
+    else:
+        jobs = "select j.job_key from jobs j"
+        each *= TENANTS
+    instances = row.instances(INSTANCES)
+    _drained(row)
+    row.settled()
+    usage = row.usage(*instances)
+    seconds = 0.0
+    for _ in range(waves):
+        _rowlock(row, f"""select cardinality(enqueue_1(array_agg(j.job_key), null, null, null, null, null, null, null, null))
+                          from ({jobs}) j cross join generate_series(1, {each}) order by 1""")
+        start = time.monotonic()
+        row.sql.rows("select rowlock.wake()")
+        _drained(row)
+        seconds += time.monotonic() - start
+    done = waves * each * (TENANTS if row.contender == "rowlock-tenants" else 1)
+    figures = usage.figures(done)
+    settled = int(row.sql.value("select count(*) from rowlock.results")) - 1
+    if settled != done:
+        raise Failed(f"{settled} of {done} executions have a result")
+    return {"jobs/s": done / seconds, **figures}
+
+
+def _make_tenants(row):
+    """Each with a job like the one that is there."""
+    _rowlock(row, f"insert into tenants (tenant_id) select 'tenant-' || i from generate_series(1, {TENANTS}) i")
+    _rowlock(row, f"""select count(p.job_key) from tenants t, jobs j join job_versions v on v.job_key = j.job_key,
+                      lateral put_job_1(t.tenant_key, 'noop', v.definition::json, jsonb_build_object('max_attempts', v.max_attempts), true, '{WHO}', '', null) p
+                      where t.tenant_key > 1 and j.tenant_key = 1""")
+
+
+def _drained(row):
+    wait_for("the queue is empty", lambda: row.sql.value("select exists (select from rowlock.extents)") == "f", LONGEST)
+
+
+# ---- blocked
+
+def blocked(row, jobs, front):
+    """rowlock-blocked: before them wait `front` extents of one execution, half of a paused job and half of one at its limit."""
+    loaded(row, 3, 3)  # so that there are three jobs
+    waiting = 0
+    if row.contender == "rowlock-blocked":
+        _rowlock(row, "update lanes set paused = true where job_key = (select job_key from jobs where job_id = 'ceiling-0')")
+        _limit(row, "job", 1, "ceiling-1", 0)
+        for job in ("ceiling-0", "ceiling-1"):
+            _enqueue(row, job, front // 2, ENQUEUED_AT_ONCE)
+        _rowlock(row, """with whole as (delete from extents where lo < hi returning *)
+                         insert into extents (lo, hi, lane_id, rank, eligible_at, priority, ready, remaining)
+                         select e.execution_id, e.execution_id, w.lane_id, w.rank, w.eligible_at, w.priority, true, 1
+                         from whole w join executions e on e.lane_id = w.lane_id and e.execution_id between w.lo and w.hi""")
+        waiting = front // 2 * 2 + 2
+    _enqueue(row, "ceiling-2", jobs - (1 if waiting else 3), PRELOAD_BATCH)
+    lane = _rowlock(row, "select lane_id from lanes join jobs using (job_key) where job_id = 'ceiling-2'")[0][0]
+    figures = instances_drain(row, jobs, f"select exists (select from rowlock.extents where lane_id = {lane} and owner is null and ready) "
+                                         "or exists (select from rowlock.extents where owner is not null)")
+    left = int(row.sql.value("select coalesce(sum(remaining), 0) from rowlock.extents"))
+    if left != waiting:
+        raise Failed(f"{left} wait in place of {waiting}")
+    return figures
+
+
+def _enqueue(row, job, count, at_once):
+    """Executions of a job, so many in an extent."""
+    for first in range(0, count, at_once):
+        _rowlock(row, f"""select cardinality(enqueue_1(array_fill(job_key, array[{min(at_once, count - first)}]), null, null, null, null, null, null, null, null))
+                          from jobs where job_id = '{job}'""")
+
+
+# ---- held
+
+def aged(row, jobs, seconds):
+    """Under the three limits: the drain of an empty database, and the same after a steady load of so long under a snapshot that is still held."""
+    loaded(row, jobs, 1)
+    if row.contender == "rowlock-limits":
+        _limit_all(row, ("ceiling-0", "load-noop"))
+    clean = instances_drain(row, jobs)
+    session = row.session()
+    session.rows("begin isolation level repeatable read")
+    session.rows("select count(*) from pg_class")
+    instances = row.instances(INSTANCES)
+    load = row.load("batch", instances, seconds=seconds, batch=BATCH, batch_connections=CONNECTIONS)
+    meanwhile = first_of(load.answer())["ended_per_s"]
+    for each in instances:
+        each.close()
+    loaded(row, jobs, 1)
+    after = instances_drain(row, jobs)
+    return {"clean jobs/s": clean["jobs/s"], "load jobs/s": meanwhile, "jobs/s": after["jobs/s"], "jobs/s : clean": after["jobs/s"] / clean["jobs/s"],
+            "clean cpu us/job": clean["cpu us/job"], "cpu us/job": after["cpu us/job"]}
