@@ -56,28 +56,31 @@ create function ordering_value(p_job int, p_version int, p_parameters json) retu
     select case when length(x.value) > 200 then left(x.value, 160) || '#' || md5(x.value) else x.value end
     from (select p_parameters::jsonb #>> v.ordering_path as value from job_versions v where v.job_key = p_job and v.version = p_version and v.ordering_path is not null) x $$;
 
--- Goes on with a dependent job, whose row the caller has locked: these executions have ended, of which some are of its upstreams. Without any it serves
--- those that wait, where marks are complete.
-create function advance_dependent_1(y dependents, p_end uuid[]) returns void language plpgsql set enable_seqscan = off as $$
-declare
-    edges dependencies[] := array(select d from dependencies d where d.job_key = y.job_key order by d.upstream_job_id);
-    was dependencies[] := edges; n int := cardinality(edges); j jobs; v job_versions; starts boolean; keeps boolean; waiting uuid[]; n_waiting int; rounds int := 0;
-    round_no int[] := '{}'; round_edge int[] := '{}'; round_end uuid[] := '{}'; lasts int[] := '{}'; skips boolean[] := '{}'; ats timestamptz[] := '{}';
-    x record; verdict smallint; complete boolean; served boolean; last int; ids uuid[]; b record; skipped uuid[]; lane int;
+-- The parts of advance_dependent_1, which has set the planner for them. Sets of marks that were complete, each of which lets one execution start: rounds, counted from 1.
+create type mark_rounds as (
+    use_round int[], use_edge int[], use_end uuid[],    -- each mark that was used: in which round, of which dependency of the job (its place), and the end
+    last      int[],                                    -- of each round the dependency that completed it,
+    skips     boolean[],                                -- whether what starts by it is skipped,
+    at        timestamptz[]);                           -- and when
+
+-- Those that wait for the dependencies of a job, the oldest first, with their extents locked. What somebody else has locked is left out.
+create function lock_waiting_1(p_job int, p_most int) returns uuid[] language plpgsql as $$
 begin
-    select * into j from jobs where job_key = y.job_key;
-    select * into v from job_versions where job_key = y.job_key and version = j.current_version;
-    starts := n > 0 and j.enabled and j.deleted_at is null and coalesce(v.definition::jsonb -> 'schedule', 'null') = 'null';
-    keeps := not exists (select from unnest(edges) d where d.window_ is null);
-    waiting := array(
+    return array(
         select w.execution_id
-        from (select w.execution_id, w.place from waits w where w.job_key = y.job_key and w.on_dependencies and w.due_at is not null
-              order by w.place limit case when keeps then 1000 else cardinality(p_end) + 1 end) w
+        from (select w.execution_id, w.place from waits w where w.job_key = p_job and w.on_dependencies and w.due_at is not null order by w.place limit p_most) w
         cross join lateral (select from extents s where s.lo = w.execution_id and s.eligible_at = 'infinity' for no key update skip locked) s
         order by w.place);
-    n_waiting := cardinality(waiting);
-    if cardinality(p_end) = 0 and n_waiting = 0 then return; end if;
+end $$;
 
+-- What these ends mark, and which sets of marks are complete by them, or were before: one for each of p_waiting executions, and, with p_starts, one for each end
+-- beside them. Gives the dependencies with the marks that are left. Changes nothing.
+create function match_ends(y dependents, inout edges dependencies[], p_end uuid[], p_waiting int, p_starts boolean, out rounds mark_rounds) language plpgsql stable as $$
+declare
+    n int := cardinality(edges); made int := 0;
+    use_round int[] := '{}'; use_edge int[] := '{}'; use_end uuid[] := '{}'; lasts int[] := '{}'; skips boolean[] := '{}'; ats timestamptz[] := '{}';
+    x record; verdict smallint; complete boolean; served boolean; last int;
+begin
     for x in
         select null::uuid as id, null::int as lane_id, null::smallint as status, null::timestamptz as completed_at, false as is_gate, 0 as k
         union all
@@ -102,74 +105,112 @@ begin
         continue when x.id is not null and verdict = 0;      -- no mark has changed
         loop
             complete := (select case when y.require_all or n = 0 then coalesce(bool_and(is_marked(d)), true) else bool_or(is_marked(d)) end from unnest(edges) d);
-            exit when not complete or not (rounds < n_waiting or (verdict > 0 and starts and not served));
+            exit when not complete or not (made < p_waiting or (verdict > 0 and p_starts and not served));
             served := true;
-            rounds := rounds + 1; lasts := lasts || coalesce(last, 1); skips := skips || false; ats := ats || clock();
+            made := made + 1; lasts := lasts || coalesce(last, 1); skips := skips || false; ats := ats || clock();
             for i in 1 .. n loop
                 continue when not is_marked(edges[i]);
-                round_no := round_no || rounds; round_edge := round_edge || i; round_end := round_end || (edges[i]).end_id;
-                skips[rounds] := skips[rounds] or (edges[i]).end_skips;
-                ats[rounds] := greatest(ats[rounds], (edges[i]).ended_at);      -- this transaction may be older than that of the end
+                use_round := use_round || made; use_edge := use_edge || i; use_end := use_end || (edges[i]).end_id;
+                skips[made] := skips[made] or (edges[i]).end_skips;
+                ats[made] := greatest(ats[made], (edges[i]).ended_at);      -- this transaction may be older than that of the end
                 if (edges[i]).window_ is null then
                     edges[i].end_id := null; edges[i].ended_at := null; edges[i].end_skips := false;
                 end if;
             end loop;
         end loop;
     end loop;
+    rounds := row(use_round, use_edge, use_end, lasts, skips, ats);
+end $$;
+
+-- Makes an execution of a job for each round beyond p_waiting, with what its upstreams gave as parameters, and queues those that are not skipped. p_block: their ids'.
+create function start_dependents_1(y dependents, v job_versions, edges dependencies[], rounds mark_rounds, p_waiting int, p_id uuid[], p_ms bigint, p_block bigint)
+returns void language plpgsql as $$
+declare
+    lane int := (select l.lane_id from lanes l where l.tenant_key = y.tenant_key and l.job_key = y.job_key);
+    priority smallint := coalesce((v.definition -> 'resources' ->> 'priority')::smallint, 0);
+    defaults jsonb := coalesce(v.definition::jsonb -> 'parameters', '{}'); n int;
+begin
+    insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at, trigger_id,
+                            parameters, correlation_id, tags, submitter, trace_parent, ordering_key)
+    select u.id, u.id, lane, y.tenant_key, y.job_key, v.version, 1, priority, 3, rounds.at[u.k],
+           (edges[u.last]).dependency_id, p.parameters, e.correlation_id, nullif(v.definition::jsonb -> 'tags', '{}'), 'dependency', e.trace_parent,
+           case when v.ordering_path is not null then ordering_value(y.job_key, v.version, p.parameters) end
+    from unnest(p_id, rounds.last) with ordinality u (id, last, k)
+    cross join lateral (
+        select (defaults || jsonb_build_object('upstream', coalesce(jsonb_object_agg((edges[q.edge]).upstream_job_id,
+                   jsonb_build_object('execution_id', q.end_id, 'status', result_status_name(r.status), 'outputs', coalesce(r.outputs::jsonb, '{}'))), '{}')))::json as parameters
+        from unnest(rounds.use_round, rounds.use_edge, rounds.use_end) q (no, edge, end_id) left join results r on r.execution_id = q.end_id where q.no = u.k) p
+    left join lateral (select z.correlation_id, z.trace_parent from unnest(rounds.use_round, rounds.use_edge, rounds.use_end) q (no, edge, end_id)
+                       join executions z on z.execution_id = q.end_id where q.no = u.k and q.edge = u.last limit 1) e on true
+    where u.k > p_waiting;
+    if v.ordering_path is not null then
+        perform queue_held_1(array(select u.id from unnest(p_id, rounds.skips) with ordinality u (id, skip, k) where u.k > p_waiting and not u.skip order by u.k), y.age);
+        return;
+    end if;
+    n := (select count(*) from unnest(rounds.skips) with ordinality u (skip, k) where u.k > p_waiting and not u.skip);
+    if n > 0 then
+        insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
+        values (execution_id_of(p_ms, p_block, 0), execution_id_of(p_ms, p_block, n - 1), lane, rank_of(clock(), priority, y.age), clock(),
+                coalesce(clock() + v.queue_timeout, 'infinity'), priority, true, n);
+    end if;
+end $$;
+
+-- What these have waited for has come about: those that wait for nothing else are queued, unless they are skipped.
+create function end_waits_1(p_id uuid[], p_skipped uuid[]) returns void language plpgsql as $$
+begin
+    update waits w set on_dependencies = false where w.execution_id = any (p_id);
+    -- An end of its turn in the order ends this wait.
+    update extents s set expires_at = 'infinity' where s.lo = any (array(select w.execution_id from waits w where w.execution_id = any (p_id) and (w.on_order or w.on_running)));
+    perform release_waits_1(f.ids, 'dependency', 'what it depends on has come about')
+    from (select array_agg(w.execution_id) as ids from waits w where w.execution_id = any (p_id) and not w.on_order and not w.on_running
+          and w.execution_id <> all (coalesce(p_skipped, '{}'))) f where f.ids is not null;
+end $$;
+
+-- Ends executions as SKIPPED, as what they depend on was.
+create function skip_dependents_1(p_id uuid[]) returns void language plpgsql as $$
+begin
+    delete from extents s where s.lo = any (p_id);
+    delete from waits w where w.execution_id = any (p_id);
+    insert into results (execution_id, status, fence, completed_at, error_message, actor)
+    select id, 9, 0, clock(), 'what it depends on was skipped', 'dependency' from unnest(p_id) id;
+    -- What follows from these may be a dependent that comes before this one in the order of locks.
+    insert into plan_work (kind, ids) values (6, p_id);
+end $$;
+
+-- Goes on with a dependent job, whose row the caller has locked: these executions have ended, of which some are of its upstreams. Without any it serves
+-- those that wait, where marks are complete.
+create function advance_dependent_1(y dependents, p_end uuid[]) returns void language plpgsql set enable_seqscan = off as $$
+declare
+    was dependencies[] := array(select d from dependencies d where d.job_key = y.job_key order by d.upstream_job_id);
+    m record; edges dependencies[]; rounds mark_rounds; j jobs; v job_versions; waiting uuid[]; n_waiting int; ids uuid[]; b record; skipped uuid[];
+begin
+    -- Where all dependencies have windows, marks are not used up, and each end lets all of them start again.
+    waiting := lock_waiting_1(y.job_key, case when exists (select from unnest(was) d where d.window_ is null) then cardinality(p_end) + 1 else 1000 end);
+    n_waiting := cardinality(waiting);
+    if cardinality(p_end) = 0 and n_waiting = 0 then return; end if;
+    select * into j from jobs where job_key = y.job_key;
+    select * into v from job_versions where job_key = y.job_key and version = j.current_version;
+    m := match_ends(y, was, p_end, n_waiting, cardinality(was) > 0 and j.enabled and j.deleted_at is null and coalesce(v.definition::jsonb -> 'schedule', 'null') = 'null');
+    edges := m.edges; rounds := m.rounds;
     update dependencies d set end_id = u.end_id, ended_at = u.ended_at, end_skips = u.end_skips, reported = false
     from unnest(edges) with ordinality u join unnest(was) with ordinality w using (ordinality)
     where d.job_key = y.job_key and d.upstream_job_id = u.upstream_job_id and (u.end_id, u.ended_at) is distinct from (w.end_id, w.ended_at);
-    if rounds = 0 then return; end if;
+    if cardinality(rounds.last) = 0 then return; end if;
 
     -- The oldest that wait come first; for the rest there are new executions, those that are skipped last, as they are in no extent.
     select * into b from next_block();
     select array_agg(case when u.k <= n_waiting then waiting[u.k] else execution_id_of(b.ms, b.block, u.place - 1) end order by u.k) into ids
-    from (select s.k, (row_number() over (order by s.k <= n_waiting, s.skip, s.k))::int as place from unnest(skips) with ordinality s (skip, k)) u;
-    select array_agg(u.id) into skipped from unnest(ids, skips) u (id, skip) where u.skip;
-    if rounds > n_waiting then
-        select l.lane_id into lane from lanes l where l.tenant_key = y.tenant_key and l.job_key = y.job_key;
-        insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at, trigger_id,
-                                parameters, correlation_id, tags, submitter, trace_parent, ordering_key)
-        select u.id, u.id, lane, y.tenant_key, y.job_key, v.version, 1, coalesce((v.definition -> 'resources' ->> 'priority')::smallint, 0), 3, ats[u.k],
-               (edges[u.last]).dependency_id, p.parameters, e.correlation_id, nullif(v.definition::jsonb -> 'tags', '{}'), 'dependency', e.trace_parent,
-               case when v.ordering_path is not null then ordering_value(y.job_key, v.version, p.parameters) end
-        from unnest(ids, lasts) with ordinality u (id, last, k)
-        cross join lateral (
-            select (coalesce(v.definition::jsonb -> 'parameters', '{}') || jsonb_build_object('upstream', coalesce(jsonb_object_agg((edges[q.edge]).upstream_job_id,
-                       jsonb_build_object('execution_id', q.end_id, 'status', result_status_name(r.status), 'outputs', coalesce(r.outputs::jsonb, '{}'))), '{}')))::json as parameters
-            from unnest(round_no, round_edge, round_end) q (no, edge, end_id) left join results r on r.execution_id = q.end_id where q.no = u.k) p
-        left join lateral (select z.correlation_id, z.trace_parent from unnest(round_no, round_edge, round_end) q (no, edge, end_id)
-                           join executions z on z.execution_id = q.end_id where q.no = u.k and q.edge = u.last limit 1) e on true
-        where u.k > n_waiting;
-        if v.ordering_path is null then
-            insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
-            select execution_id_of(b.ms, b.block, 0), execution_id_of(b.ms, b.block, f.n - 1), lane, rank_of(clock(), f.priority, y.age), clock(),
-                   coalesce(clock() + v.queue_timeout, 'infinity'), f.priority, true, f.n
-            from (select count(*)::int as n, coalesce((v.definition -> 'resources' ->> 'priority')::smallint, 0::smallint) as priority
-                  from unnest(skips) with ordinality u (skip, k) where u.k > n_waiting and not u.skip) f where f.n > 0;
-        else
-            perform queue_held_1(array(select u.id from unnest(ids, skips) with ordinality u (id, skip, k) where u.k > n_waiting and not u.skip order by u.k), y.age);
-        end if;
+    from (select s.k, (row_number() over (order by s.k <= n_waiting, s.skip, s.k))::int as place from unnest(rounds.skips) with ordinality s (skip, k)) u;
+    select array_agg(u.id) into skipped from unnest(ids, rounds.skips) u (id, skip) where u.skip;
+    if cardinality(rounds.last) > n_waiting then
+        perform start_dependents_1(y, v, edges, rounds, n_waiting, ids, b.ms, b.block);
     end if;
     insert into dependency_uses (run_id, dependency_id, upstream_job_id, upstream_execution_id)
     select e.run_id, (edges[q.edge]).dependency_id, (edges[q.edge]).upstream_job_id, q.end_id
-    from unnest(round_no, round_edge, round_end) q (no, edge, end_id) cross join lateral (select e.run_id from executions e where e.execution_id = ids[q.no] limit 1) e;
-    if n_waiting > 0 then
-        update waits w set on_dependencies = false where w.execution_id = any (ids[1 : n_waiting]);
-        -- An end of its turn in the order ends this wait.
-        update extents s set expires_at = 'infinity' where s.lo = any (array(select w.execution_id from waits w where w.execution_id = any (ids[1 : n_waiting]) and (w.on_order or w.on_running)));
-        perform release_waits_1(f.ids, 'dependency', 'what it depends on has come about')
-        from (select array_agg(w.execution_id) as ids from waits w where w.execution_id = any (ids[1 : n_waiting]) and not w.on_order and not w.on_running
-              and w.execution_id <> all (coalesce(skipped, '{}'))) f where f.ids is not null;
-    end if;
-    if skipped is not null then
-        delete from extents s where s.lo = any (skipped);
-        delete from waits w where w.execution_id = any (skipped);
-        insert into results (execution_id, status, fence, completed_at, error_message, actor)
-        select id, 9, 0, clock(), 'what it depends on was skipped', 'dependency' from unnest(skipped) id;
-        -- What follows from these may be a dependent that comes before this one in the order of locks.
-        insert into plan_work (kind, ids) values (6, skipped);
-    end if;
+    from unnest(rounds.use_round, rounds.use_edge, rounds.use_end) q (no, edge, end_id)
+    cross join lateral (select e.run_id from executions e where e.execution_id = ids[q.no] limit 1) e;
+    if n_waiting > 0 then perform end_waits_1(ids[1 : n_waiting], skipped); end if;
+    if skipped is not null then perform skip_dependents_1(skipped); end if;
 end $$;
 
 -- Goes on with what depends on the jobs of these executions, which have ended. What has a next attempt has not.
