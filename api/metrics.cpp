@@ -100,6 +100,7 @@ private:
         counter(all, "rowlock_statements_total", "Statements of the queue and its services.", value_of(r.statements));
         counter(all, "rowlock_policy_violations_total", "What was found here against a policy: refused, or let pass.", value_of(r.policy_violations));
         counter(all, "rowlock_budget_exceeded_total", "Of them: runs that had used up a budget.", value_of(r.budgets_exceeded));
+        counter(all, "rowlock_dependency_timeouts_total", "Dependencies that have kept a job waiting for too long, recorded here in dependency_errors.", value_of(r.dependency_timeouts));
         counter(all, "rowlock_database_errors_total", "Statements that failed.", value_of(r.database_errors));
         MetricFamily dropped{"rowlock_retention_dropped_total", "What this instance has deleted because it had been kept for long enough, by kind.", MetricType::Counter, {}};
         const std::pair<const char*, const count&> kinds[] = {{"executions", r.executions_dropped}, {"days", r.days_dropped}, {"errors", r.errors_dropped},

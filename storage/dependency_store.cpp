@@ -27,4 +27,16 @@ int sweep_dependencies(session& s)
     return s.exec(sweep_statement)[0][0].as<int>();
 }
 
+// What waits for dependencies is the first attempt of its run, and so has its id.
+constexpr statement timeouts_statement{"dependency_timeouts_of", R"sql(
+    select count(*) from unnest($1::uuid[]) u (id) cross join lateral (
+        select from errors e where e.error_id = u.id and e.queue = 2 and e.error_code = 'DEP_003_UPSTREAM_TIMEOUT' limit 1) e)sql"};
+
+int dependency_timeouts_of(session& s, const std::vector<execution_id>& runs)
+{
+    array asked(array::element::uuid);
+    for (const auto& run : runs) asked.add(run);
+    return s.exec(timeouts_statement, asked.parameter())[0][0].as<int>();
+}
+
 }

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace rowlock::storage {
 
@@ -15,5 +16,7 @@ std::unordered_map<execution_id, std::string> parameters_with_upstream(session& 
 
 // Looks at what may have been left of dependencies (sweep_dependencies_1). How many errors were recorded.
 int sweep_dependencies(session& s);
+// Of these runs, which have just expired, those that had waited for dependencies.
+int dependency_timeouts_of(session& s, const std::vector<execution_id>& runs);
 
 }

@@ -3,6 +3,7 @@
 #include "runtime/execute/channel.hpp"
 #include "runtime/execute/crash_point.hpp"
 #include "runtime/execute/unheard.hpp"
+#include "storage/dependency_store.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -289,6 +290,9 @@ awaitable<void> membership::expire()
         if (!ended || ended->empty()) co_return;
         counts_.ended[static_cast<std::size_t>(execution_status::timeout)].fetch_add(ended->size(), std::memory_order_relaxed);
         if (options_.runs_ended) options_.runs_ended(*ended);
+        const auto late = co_await control_.read([runs = *ended](storage::session& s) -> result<int> { return storage::dependency_timeouts_of(s, runs); });
+        counts_.statements.fetch_add(1, std::memory_order_relaxed);
+        if (late) counts_.dependency_timeouts.fetch_add(static_cast<std::uint64_t>(*late), std::memory_order_relaxed);
     }
 }
 

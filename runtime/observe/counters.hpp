@@ -55,6 +55,7 @@ struct counters {
     std::atomic<std::int64_t> queued_under_pressure{0};  // executions that are queued while this instance starts nothing for that reason; else 0
     count policy_violations{0};         // found here: refused, or let pass
     count budgets_exceeded{0};          // of them: runs that have used up a budget
+    count dependency_timeouts{0};       // recorded here: what a job depends on has not come for too long
     count database_errors{0};
     std::atomic<std::int64_t> running{0};
     std::atomic<std::int64_t> waiting_for_commit{0};

@@ -43,8 +43,9 @@ awaitable<void> plan_steps::cancel_orphans()
 awaitable<void> plan_steps::check_dependencies()
 {
     next_dependency_check_ = steady_clock::now() + between_dependency_checks_;
-    co_await db_.write([](storage::session& s) -> result<int> { return storage::sweep_dependencies(s); });
+    const auto late = co_await db_.write([](storage::session& s) -> result<int> { return storage::sweep_dependencies(s); });
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
+    if (late) counts_.dependency_timeouts.fetch_add(static_cast<std::uint64_t>(*late), std::memory_order_relaxed);
 }
 
 awaitable<void> plan_steps::run()

@@ -280,6 +280,7 @@ TEST_CASE("an execution that has waited too long for another job ends TIMEOUT, E
     CHECK(error.at("error_type") == "TIMEOUT");
     CHECK(error.at("dependency_id") == "late-rule");
     CHECK(error.at("execution_id") == end.at("execution_id"));
+    eventually("the timeout is counted", [&] { return server.metric("rowlock_dependency_timeouts_total") >= 1; });
     // What comes too late starts an execution of its own.
     end_of(server, "late-up");
     CHECK(count_of(server, "late-down") == 2);

@@ -198,6 +198,7 @@ TEST_CASE("an execution waits for each dependency as long as that one says, from
     CHECK(storage::sweep_dependencies(db.service()) == 0);
     db.move_clock(11min);
     db.rows("select expire_1('1 day', 100)");
+    CHECK(storage::dependency_timeouts_of(db.service(), {sent.id()}) == 1);
     CHECK(db.value(fmt::format("select status || ' ' || error_code from v_executions where execution_id = '{}'", sent.id().str())) == "TIMEOUT EXPIRED");
     CHECK(db.value("select error_code || ': ' || error_message from v_errors where queue = 'dependency_errors'")
           == "DEP_003_UPSTREAM_TIMEOUT: It waited for b for 600 s, which is as long as it may.");
