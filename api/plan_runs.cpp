@@ -1,4 +1,5 @@
 #include "api/graph_answer.hpp"
+#include "api/idempotency_key.hpp"
 #include "api/plan_run_body.hpp"
 #include "api/read_answers.hpp"
 #include "api/routes.hpp"
@@ -39,13 +40,14 @@ response show_run(request_context& rq, int status, const json::object& run)
 // The run as it is now; where only its commit is known for sure, that alone is said.
 runtime::awaitable<response> answer_made(request_context& rq, int status, storage::plan_run_made made)
 {
-    const auto shown = co_await rq.app.instance.plans().show(rq.caller, made.id);
+    auto shown = co_await rq.app.instance.plans().show(rq.caller, made.id);
     auto answer = rq.reply(status);
     add_location(answer, made.id);
     if (shown) {
+        (*shown)["replayed"] = made.replayed;
         append_text(answer.body, *shown);
     } else {
-        fmt::format_to(std::back_inserter(answer.body), R"({{"plan_run_id":"{}"}})", made.id.str());
+        fmt::format_to(std::back_inserter(answer.body), R"({{"plan_run_id":"{}","replayed":{}}})", made.id.str(), made.replayed);
     }
     co_return answer;
 }
@@ -75,7 +77,15 @@ runtime::awaitable<std::optional<uuid>> replay_of(request_context& rq, std::stri
     co_return found ? *found : std::nullopt;
 }
 
-// The body of an action on a run. `read` asks for its members.
+// What has to be equal for a replay of a rerun.
+std::string key_request_of_rerun(const uuid& of, const std::string& from)
+{
+    json::object asked{{"rerun_of", of.str()}};
+    if (!from.empty()) asked["from"] = from;
+    return to_text(asked);
+}
+
+// The body of an action on a run. `read` asks for its members, and adds what is wrong beside them.
 template <class Read>
 result<void> read_action(request_context& rq, bool optional, std::string_view subject, Read read)
 {
@@ -84,7 +94,7 @@ result<void> read_action(request_context& rq, bool optional, std::string_view su
     field_errors errors;
     json::object accepted;
     json_fields fields(**body, "", errors, accepted);
-    read(fields);
+    read(fields, errors);
     fields.refuse_rest();
     refuse_nul(**body, rq.rq.body(), errors);
     if (errors.empty()) return {};
@@ -206,7 +216,7 @@ runtime::awaitable<response> cancel_plan_run(request_context& rq)
     const auto id = rq.bare_id("id");
     if (!id) co_return rq.refuse(id.error());
     std::string reason;
-    const auto read = read_action(rq, true, "The cancellation", [&reason](json_fields& fields) { reason = fields.text("reason", {0, 1000}).value_or(""); });
+    const auto read = read_action(rq, true, "The cancellation", [&reason](json_fields& fields, field_errors&) { reason = fields.text("reason", {0, 1000}).value_or(""); });
     if (!read) co_return rq.refuse(read.error());
     const auto cancelled = co_await rq.app.instance.plans().cancel(rq.caller, id->value, std::move(reason));
     if (!cancelled) co_return rq.refuse(cancelled.error());
@@ -215,17 +225,28 @@ runtime::awaitable<response> cancel_plan_run(request_context& rq)
     co_return show_run(rq, 202, *run);
 }
 
-// POST /v1/plan-runs/{id}/rerun: 201 with the new run, 400, 404, 409, 422.
+// POST /v1/plan-runs/{id}/rerun: 201 with the new run, 200 for a repeated key, 400, 404, 409, 422.
 runtime::awaitable<response> rerun_plan_run(request_context& rq)
 {
     const auto id = rq.bare_id("id");
     if (!id) co_return rq.refuse(id.error());
-    std::string from;
-    const auto read = read_action(rq, true, "The rerun", [&from](json_fields& fields) { from = fields.slug("from").value_or(""); });
+    runtime::plan_rerun_request request{.of = id->value};
+    const auto read = read_action(rq, true, "The rerun", [&rq, &request](json_fields& fields, field_errors& errors) {
+        request.from = fields.slug("from").value_or("");
+        request.idempotency_key = header_key(rq.rq, errors);
+    });
     if (!read) co_return rq.refuse(read.error());
-    const auto made = co_await rq.app.instance.plans().rerun(rq.caller, id->value, std::move(from));
+    request.trace_parent = rq.trace_parent;
+    const std::string key = request.idempotency_key;
+    const std::string key_request = key.empty() ? std::string() : key_request_of_rerun(request.of, request.from);
+    request.key_request = key_request;
+    auto made = co_await rq.app.instance.plans().rerun(rq.caller, std::move(request));
+    if (!made && !key.empty()) {
+        const auto before = co_await replay_of(rq, key, key_request);
+        if (before) made = storage::plan_run_made{*before, true};
+    }
     if (!made) co_return rq.refuse(made.error());
-    co_return co_await answer_made(rq, 201, *made);
+    co_return co_await answer_made(rq, made->replayed ? 200 : 201, *made);
 }
 
 // POST /v1/plan-runs/{id}/nodes: 201 with the ids of the nodes that were added, 400, 404, 409, 422.
@@ -234,7 +255,7 @@ runtime::awaitable<response> add_plan_nodes(request_context& rq)
     const auto id = rq.bare_id("id");
     if (!id) co_return rq.refuse(id.error());
     json::array nodes;
-    const auto read = read_action(rq, false, "The addition", [&nodes](json_fields& fields) {
+    const auto read = read_action(rq, false, "The addition", [&nodes](json_fields& fields, field_errors&) {
         const auto given = fields.find("nodes");
         const auto* list = given ? given.value->if_array() : nullptr;
         if (!given) fields.require("nodes");

@@ -160,6 +160,8 @@ create table plan_maps (
     ended       int not null default 0,
     failed      int not null default 0,
     cancelled   int not null default 0,
+    started_at  timestamptz not null,                   -- when its first items were made
+    ended_at    timestamptz,                            -- when the last of those that there were had ended
     primary key (plan_run_id, node_no)) with (fillfactor = 50);
 -- Items that have no execution yet.
 create table plan_chunks (
@@ -296,12 +298,12 @@ create function start_as_they_are_1(r plan_runs, p_at timestamptz, p_no int[]) r
 declare
     block text := left(execution_id_of((extract(epoch from clock_timestamp()) * 1000)::bigint, nextval('rowlock.blocks'), 0)::text, 31);
 begin
-    with numbered as materialized (
-        select n.*, (block || lpad(to_hex(row_number() over (order by n.lane_id, n.priority, n.wait_ms, n.node_no) - 1), 5, '0'))::uuid as id
-        from unnest(p_no) u (no)
-        -- The limit keeps the planner with the primary key: otherwise it reads the whole plan for a hash.
-        cross join lateral (select n.node_no, n.lane_id, n.job_key, n.job_version, n.priority, n.wait_ms, n.needs, n.tags, n.parameters
-                            from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = u.no limit 1) n),
+    with ordered as (
+        select n.node_no, n.lane_id, n.job_key, n.job_version, n.priority, n.wait_ms, n.needs, n.tags, n.parameters,
+               row_number() over (order by n.lane_id, n.priority, n.wait_ms, n.node_no) - 1 as place
+        -- A comparison with an array of unknown length keeps the planner with the primary key: otherwise it reads the whole plan for a hash.
+        from plan_nodes n where n.plan_run_id = r.plan_run_id and n.node_no = any (p_no)),
+    numbered as materialized (select n.*, (block || lpad(to_hex(n.place), 5, '0'))::uuid as id from ordered n),
     made as (
         insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at, parameters,
                                 correlation_id, tags, submitter, trace_parent, plan_run_id, node_no, contract_ref, approval_ref)
@@ -309,7 +311,7 @@ begin
                r.correlation_id, s.tags, r.submitter, r.trace_parent, r.plan_run_id, s.node_no, r.contract_ref, r.approval_ref
         from numbered s)
     insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
-    select min(s.id::text)::uuid, max(s.id::text)::uuid, s.lane_id, rank_of(p_at, s.priority, r.age), p_at,
+    select (block || lpad(to_hex(min(s.place)), 5, '0'))::uuid, (block || lpad(to_hex(max(s.place)), 5, '0'))::uuid, s.lane_id, rank_of(p_at, s.priority, r.age), p_at,
            coalesce(p_at + s.wait_ms * interval '1 millisecond', 'infinity'), s.priority, true, count(*)
     from numbered s group by s.lane_id, s.priority, s.wait_ms;
 end $$;
@@ -366,7 +368,7 @@ declare
 begin
     if p_stopping then
         delete from plan_chunks x where x.plan_run_id = r.plan_run_id and x.node_no = p_no;
-        update plan_maps x set total = x.made where x.plan_run_id = r.plan_run_id and x.node_no = p_no returning * into m;
+        update plan_maps x set total = x.made, ended_at = case when x.ended = x.made then p_at end where x.plan_run_id = r.plan_run_id and x.node_no = p_no returning * into m;
         return case when m.ended = m.total then case when m.failed > 0 then 6 else 8 end end;
     end if;
     delete from plan_chunks x where x.plan_run_id = r.plan_run_id and x.node_no = p_no and x.first_item = (
@@ -376,7 +378,8 @@ begin
     bad := (select count(*) from start_executions_1(r, p_at, array_fill(p_no, array[n]), array(select c.first_item + g from generate_series(0, n - 1) g),
                                                     array(select x from jsonb_array_elements(c.items) x),
                                                     (select documents_of(x.plan_run_id, coalesce(x.refs, '[]')) from plan_nodes x where x.plan_run_id = r.plan_run_id and x.node_no = p_no)));
-    update plan_maps x set made = x.made + n, ended = x.ended + bad, failed = x.failed + bad where x.plan_run_id = r.plan_run_id and x.node_no = p_no returning * into m;
+    update plan_maps x set made = x.made + n, ended = x.ended + bad, failed = x.failed + bad, ended_at = case when x.ended + bad = x.total then p_at end
+    where x.plan_run_id = r.plan_run_id and x.node_no = p_no returning * into m;
     if c.first_item + n < m.total then
         insert into plan_work (plan_run_id, kind, nodes) values (r.plan_run_id, 3, array[p_no]);
     end if;
@@ -410,7 +413,8 @@ begin
                 return next;
                 continue;
             end if;
-            insert into plan_maps (plan_run_id, node_no, total) values (r.plan_run_id, x.node_no, jsonb_array_length(items));
+            insert into plan_maps (plan_run_id, node_no, total, started_at, ended_at)
+            values (r.plan_run_id, x.node_no, jsonb_array_length(items), p_at, case when jsonb_array_length(items) = 0 then p_at end);
             if jsonb_array_length(items) = 0 then
                 node_no := x.node_no; outcome := 5;
                 return next;

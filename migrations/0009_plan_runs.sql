@@ -192,7 +192,8 @@ begin
         end if;
         if x.mapped then
             for m in
-                update plan_maps y set ended = y.ended + c.n, failed = y.failed + c.failed, cancelled = y.cancelled + c.cancelled
+                update plan_maps y set ended = y.ended + c.n, failed = y.failed + c.failed, cancelled = y.cancelled + c.cancelled,
+                    ended_at = case when y.ended + c.n = y.total then greatest(clock(), g.told_at) end
                 from (select u.no, count(*)::int as n, count(*) filter (where u.outcome in (6, 7))::int as failed, count(*) filter (where u.outcome = 8)::int as cancelled
                       from unnest(x.nos, x.outcomes, x.items) u (no, outcome, item) where u.item is not null and u.outcome is not null group by u.no) c
                 where y.plan_run_id = x.plan_run_id and y.node_no = c.no

@@ -169,8 +169,8 @@ select n.plan_run_id, n.node_id, n.node_no, t.tenant_id, j.job_id, n.job_version
        case when s.state = 0 then 'PENDING' when s.state >= 5 then status_name(s.state) when n.for_each is not null then 'RUNNING'
             when e.execution_id is null then 'PENDING' else status_name(coalesce(z.status, case when not x.ready then 1 when x.owner is null then 2 else 3 end, 3)::smallint) end as status,
        e.execution_id, e.attempt_number, m.total as items, m.ended as items_ended, m.failed as items_failed,
-       coalesce(z.started_at, x.claimed_at) as started_time, z.completed_at as completed_time, z.error_code, z.error_message, n.tags,
-       case when n.kept_run is not null then n.kept_run end as kept_from
+       coalesce(m.started_at, z.started_at, x.claimed_at) as started_time, coalesce(m.ended_at, z.completed_at) as completed_time, z.error_code, z.error_message, n.tags,
+       case when n.kept_run is not null then n.kept_run end as kept_from, n.is_gate as gate, n.for_each is not null as for_each
 from plan_nodes n
 join plan_runs r on r.plan_run_id = n.plan_run_id
 join tenants t on t.tenant_key = r.tenant_key

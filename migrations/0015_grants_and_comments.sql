@@ -128,7 +128,7 @@ begin
         ('nodes_ended', 'How many of them have ended.'), ('nodes_failed', 'How many failed, and no fallback stood in.'),
         ('cancel_requested_time', 'When somebody asked for its end.'), ('cancelled_by', 'Who did.'), ('cancel_reason', 'Why.'),
         ('layer', 'How many nodes stand before it on the longest way.'), ('items', 'How many items the list has.'), ('items_ended', 'How many of them have ended.'),
-        ('items_failed', 'How many of them failed.'), ('kept_from', 'The plan run whose result was kept for it.'),
+        ('items_failed', 'How many of them failed.'), ('gate', 'A validator: what needs it goes on only if it succeeded.'), ('for_each', 'It maps over a list: one execution an item.'), ('kept_from', 'The plan run whose result was kept for it.'),
         ('ordering_key', 'Executions with the same key run in order.'),
         ('dependency_id', 'Names the dependency.'), ('upstream_job_id', 'The job whose end is waited for.'), ('dependency_type', 'SUCCESS, COMPLETION or DATA_READY.'),
         ('condition', 'A SQL/JSON path predicate that the result must satisfy.'), ('window_seconds', 'How old the end may be; null: any that no run has used.'),

@@ -86,7 +86,7 @@ struct instance::parts {
         auto http = options.http;
         http.callbacks = callbacks.functions();
         http.evaluate = evaluation_by(general);
-        plans.emplace(plan_runs::options{options.priority_age, options.key_ttl}, general, jobs, self, plan_runs::listeners{[this] { after_plans(true); }});
+        plans.emplace(plan_runs::options{options.priority_age, options.key_ttl, options.parallelism}, general, jobs, self, plan_runs::listeners{[this] { after_plans(true); }});
         plans_of_jobs.emplace(*plans, jobs, general, plan_run_ends);
         notes.add_nodes_by([this](assignment node, boost::json::array added) { return plans_of_jobs->add_nodes(std::move(node), std::move(added)); });
         work.emplace(cores, *ends, notes, owned, free, policies, counts,

@@ -141,7 +141,8 @@ std::optional<plan_run_row> find_plan_run(session& s, tenant_key tenant, const u
 // The limits here keep the planner, to whom a new plan run is one node, from comparing every node with every other.
 constexpr statement plan_run_nodes_statement{"plan_run_nodes", R"sql(
     select v.node_id, v.status, n.layer, n.out_to, n.kept_run, n.kept_no, n.job_key, v.job_id, n.is_gate, n.for_each is not null, n.fallback_no, n.fallback_of, n.out_kind,
-           to_json(n.out_condition)
+           to_json(n.out_condition), v.items,
+           case when n.for_each is not null then (select (j.definition -> 'concurrency' ->> 'max_running')::int from job_versions j where j.job_key = n.job_key and j.version = n.job_version) end
     from v_plan_nodes v
     cross join lateral (select n.* from plan_nodes n where n.plan_run_id = v.plan_run_id and n.node_no = v.node_no limit 1) n
     where v.plan_run_id = $1 order by v.node_no)sql"};
@@ -166,6 +167,8 @@ std::vector<plan_run_node> plan_run_nodes(session& s, const uuid& id)
         if (!row[11].is_null()) n.fallback_of = row[11].as<int>();
         n.kinds = integers_of(row[12].c_str());
         n.conditions = row[13].is_null() ? std::vector<std::string>(n.to.size()) : texts_of(row[13].c_str());
+        if (!row[14].is_null()) n.items = row[14].as<int>();
+        if (!row[15].is_null()) n.job_limit = row[15].as<int>();
         nodes.push_back(std::move(n));
     }
     for (const auto& row : s.exec(added_edges_statement, id.str())) {
@@ -202,7 +205,7 @@ constexpr statement find_plan_run_json_statement{"find_plan_run_json", "select j
             'execution_ids', coalesce((select json_agg(x.execution_id) from (select e.execution_id from executions e
                     where e.plan_run_id = coalesce(n.kept_from, n.plan_run_id) and e.node_no = coalesce(p.kept_no, n.node_no)
                     order by e.item_no, e.attempt_number limit 1000) x), '[]'),
-            'layer', n.layer, 'attempt_number', n.attempt_number, 'items', n.items, 'items_ended', n.items_ended, 'items_failed', n.items_failed,
+            'layer', n.layer, 'gate', n.gate, 'for_each', n.for_each, 'attempt_number', n.attempt_number, 'items', n.items, 'items_ended', n.items_ended, 'items_failed', n.items_failed,
             'started_time', rfc3339(n.started_time), 'completed_time', rfc3339(n.completed_time), 'error_code', n.error_code, 'error_message', n.error_message,
             'kept_from', n.kept_from) order by n.node_no), '[]')
         from v_plan_nodes n

@@ -74,6 +74,8 @@ struct plan_run_node {
     int layer = 0;
     bool gate = false;
     bool for_each = false;
+    std::optional<int> items{};          // of for_each, once they are known
+    std::optional<int> job_limit{};      // of for_each: concurrency.max_running of the job, if it has one
     std::optional<int> fallback{};
     std::optional<int> fallback_of{};
     std::vector<int> to;                 // the numbers of those that need it, added ones included

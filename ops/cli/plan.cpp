@@ -172,7 +172,7 @@ void add_graph(CLI::App& plan, context& c, const std::shared_ptr<plan_options>& 
 
 void add_plan(CLI::App& app, context& c)
 {
-    CLI::App* plan = app.add_subcommand("plan", "Graphs of jobs: apply, list, show, graph, run, runs, rerun, cancel");
+    CLI::App* plan = app.add_subcommand("plan", "Graphs of jobs: apply, list, show, graph, run, runs, watch, rerun, cancel");
     plan->group("Definitions");
     plan->require_subcommand(1);
     plan->footer("Examples:\n  rowlock plan apply nightly.yaml\n  rowlock plan run nightly\n  rowlock plan graph nightly --format mermaid");

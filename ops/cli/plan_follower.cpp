@@ -39,20 +39,9 @@ public:
 private:
     void draw(const std::vector<layer_counts>& layers)
     {
-        std::size_t nodes = 0;
-        std::size_t ended = 0;
-        std::size_t failed = 0;
-        std::size_t at = layers.size();                  // the first layer that has not ended
-        for (std::size_t i = 0; i < layers.size(); ++i) {
-            nodes += layers[i].nodes;
-            ended += layers[i].ended;
-            failed += layers[i].failed;
-            if (layers[i].ended < layers[i].nodes) at = std::min(at, i);
-        }
-        std::string label = at < layers.size() ? fmt::format("layer {} ({}/{})", at, layers[at].ended, layers[at].nodes) : counted(layers.size(), "layer");
-        if (failed > 0) label += fmt::format(", {} failed", failed);
-        bar_.restate(std::move(label), nodes);
-        bar_.advance_to(ended);
+        auto far = bar_of(layers);
+        bar_.restate(std::move(far.label), far.total);
+        bar_.advance_to(far.done);
     }
 
     void tell_nodes(const json::array& nodes)

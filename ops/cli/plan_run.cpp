@@ -32,6 +32,7 @@ struct control_options {
     std::string from;
     std::string reason;
     bool wait = true;
+    std::string idempotency_key;
 };
 
 outcome_of<json::object> request_of(const run_options& options, const plan_source& source)
@@ -87,7 +88,9 @@ exit_code rerun_plan(context& c, const control_options& options)
 {
     json::object body;
     if (!options.from.empty()) body["from"] = options.from;
-    const auto reply = c.api().post(target("/v1/plan-runs").segment(options.id).segment("rerun"), body);
+    // Without a key of the user's, one of our own makes a repetition after a lost connection safe.
+    const std::string key = options.idempotency_key.empty() ? random_uuid().str() : options.idempotency_key;
+    const auto reply = c.api().post(target("/v1/plan-runs").segment(options.id).segment("rerun"), body, key);
     if (!reply) return c.fail(reply.error());
     return show_started(c, reply->body, options.wait);
 }
@@ -130,8 +133,14 @@ void add_plan_run(CLI::App& plan, context& c)
     rerun->add_option("ID", control->id, "The plan_run_id of the run before")->required();
     rerun->add_option("--from", control->from, "The node to begin with; it and all below it run again");
     rerun->add_flag("--wait,!--no-wait", control->wait, "Wait for its end and show how far it has come; the default");
+    rerun->add_option("--idempotency-key", control->idempotency_key, "The same key and request again gives the first rerun back");
     rerun->footer("Examples:\n  rowlock plan rerun ID\n  rowlock plan rerun ID --from clean --no-wait");
     rerun->callback([&c, control] { c.chosen = [&c, control] { return rerun_plan(c, *control); }; });
+
+    CLI::App* watch = plan.add_subcommand("watch", "Follow a run to its end, as `plan run` does; exit code 1 unless COMPLETED");
+    watch->add_option("ID", control->id, "Its plan_run_id")->required();
+    watch->footer("Example:\n  rowlock plan watch ID\nThe news goes to stderr, the run as it ended to stdout. To stop watching changes nothing of the run.");
+    watch->callback([&c, control] { c.chosen = [&c, control] { return follow_and_show(c, control->id); }; });
 
     CLI::App* cancel = plan.add_subcommand("cancel", "Start nothing more of a run, and cancel what runs");
     cancel->add_option("ID", control->id, "Its plan_run_id")->required();

@@ -320,9 +320,32 @@ std::vector<layer_counts> layers_of(const json::value& shown)
         ++one.nodes;
         if (is_end_of_node(status)) ++one.ended;
         if (has_failed(status)) ++one.failed;
+        if (status == "RUNNING") {
+            one.items += count_at(node, "items");
+            one.items_ended += count_at(node, "items_ended");
+        }
         if (!status.empty()) ++one.by_status[status];
     }
     return all;
+}
+
+plan_bar bar_of(const std::vector<layer_counts>& layers)
+{
+    layer_counts all;
+    std::size_t at = layers.size();                      // the first layer that has not ended
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        const auto& one = layers[i];
+        all.nodes += one.nodes;
+        all.ended += one.ended;
+        all.failed += one.failed;
+        all.items += one.items;
+        all.items_ended += one.items_ended;
+        if (one.ended < one.nodes) at = std::min(at, i);
+    }
+    std::string label = at < layers.size() ? fmt::format("layer {} ({}/{})", at, layers[at].ended, layers[at].nodes) : counted(layers.size(), "layer");
+    if (all.failed > 0) label += fmt::format(", {} failed", all.failed);
+    if (all.items > 0) return {label + ", items", all.items_ended, all.items};
+    return {std::move(label), all.ended, all.nodes};
 }
 
 std::string draw_layers(const json::value& shown, const terminal_style& style)

@@ -30,10 +30,19 @@ struct layer_counts {
     std::size_t nodes = 0;
     std::size_t ended = 0;
     std::size_t failed = 0;                              // of those: FAILED and TIMEOUT
+    std::size_t items = 0;                               // of the lists of nodes that are under way
+    std::size_t items_ended = 0;
     std::map<std::string, std::size_t> by_status{};
 };
 // Of a run or a graph, by layer.
 std::vector<layer_counts> layers_of(const boost::json::value& shown);
+// How far a run has come, for a bar: the nodes that have ended of all, or, while lists are under way, the items of these.
+struct plan_bar {
+    std::string label;
+    std::size_t done = 0;
+    std::size_t total = 0;
+};
+plan_bar bar_of(const std::vector<layer_counts>& layers);
 // Can nothing change this status any more?
 bool is_end_of_node(std::string_view status);
 

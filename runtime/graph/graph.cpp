@@ -19,9 +19,18 @@ edge_type type_of(need_type type)
 
 constexpr std::uint32_t none = graph_order::no_layer;
 
+// How many items of a list go one after the other.
+double rounds_of(const graph_node& node)
+{
+    if (!node.items) return 1;
+    const auto at_once = std::max<std::size_t>(node.items_at_once, 1);
+    return static_cast<double>((*node.items + at_once - 1) / at_once);
+}
+
 std::vector<double> weights_of(const graph& g, std::span<const double> expected_seconds)
 {
     std::vector<double> weights(expected_seconds.begin(), expected_seconds.end());
+    for (std::size_t i = 0; i < weights.size(); ++i) weights[i] *= rounds_of(g.nodes[i]);
     if (weights.empty()) weights.assign(g.nodes.size(), 1);
     for (const auto& edge : g.edges) {
         if (edge.type == edge_type::fallback) weights[edge.to] = 0;
@@ -61,6 +70,7 @@ graph graph_of(const plan_definition& plan, const compiled_plan& compiled)
         const auto& given = plan.nodes[node.index];
         g.nodes.push_back({.id = given.node_id, .job_id = plan.job_id_of(given), .gate = given.gate, .for_each = given.for_each.has_value()});
         for (const auto& edge : node.edges) g.edges.push_back({number, edge.to, type_of(edge.type), edge.condition, edge.skip_on_upstream_skip});
+        if (given.for_each && !given.for_each->source) g.nodes.back().items = given.for_each->items.size();
         if (node.fallback >= 0) g.edges.push_back({number, static_cast<std::uint32_t>(node.fallback), edge_type::fallback});
     }
     g.waits = waits_of(plan);

@@ -25,6 +25,9 @@ struct graph_node {
     std::string status{};                            // of a run's node; empty: it has none
     bool gate = false;
     bool for_each = false;
+    // Of for_each, where it is known: how many items it has, and how many of them may run at a time.
+    std::optional<std::size_t> items{};
+    std::size_t items_at_once = 1;
 };
 
 struct graph_edge {
@@ -44,13 +47,14 @@ struct graph {
     std::vector<arrow> waits{};
 };
 
-// The nodes in the order of their numbers.
+// The nodes in the order of their numbers. The lists that the plan has itself are known.
 graph graph_of(const plan_definition& plan, const compiled_plan& compiled);
 
 graph_order order_of(const graph& g);
 
 // `order` is the graph's. The longest way through the graph along its edges, each node counted with its expected seconds, or where none are given with 1; its nodes in
-// order. The edges to fallbacks are left out, and fallbacks count nothing: where all goes well they do not run. Of ways that are equally long
+// order. The seconds of a node that maps over a list are those of an item, and its items go ceil(items / items_at_once) times one after the other; a list that is
+// not known yet counts as one item. The edges to fallbacks are left out, and fallbacks count nothing: where all goes well they do not run. Of ways that are equally long
 // one is taken, always the same. Empty where the graph has a cycle. Pure.
 struct critical_path {
     std::vector<std::uint32_t> nodes{};

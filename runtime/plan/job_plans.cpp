@@ -96,7 +96,10 @@ awaitable<result<child_plan>> job_plans::begin(assignment work)
 awaitable<result<child_plan>> job_plans::go_on(principal who, storage::child_plan_run last, execution_id run, std::string trace_parent)
 {
     if (last.status == "RUNNING" || last.status == "COMPLETED") co_return child_plan{last.id, last.status};
-    const auto made = co_await plans_.rerun(std::move(who), last.id, "", plan_run_parent{run, std::move(trace_parent)});
+    plan_rerun_request request{.of = last.id};
+    request.trace_parent = std::move(trace_parent);
+    request.parent = run;
+    const auto made = co_await plans_.rerun(std::move(who), std::move(request));
     if (!made) co_return made.error();
     co_return child_plan{made->id, "RUNNING"};
 }

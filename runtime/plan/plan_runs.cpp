@@ -44,6 +44,12 @@ json::object over(json::object below_, const json::object& above)
     return below_;
 }
 
+// So many items of a list are expected to run at a time: as many as the job's own limit and an instance allow.
+std::size_t at_once(std::optional<int> job_limit, int parallelism)
+{
+    return static_cast<std::size_t>(std::max(std::min(job_limit.value_or(parallelism), parallelism), 1));
+}
+
 // Fields of a plan that begins with nodes which nobody gave, as those of what was given.
 error added_fields(error e, std::size_t base)
 {
@@ -153,12 +159,29 @@ awaitable<std::vector<double>> plan_runs::expected_seconds(std::vector<job_key> 
     co_return *known;
 }
 
+graph plan_runs::graph_with_widths(const prepared& p) const
+{
+    auto g = graph_of(p.plan, p.compiled);
+    for (std::size_t number = 0; number < g.nodes.size(); ++number) {
+        if (!g.nodes[number].for_each) continue;
+        const auto index = p.compiled.nodes[number].index;
+        const auto inline_job = p.plan.nodes[index].inline_job;
+        const auto& definition = p.jobs[index] ? p.jobs[index]->definition : *p.plan.inline_jobs[*inline_job];
+        g.nodes[number].items_at_once = at_once(definition.limits.max_running, options_.parallelism);
+        // A list among the parameters of the run is known as well.
+        const auto list = parse_json(p.compiled.nodes[number].for_each);
+        if (!list || !list->is_object()) continue;
+        if (const auto* items = list->get_object().if_contains("list"); items && items->is_array()) g.nodes[number].items = items->get_array().size();
+    }
+    return g;
+}
+
 awaitable<result<json::object>> plan_runs::preview(principal who, plan_run_request request)
 {
     const auto p = co_await prepare(std::move(who), request);
     if (!p) co_return p.error();
     const auto seconds = co_await expected(*p);
-    co_return graph_document(graph_of(p->plan, p->compiled), seconds);
+    co_return graph_document(graph_with_widths(*p), seconds);
 }
 
 awaitable<result<graph>> plan_runs::drawing_of(principal who, plan_run_request request)
@@ -225,8 +248,10 @@ awaitable<result<plan_runs::run_and_nodes>> plan_runs::read_run(tenant_key tenan
     });
 }
 
-awaitable<result<storage::plan_run_made>> plan_runs::rerun(principal who, uuid id, std::string from, std::optional<plan_run_parent> parent)
+awaitable<result<storage::plan_run_made>> plan_runs::rerun(principal who, plan_rerun_request asked)
 {
+    const uuid id = asked.of;
+    const std::string& from = asked.from;
     auto read = co_await read_run(who.tenant, id);
     if (!read) co_return read.error();
     auto& [before, nodes] = *read;
@@ -241,10 +266,10 @@ awaitable<result<storage::plan_run_made>> plan_runs::rerun(principal who, uuid i
     request.tags = object_of(before.tags);
     request.contract_ref = before.contract_ref;
     request.approval_ref = before.approval_ref;
-    if (parent) {
-        request.parent = parent->run;
-        request.trace_parent = std::move(parent->trace_parent);
-    }
+    request.idempotency_key = std::move(asked.idempotency_key);
+    request.key_request = std::move(asked.key_request);
+    request.trace_parent = std::move(asked.trace_parent);
+    request.parent = asked.parent;
     auto p = co_await prepare(who, request);
     if (!p) co_return p.error();
     p->plan_key = before.plan;
@@ -291,10 +316,13 @@ awaitable<result<void>> plan_runs::cancel(principal who, uuid id, std::string re
 namespace {
 
 // A run as it stands, to be drawn.
-graph graph_of_nodes(const std::vector<storage::plan_run_node>& nodes)
+graph graph_of_nodes(const std::vector<storage::plan_run_node>& nodes, int parallelism)
 {
     graph g;
-    for (const auto& node : nodes) g.nodes.push_back({node.node_id, node.job_id, node.status, node.gate, node.for_each});
+    for (const auto& node : nodes) {
+        const auto items = node.items ? std::optional(static_cast<std::size_t>(*node.items)) : std::nullopt;
+        g.nodes.push_back({node.node_id, node.job_id, node.status, node.gate, node.for_each, items, at_once(node.job_limit, parallelism)});
+    }
     for (std::size_t k = 0; k < nodes.size(); ++k) {
         const auto from = static_cast<std::uint32_t>(k);
         for (std::size_t e = 0; e < nodes[k].to.size(); ++e) {
@@ -314,7 +342,7 @@ awaitable<result<graph>> plan_runs::drawing(principal who, uuid id)
 {
     const auto read = co_await read_run(who.tenant, id);
     if (!read) co_return read.error();
-    co_return graph_of_nodes(read->nodes);
+    co_return graph_of_nodes(read->nodes, options_.parallelism);
 }
 
 awaitable<result<json::object>> plan_runs::show(principal who, uuid id)
@@ -333,7 +361,7 @@ awaitable<result<json::object>> plan_runs::show(principal who, uuid id)
     std::vector<job_key> jobs;
     for (const auto& node : read->nodes) jobs.push_back(node.job);
     const auto seconds = co_await expected_seconds(std::move(jobs));
-    const auto document = graph_document(graph_of_nodes(read->nodes), seconds);
+    const auto document = graph_document(graph_of_nodes(read->nodes, options_.parallelism), seconds);
     for (const std::string_view member : {"edges", "execution_order", "critical_path", "critical_path_seconds"}) shown[member] = document.at(member);
     co_return shown;
 }

@@ -34,17 +34,21 @@ struct plan_run_request {
     std::optional<execution_id> parent{};            // the run of the composite job whose work it is
 };
 
+// What a client asks for (POST /v1/plan-runs/{id}/rerun).
+struct plan_rerun_request {
+    uuid of;                                         // the run before
+    std::string from{};                              // the node to begin with; empty: what failed
+    std::string idempotency_key{};                   // as above
+    std::string key_request{};
+    std::string trace_parent{};
+    std::optional<execution_id> parent{};            // the composite job's run that runs it again
+};
+
 // A plan that is to be stored, as parse_plan gives it.
 struct plan_to_store {
     plan_definition plan;
     std::string reason{};
     std::string if_match{};                          // as of jobs; empty: none
-};
-
-// The run of a composite job, and its trace, for a plan run that is its work.
-struct plan_run_parent {
-    execution_id run;
-    std::string trace_parent{};
 };
 
 // Plans as they are stored and run. Each function resumes the caller on its core. Where a plan is refused, the errors' fields are those of the plan, below
@@ -54,6 +58,7 @@ public:
     struct options {
         std::chrono::milliseconds priority_age{1000};
         std::chrono::milliseconds key_ttl = std::chrono::hours{24};
+        int parallelism = 20;                        // EXECUTOR_PARALLELISM: so many items of a list are expected to run at a time
     };
     // Something is queued, or left to do (plan_step). Any thread.
     struct listeners {
@@ -71,9 +76,9 @@ public:
     awaitable<result<boost::json::object>> preview(principal who, plan_run_request request);
     // Committed when it returns a value. Errors: invalid_request, dependency_cycle, not_found (no such plan), job_disabled, idempotency_key_reused.
     awaitable<result<storage::plan_run_made>> start(principal who, plan_run_request request);
-    // A new run of the same plan with the same parameters: what has completed is kept, unless it is `from` or below it. from empty: from what failed.
-    // `parent`: the composite job that runs it again. Errors: not_found, invalid_request (no such node), not_retryable (it has not ended).
-    awaitable<result<storage::plan_run_made>> rerun(principal who, uuid id, std::string from, std::optional<plan_run_parent> parent = {});
+    // A new run of the same plan with the same parameters: what has completed is kept, unless it is `from` or below it.
+    // Errors: not_found, invalid_request (no such node), not_retryable (it has not ended), idempotency_key_reused.
+    awaitable<result<storage::plan_run_made>> rerun(principal who, plan_rerun_request request);
     // Errors: not_found, already_ended.
     awaitable<result<void>> cancel(principal who, uuid id, std::string reason);
     // Nodes for a run that is under way: an array as in a plan; they may need nodes that are there. Errors: not_found, invalid_request, already_ended.
@@ -107,6 +112,8 @@ private:
     awaitable<result<void>> store_inline_jobs(principal who, prepared& p);
     awaitable<result<storage::plan_run_made>> store(principal who, prepared p, plan_run_request request, kept_nodes kept);
     awaitable<std::vector<double>> expected(const prepared& p);
+    // The graph of a plan that has not been run, with what runs at a time of its lists.
+    graph graph_with_widths(const prepared& p) const;
     // Empty: history does not know all of these jobs.
     awaitable<std::vector<double>> expected_seconds(std::vector<job_key> jobs);
     // nullopt: others have added some meanwhile.

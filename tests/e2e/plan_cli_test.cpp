@@ -212,6 +212,10 @@ TEST_CASE("plan rerun and plan cancel", "[e2e][cli][plans]")
     CHECK(cli({"plan", "rerun", text_at(again, "/plan_run_id"), "--from", "b"}).code == 0);
     CHECK(cli({"plan", "rerun", unknown}).code == 3);
 
+    const auto keyed = json_of({"plan", "rerun", id, "--idempotency-key", "cli-again-" + id});
+    CHECK(keyed.at("status") == "COMPLETED");
+    CHECK(json_of({"plan", "rerun", id, "--idempotency-key", "cli-again-" + id}).at("plan_run_id") == keyed.at("plan_run_id"));
+
     const auto running = start_plan(server, plan_of({endless("long")}));
     const auto cancelled = cli({"plan", "cancel", running, "--reason", "enough"});
     INFO(cancelled.out << cancelled.err);
@@ -220,6 +224,34 @@ TEST_CASE("plan rerun and plan cancel", "[e2e][cli][plans]")
     CHECK(run.at("status") == "CANCELLED");
     CHECK(run.at("cancel_reason") == "enough");
     CHECK(cli({"plan", "cancel", running}).code == 2);
+}
+
+TEST_CASE("plan watch follows a run to its end, and its exit code says how that was", "[e2e][cli][plans]")
+{
+    auto& server = open_server();
+    const auto gate = [](json::object one) {
+        one["type"] = "validator";
+        return one;
+    };
+    json::object each = node("each", {"a"});
+    each["for_each"] = json::array{1, 2, 3};
+    const auto id = start_plan(server, plan_of({node("a"), std::move(each), gate(node("good", {"each"}))}));
+    const auto watched = cli({"plan", "watch", id});
+    INFO(watched.out << watched.err);
+    CHECK(watched.code == 0);
+    CHECK(has(watched.out, "3 of 3 items"));
+    CHECK(has(watched.out, "gate"));
+    CHECK(has(watched.err, "COMPLETED: 3 of 3 nodes ended"));
+    const auto nodes = json_of({"plan", "show", id}).at("nodes").as_array();
+    for (const auto& one : nodes) {
+        INFO(one);
+        CHECK(one.at("gate") == (one.at("node_id") == "good"));
+        CHECK(one.at("for_each") == (one.at("node_id") == "each"));
+        CHECK(text_at(one, "/started_time") <= text_at(one, "/completed_time"));
+        CHECK_FALSE(text_at(one, "/started_time").empty());
+    }
+    CHECK(cli({"plan", "watch", text_at(run_plan(server, plan_of({script("bad", "exit 1")})), "/plan_run_id")}).code == 1);
+    CHECK(cli({"plan", "watch", unknown}).code == 3);
 }
 
 TEST_CASE("rowlock run takes a plan in a file: it is stored where it has an id, and run", "[e2e][cli][plans]")
@@ -244,7 +276,7 @@ TEST_CASE("rowlock run takes a plan in a file: it is stored where it has an id, 
 
 TEST_CASE("every verb of plans has help with an example", "[e2e][cli][plans]")
 {
-    for (const char* verb : {"apply", "list", "versions", "runs", "run", "show", "graph", "rerun", "cancel"}) {
+    for (const char* verb : {"apply", "list", "versions", "runs", "run", "show", "graph", "watch", "rerun", "cancel"}) {
         INFO(verb);
         const auto help = cli({"plan", verb, "--help"});
         CHECK(help.code == 0);

@@ -180,6 +180,24 @@ TEST_CASE("a cancel of one node cascades as far as it is told", "[e2e][plans][ca
     check_no_violations();
 }
 
+TEST_CASE("the critical path counts a list as often as its items go one after the other", "[e2e][plans]")
+{
+    auto& server = open_server();
+    server.define("listed", {{"type", "sleep"}, {"seconds", 0.4}}, {{"concurrency", {{"max_running", 2}}}});
+    server.ended(server.submit("listed"));
+    const object each{{"node_id", "each"}, {"job_id", "listed"}, {"for_each", array{1, 2, 3, 4, 5}}};
+    const auto dry = server.post("/v1/plan-runs", object{{"plan", plan_of({each})}, {"dry_run", true}});
+    INFO(dry.body);
+    const auto one_after_the_other = [](const json::value& graph) { return graph.at("critical_path_seconds").as_double() / 0.4; };
+    CHECK(one_after_the_other(dry.json()) >= 3);
+    // Of 0.4 s and a bit, on a busy machine too.
+    CHECK(one_after_the_other(dry.json()) < 4.9);
+    const auto run = run_plan(server, plan_of({each}));
+    INFO(run);
+    CHECK(one_after_the_other(run) >= 3);
+    CHECK(one_after_the_other(run) < 4.9);
+}
+
 TEST_CASE("a rerun keeps what has completed, and does again what failed and all below it", "[e2e][plans]")
 {
     auto& server = open_server();
@@ -212,6 +230,22 @@ TEST_CASE("a rerun keeps what has completed, and does again what failed and all 
     }
     CHECK(node_of(second, "b").at("execution_id") != node_of(first, "b").at("execution_id"));
     CHECK(outputs_of(server, second, "c") == json::object{{"rows", 3}});
+
+    // The same key and request again gives that rerun back.
+    const http_fields key{{"Idempotency-Key", "again-" + first_id}};
+    const auto keyed = server.post("/v1/plan-runs/" + first_id + "/rerun", json::object{{"from", "b"}}, key);
+    INFO(keyed.body);
+    CHECK(keyed.status == 201);
+    CHECK(keyed.json().at("replayed") == false);
+    const auto repeated = server.post("/v1/plan-runs/" + first_id + "/rerun", json::object{{"from", "b"}}, key);
+    CHECK(repeated.status == 200);
+    CHECK(repeated.json().at("replayed") == true);
+    CHECK(repeated.json().at("plan_run_id") == keyed.json().at("plan_run_id"));
+    const auto reused = server.post("/v1/plan-runs/" + first_id + "/rerun", json::object{}, key);
+    CHECK(reused.status == 409);
+    CHECK(text_at(reused.json(), "/code") == "IDEMPOTENCY_KEY_REUSED");
+    CHECK(server.post("/v1/plan-runs/" + first_id + "/rerun", json::object{}, {{"Idempotency-Key", "a b"}}).status == 422);
+    ended_plan(server, text_at(keyed.json(), "/plan_run_id"));
 
     // All has completed: there is nothing to do again, unless one says where.
     CHECK(server.post("/v1/plan-runs/" + second_id + "/rerun", json::object{}).status == 409);

@@ -130,10 +130,13 @@ TEST_CASE("D5: a node maps over a list in bounded batches, and ends with the las
     bench.step();
     CHECK(bench.db.value("select count(*) from executions") == "2500");
     CHECK(bench.db.value("select parameters from v_executions where item_no = 2041") == R"({"i": 2041, "t": "no 2041"})");
+    bench.db.move_clock(std::chrono::minutes{3});
     bench.settle(bench.take(2499), all_well);
     CHECK(bench.nodes(run) == "each:RUNNING z:PENDING");
+    CHECK(bench.db.value("select started_time is not null and completed_time is null from v_plan_nodes where for_each") == "t");
     bench.run(all_well);
     CHECK(bench.nodes(run) == "each:COMPLETED z:COMPLETED");
+    CHECK(bench.db.value("select completed_time - started_time >= '3 minutes' from v_plan_nodes where for_each") == "t");
     CHECK(bench.db.value("select jsonb_array_length(parameters -> 'all') from v_executions where node_id = 'z'") == "2500");
     CHECK(bench.db.violations() == "");
 }
@@ -144,6 +147,7 @@ TEST_CASE("D5: a list with nothing in it is done at once; what is no list fails 
     const auto empty = bench.start(R"({"nodes":[{"node_id":"each","job_id":"j","for_each":[]},{"node_id":"z","job_id":"j","needs":["each"]}]})");
     bench.run(all_well);
     CHECK(bench.nodes(empty) == "each:COMPLETED z:COMPLETED");
+    CHECK(bench.db.value("select completed_time = started_time from v_plan_nodes where for_each") == "t");
     const auto wrong = bench.start(R"({"nodes":[{"node_id":"a","job_id":"j"},{"node_id":"each","job_id":"j","needs":["a"],"for_each":"{{ nodes.a.outputs.n }}"}]})");
     bench.run(all_well);
     CHECK(bench.nodes(wrong) == "a:COMPLETED each:FAILED");

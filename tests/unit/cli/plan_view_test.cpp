@@ -79,6 +79,18 @@ TEST_CASE("a graph without states is drawn by its nodes and needs, what is on a 
           "| - c  <- c\n");
 }
 
+TEST_CASE("the bar of a run moves with the items of lists that are under way, else with its nodes", "[unit][cli]")
+{
+    const auto bar = bar_of(layers_of(small));
+    CHECK(bar.label == "layer 1 (1/2), 1 failed, items");
+    CHECK(bar.done == 3);
+    CHECK(bar.total == 7);
+    const auto later = bar_of(layers_of(json::parse(R"({"nodes": [{"status": "COMPLETED", "layer": 0, "items": 7, "items_ended": 7}, {"status": "RUNNING", "layer": 1}]})")));
+    CHECK(later.label == "layer 1 (0/1)");
+    CHECK(later.done == 1);
+    CHECK(later.total == 2);
+}
+
 TEST_CASE("text from a server cannot move the cursor", "[unit][cli]")
 {
     const auto hostile = json::parse("{\"nodes\": [{\"node_id\": \"a\", \"status\": \"FAILED\", \"layer\": 0, \"error_code\": \"\\u001b[2J\"}]}");

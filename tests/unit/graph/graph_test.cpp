@@ -41,6 +41,26 @@ TEST_CASE("the critical path is the longest chain, or the slowest where duration
     CHECK(critical_path_of(graph{}, order_of(graph{})).nodes.empty());
 }
 
+TEST_CASE("a list counts as often as its items go one after the other, one that is not known as one item", "[unit][graph]")
+{
+    struct row { const char* why; std::optional<std::size_t> items; std::size_t at_once; double length; };
+    const auto r = GENERATE(values<row>({
+        {"nobody knows the list", std::nullopt, 4, 3},
+        {"all of it runs at once", 4, 4, 3},
+        {"one more goes after them", 5, 4, 5},
+        {"one after the other", 5, 1, 11},
+        {"an empty list takes no time", 0, 4, 1},
+        {"at least one runs at a time", 2, 0, 5}}));
+    INFO(r.why);
+    auto g = graph_from(good_plan(plan_of({"a", R"(b: "needs":["a"],"for_each":"{{ nodes.a.outputs.list }}")"})));
+    CHECK_FALSE(g.nodes[1].items.has_value());
+    g.nodes[1].items = r.items;
+    g.nodes[1].items_at_once = r.at_once;
+    const std::vector<double> seconds{1, 2};
+    CHECK(critical_path_of(g, order_of(g), seconds).length == r.length);
+    CHECK(critical_path_of(g, order_of(g)).length == 2);
+}
+
 TEST_CASE("fallbacks are not on the critical path", "[unit][graph]")
 {
     const auto g = graph_from(good_plan(plan_of({R"(a: "fallback":"f")", R"(f: "fallback":"g")", "g", R"(b: "needs":["a"])"})));
