@@ -33,6 +33,18 @@ void listener::stop()
     if (thread_.joinable()) thread_.join();
 }
 
+listener::standing listener::how() const
+{
+    const std::lock_guard lock(mutex_);
+    return standing_;
+}
+
+void listener::stands(standing now)
+{
+    const std::lock_guard lock(mutex_);
+    standing_ = std::move(now);
+}
+
 void listener::work()
 {
     std::mutex mutex;
@@ -40,8 +52,9 @@ void listener::work()
     while (!stopping_.load()) {
         try {
             listen_once();
-        } catch (const std::exception&) {
+        } catch (const std::exception& e) {
             // The services that work with the database report that it is away; here one only tries again.
+            stands({false, e.what()});
             session_.disconnect();
             std::unique_lock lock(mutex);
             never.wait_for(lock, std::chrono::milliseconds{500});
@@ -53,6 +66,7 @@ void listener::listen_once()
 {
     pqxx::connection& c = session_.raw();
     const receiver registered(c, channel_, heard_);
+    stands({true, {}});
     heard_("");
     while (!stopping_.load()) c.await_notification(0, 250'000);
 }

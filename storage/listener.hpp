@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -23,14 +24,24 @@ public:
     // Returns within a second.
     void stop();
 
+    // Whether it listens now, and why not; as long as it has not tried yet there is no reason. Any thread.
+    struct standing {
+        bool listens = false;
+        std::string failure{};
+    };
+    standing how() const;
+
 private:
     void work();
     void listen_once();
+    void stands(standing now);
 
     session session_;
     std::string channel_;
     std::function<void(const std::string&)> heard_;
     std::atomic<bool> stopping_{false};
+    mutable std::mutex mutex_;
+    standing standing_;
     std::thread thread_;
 };
 

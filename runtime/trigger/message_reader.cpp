@@ -4,6 +4,7 @@
 #include "runtime/handlers/sql_address.hpp"
 #include "storage/model/json_text.hpp"
 
+#include <algorithm>
 #include <boost/json/string.hpp>
 #include <fmt/format.h>
 #include <set>
@@ -75,10 +76,22 @@ void message_reader::work()
     open_.clear();
 }
 
+std::vector<storage::message_source> message_reader::take(storage::session& own)
+{
+    const auto asked = steady_clock::now();
+    auto mine = storage::take_message_sources(own, self_.id(), held_for, most_sources);
+    held_until_ = asked + held_for;
+    for (const auto& from : mine) {
+        if (const auto at = channels_.find(from.trigger); at != channels_.end()) at->second.until->store(held_until_);
+    }
+    return mine;
+}
+
 void message_reader::look(storage::session& own)
 {
-    const auto mine = storage::take_message_sources(own, self_.id(), held_for, most_sources);
-    hear(mine);
+    const auto mine = take(own);
+    std::erase_if(noted_, [&mine](const auto& each) { return std::none_of(mine.begin(), mine.end(), [&](const auto& from) { return from.trigger == each.first; }); });
+    hear(own, mine);
     for (const auto& from : mine) {
         if (!from.table && url_of(from) != nullptr) continue;
         auto at = from;
@@ -86,7 +99,7 @@ void message_reader::look(storage::session& own)
             if (!read_table(own, at)) break;
             // The place has moved.
             bool found = false;
-            for (auto& again : storage::take_message_sources(own, self_.id(), held_for, most_sources)) {
+            for (auto& again : take(own)) {
                 if (again.trigger != at.trigger) continue;
                 at = std::move(again);
                 found = true;
@@ -116,7 +129,7 @@ bool message_reader::read_table(storage::session& own, const storage::message_so
         return false;
     }
     if (rows.payloads.empty()) {
-        if (noted_.erase(from.trigger) > 0) storage::clear_message_failure(own, from.trigger);
+        note_well(own, from);
         return false;
     }
     crash_point("messages.before_commit");
@@ -135,7 +148,7 @@ bool message_reader::read_table(storage::session& own, const storage::message_so
     counts_.trigger_activations.fetch_add(static_cast<std::uint64_t>(*made), std::memory_order_relaxed);
     // Some may wait for a window: whoever flushes looks often enough.
     if (*made > 0) queued_(static_cast<std::size_t>(*made));
-    noted_.erase(from.trigger);
+    noted_[from.trigger].clear();
     return true;
 }
 
@@ -148,7 +161,25 @@ void message_reader::note(storage::session& own, const storage::message_source& 
     storage::note_message_failure(own, from.trigger, failure);
 }
 
-void message_reader::hear(const std::vector<storage::message_source>& mine)
+// What somebody else had to say of it, or this instance before it was started anew, is over.
+void message_reader::note_well(storage::session& own, const storage::message_source& from)
+{
+    const auto [at, is_new] = noted_.try_emplace(from.trigger);
+    if (!is_new && at->second.empty()) return;
+    at->second.clear();
+    storage::clear_message_failure(own, from.trigger);
+}
+
+void message_reader::tell_of(storage::session& own, const storage::message_source& from)
+{
+    const auto now = channels_.at(from.trigger).ears->how();
+    const auto& name = from.channel->connection;
+    if (now.listens) note_well(own, from);
+    else if (!now.failure.empty()) note(own, from, sql_address(name, *url_of(from)).scrubbed(now.failure));
+}
+
+// While this thread waits for some table for long, its hold on the channels ends, and another instance hears them: what is heard here from then on is that one's.
+void message_reader::hear(storage::session& own, const std::vector<storage::message_source>& mine)
 {
     std::set<int> wanted;
     for (const auto& from : mine) {
@@ -158,10 +189,17 @@ void message_reader::hear(const std::vector<storage::message_source>& mine)
         auto& channel = channels_[from.trigger];
         // With what its events are said to come from, which a new version of the definition may change.
         const auto name = from.channel->connection + ' ' + from.channel->name + ' ' + from.source;
-        if (channel.ears && channel.name == name) continue;
+        if (channel.ears && channel.name == name) {
+            tell_of(own, from);
+            continue;
+        }
         channel.ears.reset();
+        noted_.erase(from.trigger);
         channel.name = name;
-        channel.ears = std::make_unique<storage::listener>(*url, from.channel->name, [this, from](const std::string& payload) { heard(from, payload); });
+        channel.until = std::make_shared<std::atomic<deadline>>(held_until_);
+        channel.ears = std::make_unique<storage::listener>(*url, from.channel->name, [this, from, until = channel.until](const std::string& payload) {
+            if (steady_clock::now() < until->load()) heard(from, payload);
+        });
     }
     std::erase_if(channels_, [&wanted](const auto& each) { return !wanted.contains(each.first); });
 }

@@ -1,11 +1,13 @@
 #pragma once
 
+#include "runtime/async/types.hpp"
 #include "runtime/execute/identity.hpp"
 #include "runtime/observe/counters.hpp"
 #include "runtime/trigger/event_intake.hpp"
 #include "storage/listener.hpp"
 #include "storage/message_store.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -38,6 +40,7 @@ public:
 private:
     struct heard_channel {
         std::string name;
+        std::shared_ptr<std::atomic<deadline>> until;        // as held_until_; the listening thread reads it
         std::unique_ptr<storage::listener> ears;
     };
 
@@ -46,9 +49,12 @@ private:
     void look(storage::session& own);
     // True: there may be more rows.
     bool read_table(storage::session& own, const storage::message_source& from);
-    void hear(const std::vector<storage::message_source>& mine);
+    void hear(storage::session& own, const std::vector<storage::message_source>& mine);
+    void tell_of(storage::session& own, const storage::message_source& from);
     void heard(const storage::message_source& from, const std::string& payload);
+    std::vector<storage::message_source> take(storage::session& own);
     void note(storage::session& own, const storage::message_source& from, const std::string& failure);
+    void note_well(storage::session& own, const storage::message_source& from);
     const std::string* url_of(const storage::message_source& from) const;
 
     options options_;
@@ -58,7 +64,8 @@ private:
     std::function<void(std::size_t)> queued_;
     std::map<std::string, std::unique_ptr<pqxx::connection>> open_;      // to the databases of tables, by name
     std::map<int, heard_channel> channels_;                  // by trigger_key
-    std::map<int, std::string> noted_;                       // what was said of sources that cannot be read
+    std::map<int, std::string> noted_;                       // what was said of each source that is read here; empty: that it can be read
+    deadline held_until_{};                                  // of what was taken last: nobody else may take it before
     std::mutex mutex_;
     std::condition_variable changed_;
     bool stopping_ = false;

@@ -21,12 +21,14 @@ void run_sql(const std::string& url, const std::string& sql)
 struct reading_servers {
     test_database database;
     test_database shop;
+    test_database archive;
+    std::string archive_name = pqxx::connection(archive.url()).dbname();
     server_process one = start();
     server_process other = start();
 
     server_process start() const
     {
-        return server_process({"serve", "--database", database.url(), "--auth", "none", "--scheduler-poll-interval-ms", "100"}, {{"ROWLOCK_SQL_CONNECTION_SHOP", shop.url()}});
+        return server_process({"serve", "--database", database.url(), "--auth", "none", "--scheduler-poll-interval-ms", "100"}, {{"ROWLOCK_SQL_CONNECTION_SHOP", shop.url()}, {"ROWLOCK_SQL_CONNECTION_ARCHIVE", archive.url()}});
     }
 };
 
@@ -99,4 +101,11 @@ TEST_CASE("a source that cannot be read says why, and a connection that there is
     const auto failure_of = [&](const char* trigger) { return text_at(r.one.get(std::string("/v1/triggers/") + trigger).json(), "/read_failure"); };
     eventually("the failure is shown", [&] { return failure_of("amiss-1").find("missing") != std::string::npos; });
     eventually("the failure is shown", [&] { return failure_of("nowhere-1").find("SQL_CONNECTIONS") != std::string::npos; });
+
+    const auto open_archive = [&](bool open) { run_sql(r.shop.url(), fmt::format("alter database \"{}\" allow_connections {}", r.archive_name, open)); };
+    open_archive(false);
+    define_triggered(r.one, "deaf", {{{"trigger_type", "MESSAGE"}, {"channel", {{"connection", "archive"}, {"name", "orders"}}}}});
+    eventually("the failure of a channel is shown", [&] { return failure_of("deaf-1").find("accepting connections") != std::string::npos; });
+    open_archive(true);
+    eventually("it is heard, and the failure is over", [&] { return r.one.get("/v1/triggers/deaf-1").json().at("read_failure").is_null(); });
 }
