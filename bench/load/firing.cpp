@@ -1,3 +1,4 @@
+#include "bench/load/resting_schedules.hpp"
 #include "bench/load/run_all.hpp"
 #include "bench/load/submissions.hpp"
 
@@ -56,6 +57,7 @@ runtime::awaitable<void> define_all(const server& at, http_connection& over, con
 
 outcome run_firing(server& at, const load_options& options)
 {
+    add_resting_schedules(at, options);
     timestamp due{};
     {
         boost::asio::io_context context(1);
@@ -75,7 +77,7 @@ outcome run_firing(server& at, const load_options& options)
     at.wait_until_ended(ended_before + count, longest_pause, between_looks);
     const snapshot after = at.look();
 
-    outcome made{"firing", fmt::format("{} schedules due at one moment, each of its own job, a noop", options.schedules)};
+    outcome made{"firing", fmt::format("{} schedules due at one moment, each of its own job, a noop{}", options.schedules, resting_note(options))};
     made.add("jobs", count);
     made.add("fired/s", count / std::chrono::duration<double>(fired - before.at).count());
     made.add("all fired s", std::chrono::duration<double>(fired - before.at).count());

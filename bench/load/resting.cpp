@@ -1,3 +1,4 @@
+#include "bench/load/resting_schedules.hpp"
 #include "bench/load/run_all.hpp"
 #include "bench/load/submissions.hpp"
 
@@ -58,6 +59,7 @@ outcome run_sleep(server& at, const load_options& options)
 
 outcome run_idle(server& at, const load_options& options)
 {
+    add_resting_schedules(at, options);
     // The counters of PostgreSQL lag by up to a second; what came before must be in the first look, not in the second.
     std::this_thread::sleep_for(std::chrono::seconds{2});
     const double statements_before = at.metric("rowlock_statements_total");
@@ -72,7 +74,7 @@ outcome run_idle(server& at, const load_options& options)
     const double statements = at.metric("rowlock_statements_total") - statements_before;
 
     const double seconds = std::chrono::duration<double>(after.at - before.at).count();
-    outcome made{"idle", fmt::format("{} s", options.length.count())};
+    outcome made{"idle", fmt::format("{} s{}", options.length.count(), resting_note(options))};
     made.add("server MB", at.rss_mb());
     const auto percent = [seconds](auto then, auto now) -> std::optional<double> {
         if (!then || !now) return std::nullopt;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <string>
 
 namespace rowlock::bench {
 
@@ -24,6 +25,7 @@ struct load_options {
     std::size_t chain = 1000;                // nodes of it
     std::size_t items = 100'000;            // of fan-out
     std::size_t schedules = 100'000;
+    std::size_t resting = 0;                 // idle, firing: schedules beside, which are next due in years
     bool stored = false;                     // submit, batch, sql, stream: due in a day, so that they are stored and nothing else is done
     // Told how far a scenario has come, 0 to 1, some ten times a second, by the thread that runs it.
     std::function<void(double share)> progress = [](double) {};

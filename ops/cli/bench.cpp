@@ -146,13 +146,16 @@ void add_bench(CLI::App& app, context& c)
     verb->add_option("--chain", options->load.chain, "Nodes of chain")->check(some)->capture_default_str();
     verb->add_option("--items", options->load.items, "Items of fan-out")->check(some)->capture_default_str();
     verb->add_option("--schedules", options->load.schedules, "Schedules of firing, each of a job of its own: load-fires-0, ...")->check(some)->capture_default_str();
+    verb->add_option("--resting", options->load.resting, "idle, firing: so many schedules beside, which are next due in years: load-rests-0, ...; they stay. Needs --database or --data")
+        ->check(CLI::Range(std::size_t{0}, std::size_t{10'000'000}))->capture_default_str();
     verb->add_flag("--stored", options->load.stored, "submit, batch, sql, stream: due in a day, so that nothing is run meanwhile");
-    verb->footer("It defines the jobs load-noop, load-sleep, load-call, load-event and load-fires-N in the token's tenant; their executions stay in the history. `latency` needs a server that\n"
+    verb->footer("It defines the jobs load-noop, load-sleep, load-call, load-event, load-fires-N and load-rests-N in the token's tenant; their executions stay in the history. `latency` needs a server that\n"
                  "may call 127.0.0.1 of this machine.\n"
                  "Examples:\n"
                  "  rowlock bench submit batch --connections 64\n"
                  "  rowlock bench --data ./data                              every scenario, with the costs in PostgreSQL\n"
                  "  rowlock bench sql sql-many --stored --data ./data\n"
+                 "  rowlock bench idle firing --seconds 30 --schedules 1000 --resting 1000000 --data ./data\n"
                  "  rowlock bench drain --drain 300000 --format json");
     verb->callback([&c, options] { c.chosen = [&c, options] { return run_bench(c, *options); }; });
 }

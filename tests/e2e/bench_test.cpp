@@ -54,6 +54,20 @@ TEST_CASE("bench measures every scenario on a server that wants a token", "[e2e]
     CHECK(table.out.find("accepted/s") != std::string::npos);
     CHECK(table.out.find("ended/s") == std::string::npos);
 
+    for (int again = 0; again < 2; ++again) {
+        const auto beside = run_rowlock({"bench", "idle", "firing", "--seconds", "1", "--schedules", "20", "--resting", "300", "--database", database.url()}, environment);
+        INFO(beside.out << beside.err);
+        CHECK(beside.code == 0);
+        CHECK(beside.err.find("beside 300 schedules that rest") != std::string::npos);
+        const auto rests = server.get("/v1/schedules/load-rests-299", {{"Authorization", "Bearer " + environment.at("ROWLOCK_TOKEN")}}).json();
+        CHECK(text_at(rests, "/state") == "ACTIVE");
+        CHECK(text_at(rests, "/next_fire_time").starts_with("2"));
+        CHECK(server.get("/v1/schedules/load-rests-300", {{"Authorization", "Bearer " + environment.at("ROWLOCK_TOKEN")}}).status == 404);
+    }
+    const auto blind = run_rowlock({"bench", "idle", "--resting", "10"}, environment);
+    CHECK(blind.code != 0);
+    CHECK(blind.err.find("--database") != std::string::npos);
+
     const auto stranger = run_rowlock({"bench", "submit"}, {{"ROWLOCK_URL", server.url()}});
     CHECK(stranger.code == 5);
     CHECK(stranger.out.empty());
