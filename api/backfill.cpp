@@ -37,7 +37,9 @@ std::optional<timestamp> read_time(json_fields& fields, std::string_view name)
     const auto f = fields.find(name);
     const auto* text = f ? f.value->if_string() : nullptr;
     const auto at = text ? parse_rfc3339({text->data(), text->size()}) : std::nullopt;
-    if (!at) fields.refuse(f, "must be a time as in RFC 3339, like 2026-01-31T09:30:00Z, from 1970 to 9999");
+    const bool is_day = text && !at && parse_rfc3339(std::string(text->data(), text->size()) + "T00:00:00Z");
+    if (is_day) fields.refuse(f, fmt::format("is a day, and must be a time: say when it begins, like {}T00:00:00Z", std::string_view(text->data(), text->size())));
+    else if (!at) fields.refuse(f, "must be a time as in RFC 3339, like 2026-01-31T09:30:00Z, from 1970 to 9999");
     return at;
 }
 

@@ -4,6 +4,7 @@
 #include "api/policy_checks.hpp"
 #include "runtime/handlers/program.hpp"
 #include "runtime/schedule/next_fire.hpp"
+#include "runtime/schedule/plain_days.hpp"
 #include "runtime/schedule/zone_database.hpp"
 #include "storage/json_paths.hpp"
 #include "storage/model/ids.hpp"
@@ -151,8 +152,10 @@ void append_changes(std::string& out, const std::vector<change>& changes)
 
 }
 
-result<storage::job_change> read_job_change(const request_context& rq, const json::object& body, std::string_view path_id)
+result<storage::job_change> read_job_change(const request_context& rq, const json::object& given, std::string_view path_id)
 {
+    const auto with_times = runtime::definition_with_days_as_times(given, rq.app.instance.zones(), rq.app.instance.jobs().defaults().timezone);
+    const json::object& body = with_times ? *with_times : given;
     auto definition = parse_job_definition(body, path_id, rq.app.instance.jobs().defaults());
     auto refused = refused_here(rq, body, path_id.empty() ? text_in(body, "job_id") : std::string(path_id));
     if (definition) refuse_idle_schedule(rq, *definition, refused);

@@ -1,6 +1,7 @@
 #include "runtime/schedule/preview.hpp"
 
 #include "runtime/schedule/next_fire.hpp"
+#include "runtime/schedule/plain_days.hpp"
 #include "runtime/schedule/zone_database.hpp"
 #include "storage/model/json_fields.hpp"
 
@@ -45,7 +46,8 @@ result<schedule_preview> preview(const json::object& asked, zone_database& zones
     for (const auto name : {"after", "count"}) document.erase(name);
     if (const auto* zone = document.if_contains("timezone"); !zone || zone->is_null()) document["timezone"] = default_zone;
 
-    auto schedule = parse_schedule(document);
+    const auto with_times = with_days_as_times(document, zones, default_zone);
+    auto schedule = parse_schedule(with_times ? *with_times : document);
     if (!schedule) errors.add_all(schedule.error(), "");
     for (const auto& [field, name] : zones_named_in(document)) {
         const json::value shown = json::string(name);

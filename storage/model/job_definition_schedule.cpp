@@ -28,7 +28,7 @@ std::optional<timestamp> read_time(json_fields& fields, std::string_view name)
     const auto* text = f.value->if_string();
     const auto at = text ? parse_rfc3339({text->data(), text->size()}) : std::nullopt;
     if (at) fields.accept(name, json::string(to_rfc3339(*at)));
-    else fields.refuse(f, "must be a time as in RFC 3339, like 2026-01-31T09:30:00Z, from 1970 to 9999");
+    else fields.refuse(f, fmt::format("must be a time as in RFC 3339, like 2026-01-31T09:30:00Z, {}from 1970 to 9999", name == "run_at" ? "" : "or a day, like 2026-01-31, "));
     return at;
 }
 
@@ -81,7 +81,8 @@ std::optional<schedule_type> read_type(json_fields& fields)
         }
     }
     if (!type) {
-        fields.errors().add(fields.path(), nullptr, "must say when: give it cron_expression, interval_seconds or run_at");
+        // Where it stands by itself it has no path: its type is what is missing.
+        fields.errors().add(fields.path().empty() ? "schedule_type" : fields.path(), nullptr, "must say when: give it cron_expression, interval_seconds or run_at");
         return std::nullopt;
     }
     fields.accept("schedule_type", json::string(name_of(*type)));

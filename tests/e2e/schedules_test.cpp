@@ -100,6 +100,43 @@ TEST_CASE("a schedule is seen, paused, resumed and run by hand", "[e2e][schedule
     CHECK(server.get("/v1/schedules/new-year").status == 404);
 }
 
+TEST_CASE("a preview says over HTTP when a schedule would fire, or all that is wrong with it, and stores nothing", "[e2e][schedules]")
+{
+    const auto& server = open_server();
+    const auto shown = server.post("/v1/schedules/preview", json::object{{"cron_expression", "30 2 * * *"}, {"timezone", "Europe/Berlin"}, {"start_date", "2026-07-01"}, {"end_date", "2026-07-03"},
+                                                                        {"after", "2026-01-01T00:00:00Z"}});
+    REQUIRE(shown.status == 200);
+    CHECK(json::serialize(shown.json()) == R"({"fire_times":["2026-07-01T00:30:00.000000Z","2026-07-02T00:30:00.000000Z"]})");
+
+    struct row {
+        json::object body;
+        const char* field;
+    };
+    for (const auto& [body, field] : std::vector<row>{{{}, "schedule_type"},
+                                                      {{{"cron_expression", "61 * * * *"}}, "cron_expression"},
+                                                      {{{"run_at", "2026-07-01"}}, "run_at"},
+                                                      {{{"interval_seconds", 1}, {"start_date", "2026-02-30"}}, "start_date"},
+                                                      {{{"interval_seconds", 1}, {"count", 0}}, "count"},
+                                                      {{{"interval_seconds", 1}, {"timezone", "Europe/Berln"}}, "timezone"}}) {
+        INFO(json::serialize(body));
+        const auto refused = server.post("/v1/schedules/preview", body);
+        CHECK(refused.status == 422);
+        CHECK(refused.json().at("errors").as_array().size() == 1);
+        CHECK(text_at(refused.json(), "/errors/0/field") == field);
+    }
+    CHECK(server.post("/v1/schedules/preview", json::array{}).status == 400);
+    CHECK(server.get("/v1/schedules/preview").status == 404);
+}
+
+TEST_CASE("a schedule may start and end with a plain day, which begins by the clocks of its zone", "[e2e][schedules]")
+{
+    const auto& server = open_server();
+    server.define("of-a-day", noop, scheduled(with(each_new_year, {{"start_date", "2030-07-01"}, {"end_date", "2040-07-01"}})));
+    CHECK(text_at(schedule_at(server, "of-a-day"), "/start_date") == "2030-06-30T22:00:00.000000Z");
+    CHECK(text_at(schedule_at(server, "of-a-day"), "/next_fire_time") == "2030-12-31T23:00:00.000000Z");
+    CHECK(text_at(server.get("/v1/jobs/of-a-day").json(), "/schedule/end_date") == "2040-06-30T22:00:00.000000Z");
+}
+
 TEST_CASE("two schedules of the same id are refused, with the field and the other job", "[e2e][schedules]")
 {
     const auto& server = open_server();
@@ -163,6 +200,7 @@ TEST_CASE("a backfill makes one execution for each past time, and the same again
     for (const auto& [body, field] : std::vector<row>{{{{"from", "2026-01-31T00:00:00Z"}}, "to"},
                                                       {{{"from", "2026-01-31T00:00:00Z"}, {"to", "2026-01-31T00:00:00Z"}}, "to"},
                                                       {{{"from", "yesterday"}, {"to", "2026-01-31T00:00:00Z"}}, "from"},
+                                                      {{{"from", "2026-01-30"}, {"to", "2026-01-31T00:00:00Z"}}, "from"},
                                                       {{{"from", "2026-01-31T00:00:00Z"}, {"to", "9000-01-31T00:00:00Z"}}, "to"},
                                                       {{{"from", "2000-01-31T00:00:00Z"}, {"to", "2026-01-31T00:00:00Z"}}, "to"},
                                                       {{{"from", "2026-01-30T00:00:00Z"}, {"to", "2026-01-31T00:00:00Z"}, {"limit", 0}}, "limit"}}) {

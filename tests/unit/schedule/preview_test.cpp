@@ -36,6 +36,7 @@ TEST_CASE("a preview shows when a schedule would fire, from now on in the zone o
         {R"({"run_at":"2026-03-28T07:00:00Z"})", R"({"fire_times":["2026-03-28T07:00:00.000000Z"]})"},
         {R"({"run_at":"2025-03-28T07:00:00Z"})", R"({"fire_times":[]})"},
         {R"({"cron":"@daily","timezone":null,"count":null,"after":null,"end_date":"2026-03-29T12:00:00Z"})", R"({"fire_times":["2026-03-28T23:00:00.000000Z"]})"},
+        {R"({"cron":"@daily","start_date":"2026-07-01","end_date":"2026-07-02"})", R"({"fire_times":["2026-06-30T22:00:00.000000Z"]})"},
     }));
     INFO(r.body);
     const auto found = asked(r.body, "Europe/Berlin");
@@ -58,5 +59,7 @@ TEST_CASE("a preview refuses all that is wrong with the question at once, as it 
     const auto nothing = asked("{}");
     REQUIRE_FALSE(nothing.has_value());
     CHECK_THAT(nothing.error().detail, Catch::Contains("must say when"));
+    REQUIRE(nothing.error().fields.size() == 1);
+    CHECK(nothing.error().fields.front().field == "schedule_type");
     CHECK_FALSE(asked(R"({"cron_expression":"@daily","count":1001})").has_value());
 }
