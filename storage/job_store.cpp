@@ -1,5 +1,6 @@
 #include "storage/job_store.hpp"
 
+#include "storage/array.hpp"
 #include "storage/model/http_address.hpp"
 #include "storage/limit_store.hpp"
 #include "storage/model/json_fields.hpp"
@@ -468,10 +469,8 @@ result<void> remove_job(session& s, const principal& who, const std::string& job
 
 namespace {
 
-job_version_ptr version_of(const pqxx::result& rows, const definition_defaults& defaults)
+job_version_ptr version_of(const pqxx::row& row, const definition_defaults& defaults)
 {
-    if (rows.empty()) return nullptr;
-    const auto row = rows[0];
     auto version = std::make_shared<job_version>();
     version->tenant = {row[0].as<int>()};
     version->job = {row[1].as<int>()};
@@ -497,18 +496,31 @@ constexpr statement load_by_name_statement{"load_job_by_name", R"sql(
 
 job_version_ptr load_version(session& s, tenant_key tenant, const std::string& job_id, int version, const definition_defaults& defaults)
 {
-    return version_of(s.exec(load_by_name_statement, tenant.value, job_id, version), defaults);
+    const auto rows = s.exec(load_by_name_statement, tenant.value, job_id, version);
+    return rows.empty() ? nullptr : version_of(rows[0], defaults);
 }
 
-constexpr statement load_by_key_statement{"load_job_by_key", R"sql(
-    select j.tenant_key, j.job_key, l.lane_id, v.version, j.enabled, j.current_version, j.job_id, v.definition
-    from jobs j join lanes l on l.tenant_key = j.tenant_key and l.job_key = j.job_key
-    join job_versions v on v.job_key = j.job_key and v.version = $2
-    where j.job_key = $1)sql"};
+// Each by its keys (limit 1): joined, all versions of all jobs might be read.
+constexpr statement load_by_keys_statement{"load_jobs_by_key", R"sql(
+    select j.tenant_key, j.job_key, l.lane_id, u.version, j.enabled, j.current_version, j.job_id, v.definition
+    from unnest($1::int[], $2::int[]) u (job, version)
+    cross join lateral (select * from jobs j where j.job_key = u.job limit 1) j
+    cross join lateral (select l.lane_id from lanes l where l.tenant_key = j.tenant_key and l.job_key = j.job_key limit 1) l
+    cross join lateral (select v.definition from job_versions v where v.job_key = u.job and v.version = u.version limit 1) v)sql"};
 
-job_version_ptr load_version(session& s, job_key job, int version, const definition_defaults& defaults)
+std::vector<job_version_ptr> load_versions(session& s, const std::vector<std::pair<job_key, int>>& wanted, const definition_defaults& defaults)
 {
-    return version_of(s.exec(load_by_key_statement, job.value, version), defaults);
+    array jobs(array::element::int4);
+    array versions(array::element::int4);
+    for (const auto& [job, version] : wanted) {
+        jobs.add(job.value);
+        versions.add(version);
+    }
+    std::vector<job_version_ptr> loaded;
+    const auto rows = s.exec(load_by_keys_statement, jobs.parameter(), versions.parameter());
+    loaded.reserve(static_cast<std::size_t>(rows.size()));
+    for (const auto& row : rows) loaded.push_back(version_of(row, defaults));
+    return loaded;
 }
 
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace rowlock::storage {
@@ -81,9 +82,9 @@ result<job_document> set_enabled(session& s, const principal& who, const std::st
 // The job takes no submissions any more; what was submitted goes on, history and versions stay. Errors: job_not_found, version_conflict.
 result<void> remove_job(session& s, const principal& who, const std::string& job_id, const std::string& reason, const std::string& if_match);
 
-// A stored version as the runtime needs it, parsed. version 0 = the current one. nullptr: there is none. By name a deleted job has none; by key
-// it has, for what was submitted before.
+// A stored version as the runtime needs it, parsed. version 0 = the current one. nullptr: there is none, and a deleted job has none.
 job_version_ptr load_version(session& s, tenant_key tenant, const std::string& job_id, int version, const definition_defaults& defaults);
-job_version_ptr load_version(session& s, job_key job, int version, const definition_defaults& defaults);
+// Those of these that there are, in any order; also of deleted jobs, for what was submitted before.
+std::vector<job_version_ptr> load_versions(session& s, const std::vector<std::pair<job_key, int>>& wanted, const definition_defaults& defaults);
 
 }

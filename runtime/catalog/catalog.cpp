@@ -73,10 +73,16 @@ awaitable<result<job_version_ptr>> catalog::load(job_key job, int version)
 
 job_version_ptr catalog::load_now(storage::session& s, job_key job, int version)
 {
+    auto loaded = load_now(s, std::vector{std::pair{job, version}});
+    if (loaded.empty()) throw std::logic_error(fmt::format("job {} has no version {}", job.value, version));
+    return std::move(loaded.front());
+}
+
+std::vector<job_version_ptr> catalog::load_now(storage::session& s, const std::vector<std::pair<job_key, int>>& wanted)
+{
     const auto read_at = epoch();
-    auto loaded = storage::load_version(s, job, version, defaults_);
-    if (!loaded) throw std::logic_error(fmt::format("job {} has no version {}", job.value, version));
-    remember(loaded, read_at);
+    auto loaded = storage::load_versions(s, wanted, defaults_);
+    for (const auto& each : loaded) remember(each, read_at);
     return loaded;
 }
 

@@ -29,6 +29,8 @@ public:
     awaitable<result<job_version_ptr>> load(job_key job, int version);
     // The same on a database thread. Throws what the session throws; history names only versions that exist.
     job_version_ptr load_now(storage::session& s, job_key job, int version);
+    // Many by one statement, in any order.
+    std::vector<job_version_ptr> load_now(storage::session& s, const std::vector<std::pair<job_key, int>>& wanted);
 
     // Changes, as in job_store.hpp; on this instance they hold from when these return.
     awaitable<result<storage::put_job>> put(principal who, storage::job_change change, bool dry_run);

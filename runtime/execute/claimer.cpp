@@ -6,6 +6,7 @@
 #include "storage/dependency_store.hpp"
 
 #include <algorithm>
+#include <map>
 #include <spdlog/spdlog.h>
 
 namespace rowlock::runtime {
@@ -308,12 +309,25 @@ std::vector<assignment> claimer::read_work(storage::session& s, instance_id owne
 {
     auto read = storage::read_executions(s, extents);
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
+    // Of each its own: with many jobs, as where many schedules are due at once, one statement a job would cost more than all the rest.
+    std::map<std::pair<job_key, int>, job_version_ptr> loaded;
+    for (const auto& e : read) {
+        if (!jobs_.cached(e.job, e.job_version)) loaded.try_emplace({e.job, e.job_version});
+    }
+    if (!loaded.empty()) {
+        std::vector<std::pair<job_key, int>> wanted;
+        wanted.reserve(loaded.size());
+        for (const auto& [key, none] : loaded) wanted.push_back(key);
+        for (auto& each : jobs_.load_now(s, wanted)) loaded[{each->job, each->version}] = std::move(each);
+        counts_.statements.fetch_add(1, std::memory_order_relaxed);
+    }
     std::vector<assignment> work;
     work.reserve(read.size());
     storage::array dependents(storage::array::element::uuid);
     for (auto& e : read) {
         const auto& extent = extents[static_cast<std::size_t>(e.extent)];
-        auto job = jobs_.cached(e.job, e.job_version);
+        const auto fresh = loaded.find({e.job, e.job_version});
+        auto job = fresh != loaded.end() ? fresh->second : jobs_.cached(e.job, e.job_version);
         if (!job) job = jobs_.load_now(s, e.job, e.job_version);
         if (job->definition.waits()) dependents.add(e.id);
         work.push_back({e.id, e.run_id, extent.lo, extent.fence, owner, std::move(job), e.attempt_number, e.lost_count, e.priority, std::move(e.parameters),
