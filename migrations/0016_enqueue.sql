@@ -67,7 +67,7 @@ begin
     end if;
     p_priority := coalesce(nullif(p_priority, 0::smallint), f.priority, 0::smallint);
     p_trigger := coalesce(p_trigger, 2::smallint);
-    if p_trigger <> 2 then p_tags := coalesce(p_tags, f.tags); end if;
+    if p_trigger <> 2 then p_tags := coalesce(f.tags || p_tags, p_tags, f.tags); end if;
     insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at, scheduled_time, trigger_id,
                             parameters, correlation_id, tags, submitter, ordering_key)
     values (p_id, p_id, f.lane_id, f.tenant_key, f.job_key, f.version, 1, p_priority, p_trigger, clock(), p_scheduled, p_trigger_id, parameters_, p_correlation,
@@ -81,9 +81,39 @@ begin
     return p_id;
 end $$;
 
+-- enqueue_1 of many different jobs, as schedules fire them: where none of these executions has to be compared or may have to wait, each is alone in its extent, and nothing is sorted or
+-- gathered: half of the time. Null, and nothing is made: it is not so, or a job is not there.
+create function enqueue_plain_1(p_first uuid, p_age real, p_job int[], p_trigger smallint[], p_trigger_id text[], p_parameters json[], p_scheduled timestamptz[], p_priority smallint[],
+                                p_correlation text[], p_submitter text[], p_tags jsonb[]) returns uuid[] language plpgsql set plan_cache_mode = force_generic_plan as $$
+declare
+    block text := left(p_first::text, 31); ids uuid[];
+begin
+    if cardinality(p_job) <> (select count(distinct job) from unnest(p_job) job) then return null; end if;
+    with asked as materialized (
+        select (block || lpad(to_hex(u.k - 1), 5, '0'))::uuid as id, u.k, f.job_key, f.tenant_key, f.version, f.lane_id, f.queue_timeout, coalesce(u.trigger_, 2::smallint) as trigger_,
+               u.trigger_id, merged_parameters(f.defaults, u.parameters) as parameters, u.scheduled, greatest(u.scheduled, clock()) as from_,
+               coalesce(nullif(u.priority, 0::smallint), f.priority, 0::smallint) as priority, u.correlation, u.submitter,
+               nullif(case when u.trigger_ <> 2 then coalesce(f.tags || u.tags, u.tags, f.tags) else u.tags end, '{}') as tags, f.dedupe or f.depends or f.ordering_path is not null as special
+        from unnest(p_job, p_trigger, p_trigger_id, p_parameters, p_scheduled, p_priority, p_correlation, p_submitter, p_tags) with ordinality
+             u (job, trigger_, trigger_id, parameters, scheduled, priority, correlation, submitter, tags, k)
+        cross join lateral (select * from jobs_in_force f where f.job_key = u.job limit 1) f),
+    plain as materialized (select from asked a having count(*) = cardinality(p_job) and not bool_or(a.special)),
+    made as (
+        insert into executions (execution_id, run_id, lane_id, tenant_key, job_key, job_version, attempt_number, priority, trigger_type, submitted_at, scheduled_time, trigger_id,
+                                parameters, correlation_id, tags, submitter)
+        select a.id, a.id, a.lane_id, a.tenant_key, a.job_key, a.version, 1, a.priority, a.trigger_, clock(), a.scheduled, a.trigger_id, a.parameters, a.correlation, a.tags, a.submitter
+        from asked a where exists (select from plain)),
+    queued as (
+        insert into extents (lo, hi, lane_id, rank, eligible_at, expires_at, priority, ready, remaining)
+        select a.id, a.id, a.lane_id, rank_of(a.from_, a.priority, p_age), a.from_, coalesce(a.from_ + a.queue_timeout, 'infinity'), a.priority, a.from_ <= clock(), 1
+        from asked a where exists (select from plain))
+    select array_agg(a.id order by a.k) into ids from asked a where exists (select from plain);
+    return ids;
+end $$;
+
 -- Submits executions of the current versions of these jobs, which the caller has found to be there and enabled: in the transaction of the caller.
--- p_trigger: trigger_type, null is MANUAL. p_scheduled: from when on; null and what is past: now. p_priority: null or 0 is what the definition says. p_tags null: none where
--- it is MANUAL, else those of the definition, as nobody has submitted it. Shorter arrays stand for nulls. At most 1,048,576 at once. RL404: one of the jobs is not there.
+-- p_trigger: trigger_type, null is MANUAL. p_scheduled: from when on; null and what is past: now. p_priority: null or 0 is what the definition says. p_tags: all there are where
+-- it is MANUAL; else they are added to those of the definition, as nobody has submitted it, and go before them. Shorter arrays stand for nulls. At most 1,048,576 at once. RL404: one of the jobs is not there.
 -- Returns their ids in the order given; where a job has `dedupe` and an equal run has not ended, the id of that one, and nothing is made.
 -- What is admitted alike lies side by side, in one extent; what may have to wait for other jobs or for its turn is alone in its extent.
 create function enqueue_1(p_job int[], p_trigger smallint[], p_trigger_id text[], p_parameters json[], p_scheduled timestamptz[], p_priority smallint[],
@@ -105,6 +135,8 @@ begin
                                      p_submitter[1], p_tags[1])];
     end if;
     age := coalesce(setting_in_force('PRIORITY_AGE_SECONDS')::real, 1);
+    ids := enqueue_plain_1(first, age, p_job, p_trigger, p_trigger_id, p_parameters, p_scheduled, p_priority, p_correlation, p_submitter, p_tags);
+    if ids is not null then return ids; end if;
     -- Each job is looked up once: its executions are gathered, and spread again.
     with jobs_ as materialized (
         select f.*, g.ks, g.triggers, g.trigger_ids, g.own, g.scheduled, g.priorities, g.correlations, g.submitters, g.own_tags
@@ -118,7 +150,7 @@ begin
         select x.*, (row_number() over (order by x.lane_id, x.priority, x.from_, x.k))::int - 1 as no
         from (select j.job_key, j.tenant_key, j.version, j.lane_id, j.queue_timeout, j.dedupe, j.depends, u.k, coalesce(u.trigger_, 2::smallint) as trigger_, u.trigger_id,
                      u.scheduled, greatest(u.scheduled, clock()) as from_, coalesce(nullif(u.priority, 0::smallint), j.priority, 0::smallint) as priority, u.correlation, u.submitter,
-                     nullif(case when coalesce(u.trigger_, 2) = 2 then u.tags else coalesce(u.tags, j.tags) end, '{}') as tags,
+                     nullif(case when u.trigger_ <> 2 then coalesce(j.tags || u.tags, u.tags, j.tags) else u.tags end, '{}') as tags,
                      p.parameters, case when j.ordering_path is not null then ordering_value(j.job_key, j.version, p.parameters) end as ordering_key
               from jobs_ j
               cross join lateral unnest(j.ks, j.triggers, j.trigger_ids, j.own, j.scheduled, j.priorities, j.correlations, j.submitters, j.own_tags)

@@ -299,24 +299,29 @@ end $$;
 -- Decides ticks. Schedule k is p_job[k], as it was at p_revision[k]: all of its ticks up to p_decided[k] are decided by this, its next one is p_next[k] (null: there is none),
 -- and it is to be looked at again at p_look[k]. p_of: the number (from 1) of the schedule that a tick is of, ascending, its ticks ascending; p_outcome: 1 and 2 make an
 -- execution, 4 skips, for p_reason, the ticks from p_tick to p_last, of which there are p_ticks.
--- Schedules that somebody has changed meanwhile, or has under his hands, are left out. Returns what became of the ticks of the others; and a row without a tick for each of them.
+-- Schedules that somebody has changed meanwhile, or has under his hands, are left out. Returns what became of the ticks of the others; and a row without a tick that says in of_ how many they are.
 create function fire_1(p_job int[], p_revision bigint[], p_decided timestamptz[], p_next timestamptz[], p_look timestamptz[],
                        p_of int[], p_tick timestamptz[], p_outcome smallint[], p_reason text[], p_last timestamptz[], p_ticks bigint[])
 returns table (of_ int, tick_at timestamptz, outcome smallint, reason text, execution_id uuid) language plpgsql
     set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
-    mine int[]; is_mine boolean[] := array_fill(false, array[cardinality(p_job)]); k int; i int; y record; busy int[]; running boolean; live uuid[]; n int; makes int[]; ids uuid[] := '{}';
-    made uuid[] := array_fill(null::uuid, array[greatest(cardinality(p_of), 1)]); queued uuid[] := '{}'; limited boolean;
+    mine int[] := '{}'; is_mine boolean[] := array_fill(false, array[cardinality(p_job)]); k int; i int; y record; busy int[]; running boolean; live uuid[]; n int; makes int[]; ids uuid[] := '{}';
+    made uuid[] := array_fill(null::uuid, array[greatest(cardinality(p_of), 1)]); queued uuid[] := '{}'; limited boolean := false;
+    names text[] := array_fill(null::text, array[cardinality(p_job)]); tags_ jsonb[] := array_fill(null::jsonb, array[cardinality(p_job)]);
     last_at timestamptz[] := array_fill(null::timestamptz, array[cardinality(p_job)]); last_id uuid[] := array_fill(null::uuid, array[cardinality(p_job)]);
 begin
-    mine := array(select u.k::int from unnest(p_job, p_revision) with ordinality u (job, revision, k)
-                  cross join lateral (select from schedules s where s.job_key = u.job and s.revision = u.revision limit 1 for no key update skip locked) s);
+    for y in
+        select u.k::int, s.schedule_id, s.tags, s.is_limited
+        from unnest(p_job, p_revision) with ordinality u (job, revision, k)
+        cross join lateral (select s.schedule_id, nullif(s.spec -> 'tags', '{}') as tags, s.if_running > 0 or s.max_runs is not null as is_limited
+                            from schedules s where s.job_key = u.job and s.revision = u.revision limit 1 for no key update skip locked) s
+    loop
+        mine := mine || y.k; is_mine[y.k] := true; names[y.k] := y.schedule_id; tags_[y.k] := y.tags; limited := limited or y.is_limited;
+    end loop;
     if cardinality(mine) = 0 then return; end if;
     -- It is shorter where there are only nulls at its end, and an element beyond the end of an array would begin another one.
     p_reason := coalesce(p_reason, '{}') || array_fill(null::text, array[cardinality(p_of) - coalesce(cardinality(p_reason), 0)]);
-    foreach k in array mine loop is_mine[k] := true; end loop;
-    limited := exists (select from unnest(p_of) u (k) cross join lateral (select from schedules s where s.job_key = p_job[u.k] and (s.if_running > 0 or s.max_runs is not null) limit 1) s);
     if limited then
         busy := busy_jobs(array(select distinct p_job[u.k] from unnest(p_of) u (k)));
         for y in
@@ -346,24 +351,25 @@ begin
     end if;
     makes := array(select u.i::int from unnest(p_of, p_outcome) with ordinality u (k, outcome, i) where u.outcome < 4 and is_mine[u.k] order by u.i);
     if cardinality(makes) > 0 then
-        select enqueue_1(x.jobs, array_fill(1::smallint, array[cardinality(makes)]), x.names, null, x.ticks, null, null, x.submitters, x.tags) into ids
-        from (select array_agg(s.job_key order by u.no) as jobs, array_agg(s.schedule_id order by u.no) as names, array_agg(p_tick[u.i] order by u.no) as ticks,
-                     array_agg('schedule'::text order by u.no) as submitters, array_agg(s.tags order by u.no) as tags
-              from unnest(makes) with ordinality u (i, no)
-              cross join lateral (select s.job_key, s.schedule_id, s.spec -> 'tags' as tags from schedules s where s.job_key = p_job[p_of[u.i]] limit 1) s) x;
+        select enqueue_1(x.jobs, array_fill(1::smallint, array[cardinality(makes)]), x.names, null, x.ticks, null, null, array_fill('schedule'::text, array[cardinality(makes)]), x.tags) into ids
+        from (select array_agg(p_job[p_of[u.i]] order by u.no) as jobs, array_agg(names[p_of[u.i]] order by u.no) as names, array_agg(p_tick[u.i] order by u.no) as ticks,
+                     array_agg(tags_[p_of[u.i]] order by u.no) as tags
+              from unnest(makes) with ordinality u (i, no)) x;
         for i in 1 .. cardinality(makes) loop
             made[makes[i]] := ids[i];
             if p_outcome[makes[i]] = 3 then queued := queued || ids[i]; end if;
         end loop;
-        -- An equal run that has not ended stands for it, where the job has `dedupe`.
-        for i in select u.i from unnest(makes, ids) u (i, id) where not exists (
-                select from executions e where e.execution_id = u.id and e.trigger_type = 1 and e.scheduled_time = p_tick[u.i]) loop
-            p_outcome[i] := 4; p_reason[i] := 'DEDUPE';
-            queued := array_remove(queued, made[i]);
-        end loop;
+        -- An equal run that has not ended stands for it, where the job has `dedupe`: of another block of ids than this call has made (0001), or of another tick.
+        if (select bool_or(substr(u.id::text, 20, 12) <> b.here) or count(distinct u.id) < cardinality(ids)
+            from unnest(ids) u (id), (select substr(execution_id_of(0, currval('rowlock.blocks'), 0)::text, 20, 12) as here) b) then
+            for i in select u.i from unnest(makes, ids) u (i, id) where not exists (
+                    select from executions e where e.execution_id = u.id and e.trigger_type = 1 and e.scheduled_time = p_tick[u.i]) loop
+                p_outcome[i] := 4; p_reason[i] := 'DEDUPE';
+                queued := array_remove(queued, made[i]);
+            end loop;
+        end if;
         if cardinality(queued) > 0 then perform hold_running_1(queued); end if;
-        if exists (select from unnest(makes) u (i) cross join lateral (select s.tenant_key from schedules s where s.job_key = p_job[p_of[u.i]] limit 1) s
-                   join lanes l on l.tenant_key = s.tenant_key and l.job_key = p_job[p_of[u.i]] where l.skips_outside) then
+        if exists (select from lanes l where l.skips_outside and l.job_key = any (p_job)) then
             perform skip_outside_1(ids, ids);
             for i in select u.i from unnest(makes, ids) u (i, id) where p_outcome[u.i] < 4 and exists (select from results r where r.execution_id = u.id and r.status = 9) loop
                 p_outcome[i] := 4; p_reason[i] := 'OUTSIDE_WINDOW';
@@ -390,7 +396,7 @@ begin
         where s.job_key = p_job[x.k] and (s.if_running > 0 or s.max_runs is not null);
     end if;
     return query select u.k, u.tick, u.outcome, u.reason, u.id from unnest(p_of, p_tick, p_outcome, p_reason, made) u (k, tick, outcome, reason, id) where is_mine[u.k]
-        union all select u.k, null, null, null, null from unnest(mine) u (k);
+        union all select cardinality(mine), null, null, null, null;
 end $$;
 
 -- A schedule could not be evaluated, as it was at p_revision: this is recorded, once, and it is looked at again at p_look. Its ticks stay undecided.

@@ -29,8 +29,10 @@ schedule_outlook look_at_schedules(session& s)
 #define ROWLOCK_DUE_SCHEDULE \
     "select clock(), s.job_key, s.revision, s.schedule_id, j.job_id, s.spec::text, s.registered_at, s.decided_to, s.passed_to, s.passed_why"
 
+// Each job by its key (limit 1): joined, all jobs that there are would be read for a few schedules.
 constexpr statement due_schedules_statement{"due_schedules", ROWLOCK_DUE_SCHEDULE
-    " from (select * from schedules s where s.look_at <= clock() order by s.look_at limit $1 offset $2) s join jobs j on j.job_key = s.job_key"};
+    " from (select * from schedules s where s.look_at <= clock() order by s.look_at limit $1 offset $2) s"
+    " cross join lateral (select j.job_id from jobs j where j.job_key = s.job_key limit 1) j"};
 constexpr statement due_schedule_statement{"due_schedule", ROWLOCK_DUE_SCHEDULE
     " from jobs j join schedules s on s.job_key = j.job_key where j.tenant_key = $1 and j.job_id = $2 and s.look_at <= clock()"};
 
@@ -71,7 +73,7 @@ decided fire(session& s, fire_batch& b)
     all.ticks.reserve(static_cast<std::size_t>(rows.size()));
     for (const auto& row : rows) {
         if (row[1].is_null()) {
-            ++all.schedules;
+            all.schedules = row[0].as<int>();
             continue;
         }
         all.ticks.push_back({row[0].as<int>(), time_of(row[1]), static_cast<tick_outcome>(row[2].as<int>()), row[3].c_str(), std::nullopt});

@@ -65,3 +65,47 @@ TEST_CASE("one execution is made as one of many", "[pg][enqueue]")
         db.rows("rollback");
     }
 }
+
+TEST_CASE("one execution of each of several jobs is made as one alone, whatever those beside it need", "[pg][enqueue]")
+{
+    queue_database db;
+    db.rows("create table jobs_ (name text, key int)");
+    for (const auto* name : {"a", "b", "ordered", "unique"}) {
+        const std::string rule = name == std::string("ordered") ? R"(, "ordering_path": ["k"])" : name == std::string("unique") ? R"(, "dedupe": true)" : "";
+        db.rows(fmt::format(R"(insert into jobs_ values ('{}', {}))", name, db.job(name).key.value));
+        db.rows(fmt::format(R"(select put_job_1(1, '{}', '{{"parameters": {{"x": 1}}, "resources": {{"priority": 4}}, "tags": {{"t": "of the job", "u": "u"}}}}',)"
+                            R"('{{"max_attempts": 1, "queue_timeout_ms": 5000{}}}', null, 'test', '', null))", name, rule));
+    }
+    // The jobs named, all in one call or each in one of its own.
+    const auto make = [&](const std::string& names, bool at_once) {
+        const std::string call = "enqueue_1(keys, array_fill({0}::smallint, array[n]), array_fill('s'::text, array[n]), array_fill('{\"k\": \"v\"}'::json, array[n]), array_fill({1}, array[n]), "
+                                 "null, array_fill('c'::text, array[n]), array_fill('me'::text, array[n]), array_fill('{\"t\": \"own\"}'::jsonb, array[n]))";
+        return "select " + call + " from (select array_agg(key order by name) as keys, count(*)::int as n from jobs_ where name = any ('{" + names + "}') group by " +
+               (at_once ? "()" : "key") + ") x";
+    };
+    const std::string seen = "select string_agg(concat_ws(' ', v.job_id, e.job_version, e.attempt_number, e.priority, e.trigger_type, e.submitted_at, e.scheduled_time, e.trigger_id, e.parameters, "
+                             "e.correlation_id, e.tags, e.submitter, e.ordering_key, s.rank, s.eligible_at, s.expires_at, s.priority, s.ready, s.remaining, w.on_order), e'\\n' order by v.job_id) "
+                             "from executions e join v_executions v using (execution_id) join extents s on s.lo = e.execution_id and s.hi = e.execution_id left join waits w using (execution_id)";
+    for (const auto* names : {"a,b", "a,b,ordered", "a,b,unique", "ordered,unique"}) {
+        for (const auto& [trigger, when] : {std::pair<std::string, std::string>{"3", "now() - interval '5 minutes'"}, {"2", "null::timestamptz"}, {"4", "now() + interval '1 hour'"}}) {
+            INFO(names << " " << trigger << " " << when);
+            const auto said = [&, &type = trigger, &at = when](std::string text) {
+                text.replace(text.find("{0}"), 3, type);
+                return text.replace(text.find("{1}"), 3, at);
+            };
+            db.rows("begin");
+            db.rows("savepoint before");
+            db.rows(said(make(names, true)));
+            const auto together = db.value(seen);
+            CHECK(db.violations() == "");
+            db.rows("rollback to before");
+            db.rows(said(make(names, false)));
+            CHECK(together == db.value(seen));
+            db.rows("rollback");
+        }
+    }
+    db.rows("select enqueue_1(array_agg(key), array[3, 3]::smallint[], null, null, null, null, null, null, array['{\"t\": \"own\"}']::jsonb[]) from jobs_ where name in ('a', 'b')");
+    CHECK(db.value("select string_agg(distinct tags::text, ' ') from executions") == R"({"t": "of the job", "u": "u"} {"t": "own", "u": "u"})");
+    CHECK(db.sqlstate("select enqueue_1(array[999, (select key from jobs_ where name = 'a')], null, null, null, null, null, null, null, null)") == "RL404");
+    CHECK(db.value("select count(*) from executions") == "2");
+}

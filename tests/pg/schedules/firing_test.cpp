@@ -185,14 +185,14 @@ TEST_CASE("a new version keeps a pause, and goes on with ticks that are what the
     b.db.rows("select pause_schedule_1(1, 'a', true, 'me', 'for now')");
     b.go(3min);
     b.round();
-    b.db.rows(R"(select put_job_1(1, 'a', '{"x": 1}', '{"max_attempts": 1, "schedule": {"schedule_id": "a", "schedule_type": "CRON", "cron_expression": "* * * * *", "timezone": "UTC", "tags": {"x": "y"}}}', null, 'me', '', null))");
+    b.db.rows(R"(select put_job_1(1, 'a', '{"x": 1, "tags": {"x": "of the job", "z": "z"}}', '{"max_attempts": 1, "schedule": {"schedule_id": "a", "schedule_type": "CRON", "cron_expression": "* * * * *", "timezone": "UTC", "tags": {"x": "y"}}}', null, 'me', '', null))");
     b.round();
     CHECK(b.db.value("select state || ' ' || pause_reason || ' ' || coalesce(next_fire_time::text, 'never') from v_schedules") == "PAUSED for now never");
     b.db.rows("select pause_schedule_1(1, 'a', false, 'me', '')");
     b.go(4min - b.gone);
     b.round();
     CHECK(b.ticks_of("a") == "SKIPPED PAUSED x3, FIRED");
-    CHECK(b.db.value("select tags ->> 'x' from v_executions") == "y");
+    CHECK(b.db.value("select tags from v_executions") == R"({"x": "y", "z": "z"})");       // those of the schedule go before those of the job
     CHECK(b.db.value("select string_agg(action || ' ' || author || ' ' || reason, ', ' order by at) from v_schedule_actions") == "PAUSE me for now, RESUME me ");
     CHECK(b.db.violations() == "");
 }
