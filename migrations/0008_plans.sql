@@ -296,7 +296,8 @@ create function documents_of(p_run uuid, p_refs jsonb) returns jsonb language sq
 -- extent.
 create function start_as_they_are_1(r plan_runs, p_at timestamptz, p_no int[]) returns void language plpgsql as $$
 declare
-    block text := left(execution_id_of((extract(epoch from clock_timestamp()) * 1000)::bigint, nextval('rowlock.blocks'), 0)::text, 31);
+    ms bigint := extract(epoch from clock_timestamp()) * 1000; number bigint := nextval('rowlock.blocks');
+    block text := left(execution_id_of(ms, number, 0)::text, 31);           -- of variables, as only then it is inlined
 begin
     with ordered as (
         select n.node_no, n.lane_id, n.job_key, n.job_version, n.priority, n.wait_ms, n.needs, n.tags, n.parameters,
@@ -322,7 +323,8 @@ end $$;
 create function start_executions_1(r plan_runs, p_at timestamptz, p_no int[], p_item_no int[], p_item jsonb[], p_docs jsonb) returns table (node_no int, item_no int) language plpgsql as $$
 #variable_conflict use_column
 declare
-    block text := left(execution_id_of((extract(epoch from clock_timestamp()) * 1000)::bigint, nextval('rowlock.blocks'), 0)::text, 31); odd record;
+    ms bigint := extract(epoch from clock_timestamp()) * 1000; number bigint := nextval('rowlock.blocks');
+    block text := left(execution_id_of(ms, number, 0)::text, 31); odd record;
 begin
     with resolved as materialized (
         select u.item_no, n.*, case when n.refs is null then n.plain else x.value::json end as parameters, x.missing
