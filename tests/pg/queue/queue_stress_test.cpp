@@ -131,7 +131,7 @@ TEST_CASE("instances that work, stall, die and lose their sessions at random los
     set_limits(world);
 
     std::vector<std::unique_ptr<stress_worker>> workers;
-    for (int i = 1; i <= 8; ++i) workers.push_back(std::make_unique<stress_worker>(world, i));
+    for (int i = 1; i <= 10; ++i) workers.push_back(std::make_unique<stress_worker>(world, i));
     stress_chaos chaos;
     stress_watcher watcher;
     {
