@@ -76,9 +76,11 @@ def tenants(row, each, waves):
 def _make_tenants(row):
     """Each with a job like the one that is there."""
     _rowlock(row, f"insert into tenants (tenant_id) select 'tenant-' || i from generate_series(1, {TENANTS}) i")
-    _rowlock(row, f"""select count(p.job_key) from tenants t, jobs j join job_versions v on v.job_key = j.job_key,
-                      lateral put_job_1(t.tenant_key, 'noop', v.definition::json, jsonb_build_object('max_attempts', v.max_attempts), true, '{WHO}', '', null) p
-                      where t.tenant_key > 1 and j.tenant_key = 1""")
+    _rowlock(row, f"""with made as (insert into jobs (tenant_key, job_id, current_version, changed_seq)
+                                    select t.tenant_key, j.job_id, 1, nextval('job_changes') from tenants t, jobs j where t.tenant_key > 1 returning job_key, tenant_key),
+                      versions as (insert into job_versions (job_key, version, definition, max_attempts, author)
+                                   select m.job_key, 1, v.definition, v.max_attempts, '{WHO}' from made m, job_versions v)
+                      insert into lanes (tenant_key, job_key, handler) select m.tenant_key, m.job_key, l.handler from made m, lanes l""")
 
 
 def _drained(row):
