@@ -6,6 +6,7 @@
 #include "storage/dependency_store.hpp"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <map>
 #include <spdlog/spdlog.h>
 
@@ -305,30 +306,41 @@ void claimer::start(storage::session& s, instance_id owner, const std::vector<st
     }
 }
 
+// What is not in memory by one statement: where many schedules are due at once, each execution is of another job.
+std::vector<job_version_ptr> claimer::definitions_of(storage::session& s, const std::vector<storage::claimed_execution>& read)
+{
+    std::vector<job_version_ptr> found;
+    found.reserve(read.size());
+    std::map<std::pair<job_key, int>, job_version_ptr> missing;
+    for (const auto& e : read) {
+        found.push_back(jobs_.cached(e.job, e.job_version));
+        if (!found.back()) missing.try_emplace({e.job, e.job_version});
+    }
+    if (missing.empty()) return found;
+    std::vector<std::pair<job_key, int>> wanted;
+    wanted.reserve(missing.size());
+    for (const auto& [key, none] : missing) wanted.push_back(key);
+    for (auto& each : jobs_.load_now(s, wanted)) missing[{each->job, each->version}] = std::move(each);
+    counts_.statements.fetch_add(1, std::memory_order_relaxed);
+    for (std::size_t i = 0; i < read.size(); ++i) {
+        if (!found[i]) found[i] = missing.at({read[i].job, read[i].job_version});
+        if (!found[i]) throw std::logic_error(fmt::format("job {} has no version {}", read[i].job.value, read[i].job_version));
+    }
+    return found;
+}
+
 std::vector<assignment> claimer::read_work(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents)
 {
     auto read = storage::read_executions(s, extents);
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
-    // Of each its own: with many jobs, as where many schedules are due at once, one statement a job would cost more than all the rest.
-    std::map<std::pair<job_key, int>, job_version_ptr> loaded;
-    for (const auto& e : read) {
-        if (!jobs_.cached(e.job, e.job_version)) loaded.try_emplace({e.job, e.job_version});
-    }
-    if (!loaded.empty()) {
-        std::vector<std::pair<job_key, int>> wanted;
-        wanted.reserve(loaded.size());
-        for (const auto& [key, none] : loaded) wanted.push_back(key);
-        for (auto& each : jobs_.load_now(s, wanted)) loaded[{each->job, each->version}] = std::move(each);
-        counts_.statements.fetch_add(1, std::memory_order_relaxed);
-    }
+    auto definitions = definitions_of(s, read);
     std::vector<assignment> work;
     work.reserve(read.size());
     storage::array dependents(storage::array::element::uuid);
-    for (auto& e : read) {
+    for (std::size_t i = 0; i < read.size(); ++i) {
+        auto& e = read[i];
+        auto& job = definitions[i];
         const auto& extent = extents[static_cast<std::size_t>(e.extent)];
-        const auto fresh = loaded.find({e.job, e.job_version});
-        auto job = fresh != loaded.end() ? fresh->second : jobs_.cached(e.job, e.job_version);
-        if (!job) job = jobs_.load_now(s, e.job, e.job_version);
         if (job->definition.waits()) dependents.add(e.id);
         work.push_back({e.id, e.run_id, extent.lo, extent.fence, owner, std::move(job), e.attempt_number, e.lost_count, e.priority, std::move(e.parameters),
                         std::move(e.correlation_id), std::move(e.trace_parent), extent.claimed_at, e.in_plan, e.scheduled_time});

@@ -58,6 +58,7 @@ private:
     void look_at_all(storage::session& s, instance_id owner);
     void end_round();
     void start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
+    std::vector<job_version_ptr> definitions_of(storage::session& s, const std::vector<storage::claimed_execution>& read);
     std::vector<assignment> read_work(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
 
     identity& self_;
