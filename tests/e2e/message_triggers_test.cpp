@@ -1,3 +1,4 @@
+#include "tests/support/database_rows.hpp"
 #include "tests/support/triggers.hpp"
 
 #include <algorithm>
@@ -86,6 +87,36 @@ TEST_CASE("a notification on a channel starts the job once, though two servers c
     });
     CHECK(std::count(payloads.begin(), payloads.end(), json::value("plain words")) == 1);
     CHECK(std::count(payloads.begin(), payloads.end(), json::value{{"n", 7}}) == 1);
+}
+
+TEST_CASE("a notification is taken in once, also when the server that heard the channel hangs in a table and another hears it as well", "[e2e][events][messages]")
+{
+    private_postgres::of_this_run();
+    reading_servers r;
+    // Two tables: a read is given up after ten seconds, and the hold on what is read lasts as long.
+    for (const char* table : {"first", "second"}) {
+        run_sql(r.shop.url(), fmt::format("create table {} (id bigint generated always as identity primary key, tx xid8 not null default pg_current_xact_id())", table));
+        define_triggered(r.one, fmt::format("hangs-{}", table), {{{"trigger_type", "MESSAGE"}, {"table", {{"connection", "shop"}, {"name", table}}}}});
+    }
+    define_triggered(r.one, "hears-once", {{{"trigger_type", "MESSAGE"}, {"channel", {{"connection", "shop"}, {"name", "orders"}}}}});
+    const auto holder = [&] { return std::string(rows_at(r.database.url(), "select coalesce(holder, 0) from message_sources where reads like '%channel%'")[0][0].c_str()); };
+    const auto ears = [&] { return rows_at(r.shop.url(), "select from pg_stat_activity where datname = current_database() and query ilike 'listen%orders%'").size(); };
+    eventually("a server listens", [&] { return ears() == 1; });
+    const auto first_holder = holder();
+    pqxx::connection locker(r.shop.url());
+    pqxx::work lock(locker);
+    lock.exec("lock table first, second in access exclusive mode");
+    eventually("another server has taken the channel, and both listen", [&] { return holder() != first_holder && ears() == 2; });
+    run_sql(r.shop.url(), "select pg_notify('orders', 'once')");
+    eventually("it is heard", [&] { return count_of(r.one, "hears-once") > 0; });
+    lock.abort();
+    eventually("the first server has let the channel go", [&] { return ears() == 1; });
+    run_sql(r.shop.url(), "select pg_notify('orders', 'the last')");
+    eventually("this is heard too", [&] { return count_of(r.one, "hears-once") > 1; });
+    std::vector<std::string> heard;
+    for (const auto& run : runs_of(r.one, "hears-once")) heard.push_back(text_at(run, "/parameters/event/payload"));
+    std::sort(heard.begin(), heard.end());
+    CHECK(heard == std::vector<std::string>{"once", "the last"});
 }
 
 TEST_CASE("a source that cannot be read says why, and a connection that there is not is warned of", "[e2e][events][messages]")
