@@ -45,7 +45,7 @@ def _rowlock(row, statement):
 
 def tenants(row, each, waves):
     """rowlock-tenants: so many tenants, each with a job and `each` executions of it in every wave; rowlock: as many executions of one tenant's. A wave is there at one
-    moment, for instances that idle; from that moment until the last is settled."""
+    moment, for instances that idle: each counts from its first start until its last end."""
     loaded(row, 1, 1)
     if row.contender == "rowlock-tenants":
         _make_tenants(row)
@@ -54,23 +54,32 @@ def tenants(row, each, waves):
         jobs = "select j.job_key from jobs j"
         each *= TENANTS
     instances = row.instances(INSTANCES)
-    _drained(row)
+    done = 1
+    _ended(instances, done)
     row.settled()
-    usage = row.usage(*instances)
-    seconds = 0.0
+    late = 0.0
+    used = {}
     for _ in range(waves):
-        _rowlock(row, f"""select cardinality(enqueue_1(array_agg(j.job_key), null, null, null, null, null, null, null, null))
-                          from ({jobs}) j cross join generate_series(1, {each}) order by 1""")
-        start = time.monotonic()
+        made = int(_rowlock(row, f"""select cardinality(enqueue_1(array_agg(j.job_key), null, null, null, null, null, null, null, null))
+                                     from ({jobs}) j cross join generate_series(1, {each})""")[0][0])
+        usage = row.usage(*instances)
+        there = time.time()
         row.sql.rows("select rowlock.wake()")
-        _drained(row)
-        seconds += time.monotonic() - start
-    done = waves * each * (TENANTS if row.contender == "rowlock-tenants" else 1)
-    figures = usage.figures(done)
-    settled = int(row.sql.value("select count(*) from rowlock.results")) - 1
+        done += made
+        _ended(instances, done)
+        late += float(_rowlock(row, f"select extract(epoch from min(started_at)) from results where started_at > to_timestamp({there})")[0][0]) - there
+        for name, microseconds in usage.figures(made).items():
+            used[name] = used.get(name, 0.0) + microseconds / waves
+    settled, seconds = map(float, _rowlock(row, f"""select sum(n), sum(length) filter (where n = {made})
+        from (select count(*) as n, extract(epoch from max(r.completed_at) - min(r.started_at)) as length
+              from executions e join results r using (execution_id) group by e.submitted_at) waves""")[0])
     if settled != done:
-        raise Failed(f"{settled} of {done} executions have a result")
-    return {"jobs/s": done / seconds, **figures}
+        raise Failed(f"{settled:.0f} of {done} executions have a result")
+    return {"jobs/s": (done - 1) / seconds, "first start ms": 1000 * late / waves, **used}
+
+
+def _ended(instances, count):
+    wait_for(f"{count} executions have ended", lambda: sum(each.ended() for each in instances) >= count, LONGEST)
 
 
 def _make_tenants(row):
@@ -81,10 +90,6 @@ def _make_tenants(row):
                       versions as (insert into job_versions (job_key, version, definition, max_attempts, author)
                                    select m.job_key, 1, v.definition, v.max_attempts, '{WHO}' from made m, job_versions v)
                       insert into lanes (tenant_key, job_key, handler) select m.tenant_key, m.job_key, l.handler from made m, lanes l""")
-
-
-def _drained(row):
-    wait_for("the queue is empty", lambda: row.sql.value("select exists (select from rowlock.extents)") == "f", LONGEST)
 
 
 # ---- blocked
