@@ -18,6 +18,16 @@ struct limit_name {
     std::string key;
 };
 
+// "kind key tenant_id": a job_type may have blanks, and a limit of all tenants names none.
+bool is_place(std::string_view cursor)
+{
+    const auto first = cursor.find(' ');
+    const auto last = cursor.rfind(' ');
+    if (first == last || !limit_kind_of(cursor.substr(0, first))) return false;
+    const auto tenant = cursor.substr(last + 1);
+    return tenant.empty() || is_slug(tenant);
+}
+
 error no_limit(const limit_name& name)
 {
     return not_found(fmt::format("There is no limit {}/{}.", limit_kind_names[static_cast<std::size_t>(name.kind)], name.key));
@@ -79,7 +89,7 @@ runtime::awaitable<response> list_limits(request_context& rq)
 {
     query_reader query(rq.rq.query());
     const int limit = query.limit();
-    const std::string cursor = query.cursor();
+    const std::string cursor = query.cursor_like(is_place);
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const auto found = co_await rq.app.instance.db().read([tenant = rq.caller.tenant, all = rq.caller.all_tenants, limit, cursor](storage::session& s) -> result<storage::page> {
         return storage::list_limits_json(s, tenant, all, limit, cursor);

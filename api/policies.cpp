@@ -3,7 +3,6 @@
 #include "runtime/policy/policy_book.hpp"
 #include "storage/limit_store.hpp"
 #include "storage/policy_store.hpp"
-#include "storage/token_store.hpp"
 
 #include <fmt/format.h>
 
@@ -18,6 +17,15 @@ error no_policy(const std::string& policy_id)
     return not_found(fmt::format("There is no policy {}.", policy_id));
 }
 
+// "policy_id owner": of whom is a number.
+bool is_place(std::string_view cursor)
+{
+    const auto space = cursor.find(' ');
+    if (space == std::string_view::npos || !is_slug(cursor.substr(0, space))) return false;
+    const auto owner = cursor.substr(space + 1);
+    return !owner.empty() && owner.size() <= 10 && owner.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 storage::policy_reader reader_of(const request_context& rq)
 {
     return {rq.caller.tenant, rq.caller.all_tenants};
@@ -26,9 +34,9 @@ storage::policy_reader reader_of(const request_context& rq)
 // A policy for all tenants, or on one, that was made with a token for all tenants is a matter of those; a tenant makes its own beside it. Error forbidden.
 result<void> may_put(const request_context& rq, const policy& p)
 {
-    if (rq.caller.all_tenants || p.scope == policy_scope::job || p.scope == policy_scope::job_type) return {};
+    if (rq.caller.all_tenants || p.scope == policy_scope::job || p.scope == policy_scope::job_type || p.scope == policy_scope::plan) return {};
     if (p.scope == policy_scope::tenant && p.key == rq.caller.tenant_id) return {};
-    return error{errc::forbidden, fmt::format("This token writes policies of its own tenant: give the scope {{\"kind\": \"tenant\", \"key\": \"{}\"}}, a job or a job_type. Those of others, and of all, need a token for all tenants.", rq.caller.tenant_id)};
+    return error{errc::forbidden, fmt::format("This token writes policies of its own tenant: give the scope {{\"kind\": \"tenant\", \"key\": \"{}\"}}, a job, a job_type or a plan. Those of others, and of all, need a token for all tenants.", rq.caller.tenant_id)};
 }
 
 bool is_for_all(const principal& caller, const policy& p)
@@ -36,12 +44,11 @@ bool is_for_all(const principal& caller, const policy& p)
     return caller.all_tenants && (p.scope == policy_scope::global || p.scope == policy_scope::tenant);
 }
 
-error taken_name(const std::string& policy_id, bool for_all)
+error taken_name(const std::string& policy_id)
 {
     return {errc::invalid_request,
             fmt::format("The name {} is taken.", policy_id),
-            {{"policy_id", fmt::format("\"{}\"", policy_id),
-              for_all ? "is the name of a policy of the tenant; delete that, or choose another name" : "is the name of a policy that was made for all tenants; choose another name"}}};
+            {{"policy_id", fmt::format("\"{}\"", policy_id), "is the name of a policy that was made for all tenants; choose another name"}}};
 }
 
 error too_many()
@@ -57,16 +64,11 @@ struct stored_policy {
 // On a database thread.
 result<stored_policy> store(storage::session& s, const principal& caller, const std::string& policy_id, const policy& p)
 {
-    const bool for_all = is_for_all(caller, p);
-    const auto owner = for_all ? storage::no_tenant : caller.tenant;
-    // Who is bound to a tenant is told of what holds for that tenant alone.
-    const bool taken = for_all              ? storage::find_owned_policy_json(s, caller.tenant, policy_id).has_value()
-                       : caller.all_tenants ? storage::find_owned_policy_json(s, storage::no_tenant, policy_id).has_value()
-                                            : storage::find_policy_json(s, {caller.tenant, false}, policy_id).has_value() && !storage::find_owned_policy_json(s, caller.tenant, policy_id);
-    if (taken) return taken_name(policy_id, for_all);
-    const auto subject = p.scope == policy_scope::global ? storage::no_tenant : p.scope == policy_scope::tenant ? storage::make_tenant(s, p.key) : caller.tenant;
-    const auto outcome = storage::put_policy(s, owner, subject, policy_id, p, caller.name);
+    const auto owner = is_for_all(caller, p) ? storage::no_tenant : caller.tenant;
+    const auto subject = p.scope == policy_scope::global ? std::optional(storage::no_tenant) : p.scope == policy_scope::tenant ? std::nullopt : std::optional(caller.tenant);
+    const auto outcome = storage::put_policy(s, owner, subject, policy_id, p, caller.name, {caller.tenant, caller.all_tenants});
     if (outcome == storage::put_outcome::full) return too_many();
+    if (outcome == storage::put_outcome::taken) return taken_name(policy_id);
     auto json = storage::find_owned_policy_json(s, owner, policy_id);
     if (!json) return no_policy(policy_id);          // somebody has deleted it just now
     return stored_policy{outcome, std::move(*json)};
@@ -79,7 +81,7 @@ runtime::awaitable<response> list_policies(request_context& rq)
 {
     query_reader query(rq.rq.query());
     const int limit = query.limit();
-    const std::string cursor = query.cursor();
+    const std::string cursor = query.cursor_like(is_place);
     if (auto refused = query.finish(); !refused) co_return rq.refuse(refused.error());
     const auto found = co_await rq.app.instance.db().read([who = reader_of(rq), limit, cursor](storage::session& s) -> result<storage::page> {
         return storage::list_policies_json(s, who, limit, cursor);

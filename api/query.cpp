@@ -170,11 +170,16 @@ int query_reader::limit()
     return static_cast<int>(integer("limit", 1, 1000).value_or(100));
 }
 
-std::string query_reader::name_cursor()
+std::string query_reader::cursor_like(bool (*fits)(std::string_view))
 {
     std::string given = cursor();
-    if (!given.empty() && !is_slug(given)) refuse("cursor", given, "is not a cursor of this list");
+    if (!given.empty() && !fits(given)) refuse("cursor", given, "is not a cursor of this list");
     return given;
+}
+
+std::string query_reader::name_cursor()
+{
+    return cursor_like([](std::string_view given) { return is_slug(given); });
 }
 
 std::string query_reader::version_cursor()

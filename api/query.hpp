@@ -37,6 +37,8 @@ public:
     // limit: 1..1000, 100 where it is left out.
     int limit();
     std::string cursor() { return text("cursor").value_or(""); }
+    // One that `fits` says may be of this list; "" for the first page.
+    std::string cursor_like(bool (*fits)(std::string_view));
     // The cursor of a list by name is the last name of the page before.
     std::string name_cursor();
     // The same of a list of versions.

@@ -10,6 +10,7 @@ namespace rowlock::api {
 namespace {
 
 constexpr std::int64_t largest_weight = 1000;
+constexpr text_bounds reason_bounds{0, 10'000};
 
 error no_tenant_named(const std::string& tenant_id) { return not_found(fmt::format("There is no tenant {}.", tenant_id)); }
 
@@ -58,10 +59,11 @@ runtime::awaitable<response> put_tenant(request_context& rq)
     boost::json::object accepted;
     json_fields fields(**body, "", errors, accepted);
     const auto weight = fields.integer("weight", 1, largest_weight);
+    const auto reason = fields.text("reason", reason_bounds).value_or("");
     fields.refuse_rest();
     if (!errors.empty()) co_return rq.refuse(std::move(errors).take("The tenant"));
-    const auto found = co_await rq.app.instance.db().write([tenant_id = *tenant_id, weight](storage::session& s) -> found_text {
-        storage::put_tenant(s, tenant_id, weight ? std::optional(static_cast<int>(*weight)) : std::nullopt);
+    const auto found = co_await rq.app.instance.db().write([tenant_id = *tenant_id, weight, reason, actor = rq.caller.name](storage::session& s) -> found_text {
+        storage::put_tenant(s, tenant_id, weight ? std::optional(static_cast<int>(*weight)) : std::nullopt, actor, reason);
         return storage::find_tenant_json(s, tenant_id);
     });
     co_return show(rq, found, no_tenant_named(*tenant_id));

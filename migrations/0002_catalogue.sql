@@ -134,7 +134,7 @@ create table limit_settings (
     scope       text not null,
     tenant_key  int not null,                           -- 0: of all tenants
     key         text not null,
-    job_key     int not null default 0,                 -- the definition that says so; 0: PUT /v1/limits
+    job_key     int not null default 0,                 -- the definition that says so; 0: PUT /v1/limits; -1: CONCURRENCY_PER_TENANT (0024)
     max_running int check (max_running >= 0),
     rejects     boolean not null default false,
     rate_starts int check (rate_starts > 0),
@@ -192,7 +192,10 @@ select s.scope, s.tenant_key, s.key, coalesce(min(s.max_running), 2147483647) as
        coalesce((array_agg(s.rejects order by s.max_running, s.rejects desc) filter (where s.max_running is not null))[1], false) as rejects,
        (array_agg(s.rate_starts order by s.rate_starts / extract(epoch from s.rate_period), s.rate_period desc) filter (where s.rate_starts is not null))[1] as rate_starts,
        (array_agg(s.rate_period order by s.rate_starts / extract(epoch from s.rate_period), s.rate_period desc) filter (where s.rate_starts is not null))[1] as rate_period
-from limit_settings s group by s.scope, s.tenant_key, s.key;
+from limit_settings s
+where s.job_key >= 0
+   or not exists (select from limit_settings o where o.scope = s.scope and o.tenant_key = s.tenant_key and o.key = s.key and o.job_key = 0 and o.max_running is not null)
+group by s.scope, s.tenant_key, s.key;
 
 -- One row an incarnation: an instance that lost its lease comes back under a new id, so an id needs no epoch.
 create table instances (

@@ -125,10 +125,13 @@ begin
         perform give_back(limit_ids_, limit_n);
         return next '00000000-0000-0000-0000-000000000000';
     end if;
-    if exists (select from policies p where p.per = 'tenant_day') then
-        perform count_usage_1(array_agg(lanes_[u.extent]), array_agg(extract(epoch from greatest(clock() - coalesce(u.age_us, 0) * interval '1 microsecond' - claimed[u.extent], interval '0'))::float8),
-                              array_agg(cost_units_in(u.metrics)))
-        from unnest(p_extent, p_age_us, p_metrics) u (extent, age_us, metrics) where u.extent > 0;
+    if exists (select from policies p where p.per <> 'run') then
+        if (select count_usage_1(array_agg(u.id), array_agg(lanes_[u.extent]), array_agg(extract(epoch from greatest(clock() - coalesce(u.age_us, 0) * interval '1 microsecond' - claimed[u.extent], interval '0'))::float8),
+                                 array_agg(cost_units_in(u.metrics)))
+            from unnest(p_id, p_extent, p_age_us, p_metrics) u (id, extent, age_us, metrics) where u.extent > 0)
+        then
+            return next null;
+        end if;
     end if;
 end $$;
 

@@ -174,8 +174,8 @@ begin
         delete from live_notes where execution_id = any (all_id);
         delete from cancel_requests where execution_id = any (all_id);
         perform give_back(keys, ns);
-        if exists (select from policies p where p.per = 'tenant_day') then
-            perform count_usage_1(array_agg(e.lane_id), array_agg(extract(epoch from greatest(clock() - u.started, interval '0'))::float8), array_agg(0::float8))
+        if exists (select from policies p where p.per <> 'run') then
+            perform count_usage_1(array_agg(u.id), array_agg(e.lane_id), array_agg(extract(epoch from greatest(clock() - u.started, interval '0'))::float8), array_agg(0::float8))
             from unnest(all_id, all_started) u (id, started) cross join lateral (select e.lane_id from executions e where e.execution_id = u.id limit 1) e;
         end if;
     else

@@ -172,11 +172,12 @@ create table plan_chunks (
     primary key (plan_run_id, node_no, first_item));
 
 -- What is left to do for plans, beyond what one transaction may. 1 these nodes have ended, and what needs them has not been told; 2 these nodes are
--- to start; 3 the next items of a node; 4 what runs or waits is to be cancelled. Without a plan: 5 and 6, as follow_up_1 (0011) says.
+-- to start; 3 the next items of a node; 4 what runs or waits is to be cancelled. 8 a budget of the plan is used up
+-- (0023); 9 what waits is to be cancelled. Without a plan: 5 and 6, as follow_up_1 (0011) says.
 create table plan_work (
     work_id     bigint generated always as identity primary key,
     plan_run_id uuid,
-    kind        smallint not null check (kind between 1 and 7),
+    kind        smallint not null check (kind between 1 and 9),
     nodes       int[] not null default '{}',
     outcomes    smallint[] not null default '{}',
     ids         uuid[] not null default '{}',           -- executions, of 5 to 7

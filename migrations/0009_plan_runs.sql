@@ -145,7 +145,7 @@ begin
     g.unended := g.unended - ended;
     update plan_progress p
     set unended = g.unended, failed = g.failed, cancelled = g.cancelled, stopping = g.stopping, cancelled_by = g.cancelled_by, cancel_reason = g.cancel_reason,
-        status = case when g.unended > 0 then 3 when g.cancelled_at is not null then 8 when g.failed > 0 then 6 when g.cancelled > 0 then 8 else 5 end,
+        status = case when g.unended > 0 then 3 when g.cancelled_at is not null then 8 when g.failed > 0 or g.stopping then 6 when g.cancelled > 0 then 8 else 5 end,
         ended_at = case when g.unended = 0 then at end, told_at = at
     where p.plan_run_id = r.plan_run_id;
 end $$;
@@ -309,6 +309,10 @@ begin
     end loop;
 end $$;
 
+-- Does an instance hold this execution, which has not ended?
+create function is_owned(p_id uuid) returns boolean language sql stable as $$
+    select coalesce((select x.owner is not null from extents x where x.lo <= p_id order by x.lo desc limit 1), false) $$;
+
 -- Goes on with what was left to do for some plan, or for what waits (0011). false: there is nothing, or others are at it.
 create function plan_step_1() returns boolean language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
@@ -321,22 +325,26 @@ begin
         return true;
     end if;
     select * into r from plan_runs p where p.plan_run_id = w.plan_run_id;
-    if w.kind = 4 then
+    if w.kind = 8 then
+        perform stop_over_budget_1(w.plan_run_id);
+        return true;
+    elsif w.kind in (4, 9) then
         -- Not under the lock of the plan: extents come before it.
         select * into g from plan_progress p where p.plan_run_id = w.plan_run_id;
         select max(e.node_no) as node_no, (array_agg(e.execution_id order by e.node_no desc, e.execution_id desc))[1] as id,
                array_agg(e.execution_id) filter (where e.live) as live
         into page
         from (select e.node_no, e.execution_id, not exists (select from results z where z.execution_id = e.execution_id)
-                     and not exists (select from cancel_requests c where c.execution_id = e.execution_id) as live
+                     and not exists (select from cancel_requests c where c.execution_id = e.execution_id)
+                     and (w.kind = 4 or not is_owned(e.execution_id)) as live
               from executions e where e.plan_run_id = w.plan_run_id and (e.node_no, e.execution_id) > (w.at_node, w.at_id)
               order by e.node_no, e.execution_id limit 1000) e;
         if page.live is not null then
             perform from cancel_1(null, page.live, coalesce(g.cancelled_by, 'plan'), coalesce(g.cancel_reason, ''), 0::smallint);
         end if;
         if page.node_no is not null then
-            insert into plan_work (plan_run_id, kind, at_node, at_id) values (w.plan_run_id, 4, page.node_no, page.id);
-        elsif exists (select from executions e where e.plan_run_id = w.plan_run_id and not exists (select from results z where z.execution_id = e.execution_id)
+            insert into plan_work (plan_run_id, kind, at_node, at_id) values (w.plan_run_id, w.kind, page.node_no, page.id);
+        elsif w.kind = 4 and exists (select from executions e where e.plan_run_id = w.plan_run_id and not exists (select from results z where z.execution_id = e.execution_id)
                       and not exists (select from cancel_requests c where c.execution_id = e.execution_id)) then
             -- A next attempt that was made while we walked.
             insert into plan_work (plan_run_id, kind) values (w.plan_run_id, 4);

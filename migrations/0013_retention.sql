@@ -421,7 +421,7 @@ create function clear_plan(p_run uuid, p_rows bigint) returns bigint language pl
 declare
     part text; n bigint; all_ bigint := 0;
 begin
-    foreach part in array array['plan_nodes', 'plan_added_edges', 'plan_blocks', 'plan_maps', 'plan_chunks', 'plan_run_keys', 'plan_progress'] loop
+    foreach part in array array['plan_nodes', 'plan_added_edges', 'plan_blocks', 'plan_maps', 'plan_chunks', 'plan_run_keys', 'plan_usage', 'plan_overdrafts', 'plan_progress'] loop
         execute format('with old as (delete from %1$I where ctid = any (array(select ctid from %1$I where plan_run_id = $1 limit $2)) returning 1) select count(*) from old', part)
             into n using p_run, p_rows - all_;
         all_ := all_ + n;
@@ -481,6 +481,8 @@ begin
                     delete from plan_maps x where x.plan_run_id = any (old);
                     delete from plan_chunks x where x.plan_run_id = any (old);
                     delete from plan_run_keys x where x.plan_run_id = any (old);
+                    delete from plan_usage x where x.plan_run_id = any (old);
+                    delete from plan_overdrafts x where x.plan_run_id = any (old);
                     delete from plan_progress x where x.plan_run_id = any (old);
                     looked := looked + nodes;
                 end if;

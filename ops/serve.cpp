@@ -96,6 +96,7 @@ runtime::instance_options instance_options_of(const settings& s, const std::stri
     o.priority_age = s.priority_age;
     o.key_ttl = s.idempotency_key_ttl;
     o.share_fairly = s.fairness == fairness_mode::tenant;
+    o.concurrency_per_tenant = s.concurrency_per_tenant;
     o.queue_capacity = s.executor_queue_capacity;
     o.max_queued_submissions = static_cast<std::size_t>(s.max_queued_submissions);
     o.partition_days_ahead = s.partition_days_ahead;

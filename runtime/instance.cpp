@@ -11,6 +11,7 @@
 #include "runtime/execute/settler.hpp"
 #include "runtime/execute/submitter.hpp"
 #include "runtime/limits/pressure_watch.hpp"
+#include "runtime/limits/tenant_limit.hpp"
 #include "runtime/plan/job_plans.hpp"
 #include "runtime/policy/policy_book.hpp"
 #include "runtime/plan/plan_steps.hpp"
@@ -330,6 +331,7 @@ result<void> instance::start(std::string address)
     parts& p = *parts_;
     if (const auto migrated = storage::check_migrated(p.options.database_url); !migrated) return migrated.error();
     if (const auto known = finish_on(p.cores[0], p.policies.load()); !known) return known.error();
+    if (const auto limited = finish_on(p.cores[0], limit_tenants(p.general, p.options.concurrency_per_tenant, "CONCURRENCY_PER_TENANT of " + hostname())); !limited) return limited.error();
     p.make_services(std::move(address));
     if (const auto joined = finish_on(p.cores[0], p.members->start()); !joined) return joined.error();
     std::vector<awaitable<void>> services;

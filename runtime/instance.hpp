@@ -44,6 +44,7 @@ struct instance_options {
     std::chrono::milliseconds key_ttl = std::chrono::hours{24};
     std::size_t max_queued_submissions = 100'000;
     bool share_fairly = true;                        // tenants share what can run by their weights; false: the best ranks first, whosever they are
+    int concurrency_per_tenant = 0;                  // executions of each tenant without a limit of its own that may run at once, on all instances; 0: as many as like
     std::int64_t queue_capacity = 0;                 // executions that may be QUEUED, in the whole database; 0: as many as like
     int partition_days_ahead = 3;
     bool sole_instance = false;                      // nobody else uses this database: earlier instances are dead

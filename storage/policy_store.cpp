@@ -22,12 +22,22 @@ put_outcome outcome_of(std::string_view name)
     if (name == "CHANGED") return put_outcome::changed;
     if (name == "UNCHANGED") return put_outcome::unchanged;
     if (name == "FULL") return put_outcome::full;
+    if (name == "TAKEN") return put_outcome::taken;
     throw std::logic_error("not an outcome of put_policy_1: " + std::string(name));
 }
 
 json::value or_null(const std::optional<execution_id>& id)
 {
     return id ? json::value(id->str()) : json::value();
+}
+
+// What policy_tick_1 gives; null: nothing.
+json::array list_in(const pqxx::field& list)
+{
+    if (list.is_null()) return {};
+    auto parsed = parse_json(list.c_str());
+    if (!parsed) throw std::logic_error("policy_tick_1 gave no JSON");
+    return std::move(parsed->as_array());
 }
 
 json::object row_of(const policy_violation& v)
@@ -82,11 +92,12 @@ std::optional<std::string> find_owned_policy_json(session& s, tenant_key owner, 
     return rows[0][0].c_str();
 }
 
-constexpr statement put_policy_statement{"put_policy", "select put_policy_1($1, $2, $3, $4::jsonb, $5, nullif($6, ''), $7)"};
+constexpr statement put_policy_statement{"put_policy", "select put_policy_1($1, $2, $3, $4::jsonb, $5, nullif($6, ''), $7, $8, $9)"};
 
-put_outcome put_policy(session& s, tenant_key owner, tenant_key subject, const std::string& policy_id, const policy& p, const std::string& actor)
+put_outcome put_policy(session& s, tenant_key owner, std::optional<tenant_key> subject, const std::string& policy_id, const policy& p, const std::string& actor, const policy_reader& who)
 {
-    return outcome_of(s.exec(put_policy_statement, owner.value, policy_id, subject.value, to_text(p.document), actor, p.reason, most_policies)[0][0].c_str());
+    const auto of = subject ? std::optional(subject->value) : std::nullopt;
+    return outcome_of(s.exec(put_policy_statement, owner.value, policy_id, of, to_text(p.document), actor, p.reason, most_policies, who.tenant.value, who.all_tenants)[0][0].c_str());
 }
 
 constexpr statement delete_policy_statement{"delete_policy", "select delete_policy_1($1, $2, $3, nullif($4, ''))"};
@@ -108,19 +119,16 @@ std::vector<policy_row> load_policies(session& s)
     return all;
 }
 
-constexpr statement policy_tick_statement{"policy_tick", "select changes, closed, seconds_left from policy_tick_1()"};
+constexpr statement policy_tick_statement{"policy_tick", "select changes, closed, seconds_left, plans from policy_tick_1()"};
 
 policy_look policy_tick(session& s)
 {
     const auto rows = s.exec(policy_tick_statement);
     policy_look look{rows[0][0].as<std::int64_t>()};
-    if (rows[0][1].is_null()) return look;
-    const auto closed = parse_json(rows[0][1].c_str());
-    if (!closed) throw std::logic_error("policy_tick_1 gave no JSON");
-    for (const auto& each : closed->as_array()) {
-        const auto& o = each.as_object();
-        look.closed.push_back({{o.at("tenant_key").to_number<int>()}, std::string(o.at("policy_id").as_string()), std::string(o.at("used").as_string())});
-    }
+    const auto text = [](const json::value& of, std::string_view member) { return std::string(of.at(member).as_string()); };
+    for (const auto& each : list_in(rows[0][3])) look.plans.push_back({text(each, "plan_run_id"), text(each, "policy_id"), text(each, "used"), each.at("stops").as_bool()});
+    for (const auto& each : list_in(rows[0][1])) look.closed.push_back({{each.at("tenant_key").to_number<int>()}, text(each, "policy_id"), text(each, "used")});
+    if (look.closed.empty()) return look;
     look.day_left = std::chrono::milliseconds{static_cast<std::int64_t>(rows[0][2].as<double>() * 1000)};
     return look;
 }
@@ -144,7 +152,7 @@ int sweep_policy_violations(session& s, std::chrono::milliseconds kept, int rows
 constexpr statement list_violations_statement{"list_policy_violations", R"sql(
     select json_build_object('violation_id', x.violation_id::text, 'at', rfc3339(x.at), 'policy_id', x.policy_id, 'policy_version', x.policy_version,
                'tenant_id', (select t.tenant_id from tenants t where t.tenant_key = x.tenant_key), 'job_id', x.job_id, 'job_version', x.job_version,
-               'execution_id', x.execution_id, 'run_id', x.run_id, 'stage', x.stage, 'blocked', x.blocked, 'detail', x.detail, 'occurrences', x.occurrences),
+               'execution_id', x.execution_id, 'run_id', x.run_id, 'plan_run_id', x.plan_run_id, 'stage', x.stage, 'blocked', x.blocked, 'detail', x.detail, 'occurrences', x.occurrences),
            x.violation_id::text
     from policy_violations x
     where ($2 or x.tenant_key = $1) and ($3::text is null or x.policy_id = $3) and ($4::text is null or x.job_id = $4) and ($5::timestamptz is null or x.at >= $5)

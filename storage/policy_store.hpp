@@ -28,9 +28,11 @@ page list_policies_json(session& s, const policy_reader& who, int limit, const s
 std::optional<std::string> find_policy_json(session& s, const policy_reader& who, const std::string& policy_id);
 std::optional<std::string> find_owned_policy_json(session& s, tenant_key owner, const std::string& policy_id);
 
-enum class put_outcome : std::uint8_t { created, changed, unchanged, full };
-// `subject`: the tenant whose jobs it holds for; no_tenant: all.
-put_outcome put_policy(session& s, tenant_key owner, tenant_key subject, const std::string& policy_id, const policy& p, const std::string& actor);
+// full: the owner has most_policies; taken: a policy that holds for the tenant, and that it may not change, has the name.
+enum class put_outcome : std::uint8_t { created, changed, unchanged, full, taken };
+// `subject`: the tenant whose jobs it holds for; no_tenant: all; nullopt: the one that its scope names, which is made where it is new. With a token for all tenants one that
+// the tenant it acts for owns, or nobody, goes over to the new owner.
+put_outcome put_policy(session& s, tenant_key owner, std::optional<tenant_key> subject, const std::string& policy_id, const policy& p, const std::string& actor, const policy_reader& who);
 // false: there is none.
 bool delete_policy(session& s, tenant_key owner, const std::string& policy_id, const std::string& actor, const std::string& reason);
 
@@ -50,15 +52,23 @@ struct closed_day {
     std::string policy_id;
     std::string used;                                // "10 of 10 attempts"
 };
+// A plan run that has used up a budget.
+struct plan_overdraft {
+    std::string plan_run_id;
+    std::string policy_id;
+    std::string used;
+    bool stops = false;                              // what has not started of it ends
+};
 struct policy_look {
     std::int64_t changes = 0;                        // rises with every change of a policy
+    std::vector<plan_overdraft> plans{};             // each is told once, to one instance
     std::vector<closed_day> closed{};
     std::chrono::milliseconds day_left{0};           // where there are some
 };
 // Looks whether anything has changed; closes and opens days.
 policy_look policy_tick(session& s);
 
-enum class policy_stage : std::uint8_t { definition, submission, start, run };      // days are recorded by the database
+enum class policy_stage : std::uint8_t { definition, submission, start, run };      // plan runs and days are recorded by the database
 
 struct policy_violation {
     tenant_key owner;

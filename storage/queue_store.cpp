@@ -223,7 +223,11 @@ constexpr statement read_executions_statement{"read_executions", R"sql(
     select u.k, e.execution_id, e.run_id, e.job_key, e.job_version, e.attempt_number, e.lost_count, e.priority, e.parameters, e.correlation_id, e.trace_parent,
            e.plan_run_id is not null,
            -- A next attempt has a time of its own, which is no matter of the job.
-           case when e.trigger_type = 5 then (select f.scheduled_time from executions f where f.execution_id = e.run_id) else e.scheduled_time end
+           case when e.trigger_type = 5 then (select f.scheduled_time from executions f where f.execution_id = e.run_id) else e.scheduled_time end,
+           case when e.plan_run_id is not null then
+               (select format('The budget of the policy %s is used up: the plan has used %s.', o.policy_id, o.used)
+                from plan_overdrafts o join policies p on p.owner_key = o.owner_key and p.policy_id = o.policy_id and p.version = o.version and p.enabled
+                where o.plan_run_id = e.plan_run_id and o.blocks limit 1) end
     from unnest($1::uuid[], $2::uuid[]) with ordinality u (lo, hi, k)
     cross join lateral (select * from executions e where e.execution_id between u.lo and u.hi) e)sql"};
 
@@ -241,7 +245,8 @@ std::vector<claimed_execution> read_executions(session& s, const std::vector<cla
     read.reserve(n);
     for (const auto& row : s.exec(read_executions_statement, lo.parameter(), hi.parameter())) {
         read.push_back({row[0].as<int>() - 1, id_of(row[1]), id_of(row[2]), {row[3].as<int>()}, row[4].as<int>(), row[5].as<int>(), row[6].as<int>(),
-                        row[7].as<int>(), row[8].is_null() ? "{}" : row[8].c_str(), row[9].c_str(), row[10].c_str(), row[11].as<bool>(), row[12].is_null() ? std::nullopt : std::optional(time_of(row[12]))});
+                        row[7].as<int>(), row[8].is_null() ? "{}" : row[8].c_str(), row[9].c_str(), row[10].c_str(), row[11].as<bool>(), row[12].is_null() ? std::nullopt : std::optional(time_of(row[12])),
+                        row[13].c_str()});
     }
     return read;
 }

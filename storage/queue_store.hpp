@@ -144,6 +144,7 @@ struct claimed_execution {
     std::string trace_parent;
     bool in_plan = false;
     std::optional<timestamp> scheduled_time{};       // of its run: the tick that made it, or what its submitter asked for
+    std::string refusal{};                           // why it may not start; empty: it may
 };
 std::vector<claimed_execution> read_executions(session& s, const std::vector<claimed_extent>& extents);
 

@@ -27,12 +27,20 @@ std::optional<std::string> find_tenant_json(session& s, const std::string& tenan
     return rows[0][0].c_str();
 }
 
-constexpr statement put_tenant_statement{"put_tenant", R"sql(
-    insert into tenants as t (tenant_id, weight) values ($1, coalesce($2, 1)) on conflict (tenant_id) do update set weight = coalesce($2, t.weight))sql"};
+constexpr statement put_tenant_statement{"put_tenant", "select put_tenant_1($1, $2, $3, nullif($4, ''))"};
 
-void put_tenant(session& s, const std::string& tenant_id, std::optional<int> weight)
+void put_tenant(session& s, const std::string& tenant_id, std::optional<int> weight, const std::string& actor, const std::string& reason)
 {
-    s.exec(put_tenant_statement, tenant_id, weight);
+    s.exec(put_tenant_statement, tenant_id, weight, actor, reason);
+}
+
+constexpr statement set_default_statement{"set_tenant_default", "select was, was_by from set_tenant_default_1($1, $2)"};
+
+std::optional<tenant_default> set_concurrency_per_tenant(session& s, int most, const std::string& actor)
+{
+    const auto row = s.exec(set_default_statement, most, actor)[0];
+    if (row[0].is_null()) return std::nullopt;
+    return tenant_default{row[0].as<int>(), row[1].c_str()};
 }
 
 }

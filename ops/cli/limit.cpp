@@ -1,4 +1,5 @@
 #include "ops/cli/json_read.hpp"
+#include "ops/cli/show_things.hpp"
 #include "ops/cli/verbs.hpp"
 
 #include <CLI/CLI.hpp>
@@ -12,8 +13,6 @@ namespace rowlock::ops {
 namespace json = boost::json;
 
 namespace {
-
-constexpr std::size_t most_limits = 100'000;
 
 struct limit_options {
     std::string kind;
@@ -96,30 +95,17 @@ exit_code show_limits(context& c, const json::array& limits)
 
 exit_code list_limits(context& c, const limit_options&)
 {
-    const auto found = c.api().list(target("/v1/limits"), most_limits);
-    if (!found) return c.fail(found.error());
-    if (c.screen.human()) return show_limits(c, *array_at(*found, "items"));
-    c.screen.document(*found);
-    return exit_code::success;
-}
-
-exit_code show_one(context& c, const json::value& limit)
-{
-    if (c.screen.human()) return show_limits(c, json::array{limit});
-    c.screen.document(limit);
-    return exit_code::success;
+    return list_things(c, target("/v1/limits"), show_limits);
 }
 
 exit_code show_limit(context& c, const limit_options& options)
 {
-    const auto found = c.api().get(limit_target(options));
-    return found ? show_one(c, found->body) : c.fail(found.error());
+    return show_thing(c, c.api().get(limit_target(options)), show_limits);
 }
 
 exit_code set_limit(context& c, const limit_options& options)
 {
-    const auto put = c.api().put(limit_target(options), body_of(options));
-    return put ? show_one(c, put->body) : c.fail(put.error());
+    return show_thing(c, c.api().put(limit_target(options), body_of(options)), show_limits);
 }
 
 exit_code remove_limit(context& c, const limit_options& options)

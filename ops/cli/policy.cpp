@@ -1,5 +1,6 @@
 #include "ops/cli/human_text.hpp"
 #include "ops/cli/json_read.hpp"
+#include "ops/cli/show_things.hpp"
 #include "ops/cli/verbs.hpp"
 
 #include <CLI/CLI.hpp>
@@ -14,8 +15,6 @@ namespace rowlock::ops {
 namespace json = boost::json;
 
 namespace {
-
-constexpr std::size_t most_policies_listed = 100'000;
 
 struct policy_options {
     std::string id;
@@ -100,30 +99,17 @@ exit_code show_policies(context& c, const json::array& policies)
 
 exit_code list_policies(context& c, const policy_options&)
 {
-    const auto found = c.api().list(target("/v1/policies"), most_policies_listed);
-    if (!found) return c.fail(found.error());
-    if (c.screen.human()) return show_policies(c, *array_at(*found, "items"));
-    c.screen.document(*found);
-    return exit_code::success;
-}
-
-exit_code show_one(context& c, const json::value& policy)
-{
-    if (c.screen.human()) return show_policies(c, json::array{policy});
-    c.screen.document(policy);
-    return exit_code::success;
+    return list_things(c, target("/v1/policies"), show_policies);
 }
 
 exit_code show_policy(context& c, const policy_options& options)
 {
-    const auto found = c.api().get(policy_target(options));
-    return found ? show_one(c, found->body) : c.fail(found.error());
+    return show_thing(c, c.api().get(policy_target(options)), show_policies);
 }
 
 exit_code set_policy(context& c, const policy_options& options)
 {
-    const auto put = c.api().put(policy_target(options), body_of(options));
-    return put ? show_one(c, put->body) : c.fail(put.error());
+    return show_thing(c, c.api().put(policy_target(options), body_of(options)), show_policies);
 }
 
 exit_code delete_policy(context& c, const policy_options& options)
@@ -162,14 +148,14 @@ exit_code list_violations(context& c, const policy_options& options)
 void add_set_options(CLI::App& set, policy_options& options)
 {
     set.add_option("--type", options.type, "BUDGET, ALLOWED_HANDLERS or ALLOWED_LIFECYCLES")->required();
-    set.add_option("--scope", options.scope, "global (default), tenant:TENANT, job:JOB or job_type:TYPE");
+    set.add_option("--scope", options.scope, "global (default), tenant:TENANT, job:JOB, job_type:TYPE or, for budgets per plan, plan:PLAN");
     set.add_option("--level", options.level, "warn: record what is against it; block: refuse it, too")->required();
     set.add_option("--allow", options.allow, "Handlers or lifecycles that are allowed, with commas between them")->delimiter(',');
     set.add_flag("--allow-none", options.allow_none, "Allow none of them");
     set.add_option("--attempts", options.attempts, "Of a budget: so many attempts");
     set.add_option("--seconds", options.seconds, "Of a budget: so long attempts may run, together");
     set.add_option("--cost-units", options.cost_units, "Of a budget: so much of what jobs report as the metric cost_units");
-    set.add_option("--per", options.per, "Of a budget: run (default) or tenant_day");
+    set.add_option("--per", options.per, "Of a budget: run (default), plan (all nodes of a plan run) or tenant_day");
     set.add_option("--description", options.description, "What it is for");
     set.add_option("--reason", options.reason, "Why it is changed; kept");
     set.add_flag("--disabled", options.disabled, "Keep it, but do not judge by it");
@@ -183,7 +169,8 @@ void add_policy(CLI::App& app, context& c)
     policy->group("Operating");
     policy->require_subcommand(1);
     policy->footer("Examples:\n  rowlock policy list\n  rowlock policy set no-shell --type ALLOWED_HANDLERS --allow http,sql --scope tenant:acme --level block\n"
-                   "  rowlock policy set small-runs --type BUDGET --attempts 5 --seconds 3600 --level warn\n  rowlock policy violations --policy no-shell");
+                   "  rowlock policy set small-runs --type BUDGET --attempts 5 --seconds 3600 --level warn\n"
+                   "  rowlock policy set nightly --type BUDGET --scope plan:nightly --per plan --cost-units 100 --level block\n  rowlock policy violations --policy no-shell");
     const auto options = std::make_shared<policy_options>();
     const auto add = [&](const char* name, const char* what, exit_code (*action)(context&, const policy_options&), const char* example) {
         CLI::App* verb = policy->add_subcommand(name, what);

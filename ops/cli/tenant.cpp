@@ -1,4 +1,5 @@
 #include "ops/cli/json_read.hpp"
+#include "ops/cli/show_things.hpp"
 #include "ops/cli/verbs.hpp"
 
 #include <CLI/CLI.hpp>
@@ -11,11 +12,10 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t most_tenants = 100'000;
-
 struct tenant_options {
     std::string tenant_id;
     std::int64_t weight = 1;
+    std::string reason;
 };
 
 target tenant_target(const tenant_options& options)
@@ -31,32 +31,21 @@ exit_code show_tenants(context& c, const json::array& tenants)
     return exit_code::success;
 }
 
-exit_code show_one(context& c, const json::value& tenant)
-{
-    if (c.screen.human()) return show_tenants(c, json::array{tenant});
-    c.screen.document(tenant);
-    return exit_code::success;
-}
-
 exit_code list_tenants(context& c, const tenant_options&)
 {
-    const auto found = c.api().list(target("/v1/tenants"), most_tenants);
-    if (!found) return c.fail(found.error());
-    if (c.screen.human()) return show_tenants(c, *array_at(*found, "items"));
-    c.screen.document(*found);
-    return exit_code::success;
+    return list_things(c, target("/v1/tenants"), show_tenants);
 }
 
 exit_code show_tenant(context& c, const tenant_options& options)
 {
-    const auto found = c.api().get(tenant_target(options));
-    return found ? show_one(c, found->body) : c.fail(found.error());
+    return show_thing(c, c.api().get(tenant_target(options)), show_tenants);
 }
 
 exit_code set_tenant(context& c, const tenant_options& options)
 {
-    const auto put = c.api().put(tenant_target(options), json::object{{"weight", options.weight}});
-    return put ? show_one(c, put->body) : c.fail(put.error());
+    json::object body{{"weight", options.weight}};
+    if (!options.reason.empty()) body["reason"] = options.reason;
+    return show_thing(c, c.api().put(tenant_target(options), body), show_tenants);
 }
 
 }
@@ -80,6 +69,7 @@ void add_tenant(CLI::App& app, context& c)
     CLI::App* set = add("set", "Set a tenant's share; a tenant that is new is made", set_tenant, "set acme --weight 3");
     set->add_option("TENANT", options->tenant_id, "Its id")->required();
     set->add_option("--weight", options->weight, "Its share beside those of others, 1 to 1000")->required();
+    set->add_option("--reason", options->reason, "Why it is changed; kept");
 }
 
 }

@@ -56,6 +56,7 @@ struct settings {
     int executor_parallelism{};
     handler_counts parallelism_by_handler;       // 0: no more than executor_parallelism says
     fairness_mode fairness{};
+    int concurrency_per_tenant{};                // 0: as many as like
     int executor_queue_capacity{};               // 0: as many as like
     label_list instance_labels;
     double instance_cpu_cores{};                 // 0: as many as are asked for; likewise below

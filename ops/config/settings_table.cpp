@@ -44,6 +44,8 @@ constexpr setting table[] = {
     {"INSTANCE_NETWORK_BANDWIDTH_MBPS", &s::instance_network_bandwidth_mbps, "0", same, from(0, 1'000'000'000), "network bandwidth for them, in the same way"},
     {"FAIRNESS", &s::fairness, "tenant", same, any,
      "tenant: tenants with work share by their weights what this instance can run, and priorities order the work of each; off: the best ranks first, whosever they are"},
+    {"CONCURRENCY_PER_TENANT", &s::concurrency_per_tenant, "0", same, from(0, 1'000'000),
+     "executions of each tenant that may run at once on all instances together, where no limit was put for the tenant; the instance that starts last decides. 0: as many as like"},
     {"EXECUTOR_QUEUE_CAPACITY", &s::executor_queue_capacity, "0", same, zero_or_from(10, 10'000'000),
      "executions that may be queued, in the whole database; more are answered 429. 0: as many as like"},
     {"SCHEDULER_ENABLED", &s::scheduler_enabled, "true", same, any, "whether this instance fires schedules; windows open and close in any case"},

@@ -343,7 +343,7 @@ std::vector<assignment> claimer::read_work(storage::session& s, instance_id owne
         const auto& extent = extents[static_cast<std::size_t>(e.extent)];
         if (job->definition.waits()) dependents.add(e.id);
         work.push_back({e.id, e.run_id, extent.lo, extent.fence, owner, std::move(job), e.attempt_number, e.lost_count, e.priority, std::move(e.parameters),
-                        std::move(e.correlation_id), std::move(e.trace_parent), extent.claimed_at, e.in_plan, e.scheduled_time});
+                        std::move(e.correlation_id), std::move(e.trace_parent), extent.claimed_at, e.in_plan, e.scheduled_time, std::move(e.refusal)});
     }
     if (dependents.size() > 0) {
         const auto given = storage::parameters_with_upstream(s, dependents);

@@ -146,26 +146,38 @@ void membership::poke_in(milliseconds delay)
 
 void membership::announce()
 {
-    announce_after(announcement_gap);
+    boost::asio::post(home_.executor(), [this] {
+        if (stopped_ || std::exchange(announcing_, true)) return;
+        services_.spawn(send_announcement());
+    });
 }
 
 void membership::announce_softly()
 {
-    announce_after(soft_announcement_gap);
-}
-
-void membership::announce_after(milliseconds gap)
-{
-    boost::asio::post(home_.executor(), [this, gap] {
-        if (stopped_ || std::exchange(announcing_, true)) return;
-        services_.spawn(send_announcement(gap));
+    boost::asio::post(home_.executor(), [this] {
+        softly_asked_ = steady_clock::now();
+        if (stopped_ || std::exchange(announcing_softly_, true)) return;
+        services_.spawn(send_soft_announcement());
     });
 }
 
-awaitable<void> membership::send_announcement(milliseconds gap)
+awaitable<void> membership::send_announcement()
 {
-    co_await sleep_until(last_announcement_ + gap);
+    co_await sleep_until(last_announcement_ + announcement_gap);
     announcing_ = false;
+    co_await notify_others();
+}
+
+awaitable<void> membership::send_soft_announcement()
+{
+    co_await sleep_until(last_announcement_ + soft_announcement_gap);
+    announcing_softly_ = false;
+    // One that was more urgent may have said it already.
+    if (last_announcement_ < softly_asked_) co_await notify_others();
+}
+
+awaitable<void> membership::notify_others()
+{
     last_announcement_ = steady_clock::now();
     co_await control_.write([self = self_.id()](storage::session& s) -> result<void> {
         storage::notify(s, wake_channel, wake_payload(self));

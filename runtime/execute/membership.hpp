@@ -63,8 +63,9 @@ private:
     awaitable<void> keep_lease();
     awaitable<void> keep_ticking();
     awaitable<void> keep_up();
-    void announce_after(milliseconds gap);
-    awaitable<void> send_announcement(milliseconds gap);
+    awaitable<void> send_announcement();
+    awaitable<void> send_soft_announcement();
+    awaitable<void> notify_others();
     awaitable<void> act_on(storage::tick_answer tick, deadline asked);
     awaitable<void> take_over();
     awaitable<void> expire();
@@ -89,6 +90,8 @@ private:
     steady_timer next_tick_;
     bool tick_again_ = false;
     bool announcing_ = false;
+    bool announcing_softly_ = false;
+    deadline softly_asked_{};                        // the last time
     bool stopped_ = false;                           // nothing is spawned any more
     deadline last_announcement_{};
     std::int64_t seen_changes_ = -1;

@@ -3,7 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <mutex>
+#include <spdlog/spdlog.h>
 #include <sys/statvfs.h>
+#include <system_error>
+#include <thread>
+#include <utility>
 
 namespace rowlock::runtime {
 
@@ -39,22 +44,21 @@ fs::path nearest_that_exists(fs::path directory)
 
 }
 
-machine_sampler::machine_sampler(machine_places places) : places_(std::move(places)) {}
+machine_sampler::machine_sampler(fs::path control_group) : control_group_(std::move(control_group)) {}
 
-machine_sampler::figures machine_sampler::measure(std::int64_t enough_mb)
+machine_sampler::figures machine_sampler::measure()
 {
     const auto all = groups();
     figures now;
     now.memory = memory(all);
     now.cpu = cpu(all);
-    disk(now, enough_mb);
     return now;
 }
 
 // A limit of a group binds those below it.
 std::vector<fs::path> machine_sampler::groups() const
 {
-    if (!places_.control_group.empty()) return {places_.control_group};
+    if (!control_group_.empty()) return {control_group_};
     const auto own = own_control_group(text_of("/proc/self/cgroup"));
     if (!own) return {};
     std::vector<fs::path> all;
@@ -95,11 +99,12 @@ resource_sample machine_sampler::cpu(const std::vector<fs::path>& groups)
     return worst;
 }
 
-void machine_sampler::disk(figures& into, std::int64_t enough_mb) const
+disk_figures measure_disks(const std::vector<fs::path>& directories, std::int64_t enough_mb)
 {
+    disk_figures into;
     constexpr double megabyte = 1 << 20;
     bool worst_is_short = false;
-    for (const auto& directory : places_.directories) {
+    for (const auto& directory : directories) {
         struct statvfs disk {};
         const auto path = nearest_that_exists(directory);
         if (statvfs(path.c_str(), &disk) != 0 || disk.f_blocks == 0) continue;
@@ -109,11 +114,62 @@ void machine_sampler::disk(figures& into, std::int64_t enough_mb) const
         const double percent = used + left > 0 ? 100 * used / (used + left) : 100;
         const auto left_mb = static_cast<std::int64_t>(left * static_cast<double>(disk.f_frsize) / megabyte);
         const bool is_short = left_mb < enough_mb;
-        if (into.disk.usage && (worst_is_short > is_short || (worst_is_short == is_short && *into.disk.usage >= percent))) continue;
+        if (into.fullest.usage && (worst_is_short > is_short || (worst_is_short == is_short && *into.fullest.usage >= percent))) continue;
         worst_is_short = is_short;
-        into.disk = {percent, left_mb};
-        into.disk_path = path.string();
+        into.fullest = {percent, left_mb};
+        into.path = path.string();
     }
+    return into;
+}
+
+struct disk_probe::found {
+    explicit found(std::vector<fs::path> all) : directories(std::move(all)) {}
+
+    const std::vector<fs::path> directories;
+    std::mutex mutex{};
+    bool busy = false;                               // under mutex
+    disk_figures last{};                             // under mutex
+};
+
+disk_probe::disk_probe(std::vector<fs::path> directories) : found_(std::make_shared<found>(std::move(directories))) {}
+
+void disk_probe::begin(std::int64_t enough_mb)
+{
+    {
+        const std::lock_guard lock(found_->mutex);
+        if (std::exchange(found_->busy, true)) return;
+    }
+    // Nothing can be done about a call that hangs in the kernel but to leave it behind. There is one at most.
+    const auto measure = [into = found_, enough_mb] {
+        disk_figures now;
+        try {
+            now = measure_disks(into->directories, enough_mb);
+        } catch (const std::exception& e) {
+            spdlog::warn("the disks cannot be measured: {}", e.what());
+        }
+        const std::lock_guard lock(into->mutex);
+        into->last = std::move(now);
+        into->busy = false;
+    };
+    try {
+        std::thread(measure).detach();
+    } catch (const std::system_error&) {             // no more threads: the next sample tries again
+        const std::lock_guard lock(found_->mutex);
+        found_->busy = false;
+    }
+}
+
+bool disk_probe::busy() const
+{
+    const std::lock_guard lock(found_->mutex);
+    return found_->busy;
+}
+
+disk_figures disk_probe::take()
+{
+    const std::lock_guard lock(found_->mutex);
+    if (found_->busy) return {};
+    return std::exchange(found_->last, {});
 }
 
 }

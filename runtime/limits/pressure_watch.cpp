@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 namespace rowlock::runtime {
 
@@ -15,6 +16,9 @@ namespace {
 // While it lasts the figures that others see are not older.
 constexpr std::chrono::seconds figures_kept{10};
 constexpr double hundred = 100;
+// A disk that takes longer is measured with the next sample, or not at all.
+constexpr std::chrono::milliseconds between_looks_at_disks{10};
+constexpr int looks_at_disks = 50;
 
 bool watches_anything(const pressure_rules& rules)
 {
@@ -29,7 +33,7 @@ double percent(double part, double whole)
 }
 
 pressure_watch::pressure_watch(pressure_options o, surroundings around, database& db, const identity& self, counters& counts)
-    : options_(std::move(o)), around_(std::move(around)), db_(db), self_(self), counts_(counts), machine_(options_.places)
+    : options_(std::move(o)), around_(std::move(around)), db_(db), self_(self), counts_(counts), machine_(options_.places.control_group), disks_(options_.places.directories)
 {
     if (around_.queue_capacity <= 0) options_.rules.of[resource::queue] = {};
     report_.reject_below = options_.reject_below;
@@ -62,7 +66,7 @@ awaitable<machine_sampler::figures> pressure_watch::measure_machine()
     return suspend_for<figures>([this](std::unique_ptr<waiter<figures>> who) {
         boost::asio::post(reader_, [this, who = std::move(who)]() mutable {
             try {
-                auto measured = machine_.measure(options_.rules.of[resource::disk].enough_mb);
+                auto measured = machine_.measure();
                 waiter<figures>::answer(std::move(who), std::move(measured));
             } catch (...) {
                 if (who) waiter<figures>::fail(std::move(who), std::current_exception());
@@ -71,20 +75,38 @@ awaitable<machine_sampler::figures> pressure_watch::measure_machine()
     });
 }
 
+awaitable<void> pressure_watch::measure_disks(resource_samples& into)
+{
+    if (!options_.rules.of[resource::disk].watched()) co_return;
+    disks_.begin(options_.rules.of[resource::disk].enough_mb);
+    for (int looks = 0; disks_.busy() && looks < looks_at_disks; ++looks) {
+        if (!co_await sleep_until(steady_clock::now() + between_looks_at_disks)) co_return;
+    }
+    const bool hangs = disks_.busy();
+    if (hangs && !disks_hang_) spdlog::warn("the disks of DATA and RUN_DIRECTORY do not answer: they are not watched until they do");
+    if (!hangs && disks_hang_) spdlog::info("the disks of DATA and RUN_DIRECTORY answer again");
+    disks_hang_ = hangs;
+    auto found = disks_.take();
+    into[resource::disk] = found.fullest;
+    disk_path_ = std::move(found.path);
+}
+
 awaitable<resource_samples> pressure_watch::sample()
 {
     resource_samples samples;
-    auto machine = co_await measure_machine();
+    const auto machine = co_await measure_machine();
     samples[resource::memory] = machine.memory;
     samples[resource::cpu] = machine.cpu;
-    samples[resource::disk] = machine.disk;
-    disk_path_ = std::move(machine.disk_path);
+    co_await measure_disks(samples);
 
-    const bool count_queued = options_.rules.of[resource::queue].watched() || does(pressure_action::queue_all);
-    if (!options_.rules.of[resource::connections].watched() && !count_queued) co_return samples;
+    const bool counts_all = does(pressure_action::queue_all);
+    // What has been taken of the room for the queue is no less than what is queued. Only where that may be too much, it is counted.
+    const auto& queue = options_.rules.of[resource::queue];
+    const storage::queue_question ask{counts_all || queue.watched(), counts_all ? 0 : around_.queue_capacity, static_cast<std::int64_t>(static_cast<double>(around_.queue_capacity) * queue.low / hundred)};
+    if (!options_.rules.of[resource::connections].watched() && !ask.asked) co_return samples;
     const double own = hundred * (around_.own_pools ? around_.own_pools() : 0);
     samples[resource::connections].usage = own;
-    const auto seen = co_await db_.read([count_queued](storage::session& s) -> result<storage::pressure_figures> { return storage::read_pressure_figures(s, count_queued); });
+    const auto seen = co_await db_.read([ask](storage::session& s) -> result<storage::pressure_figures> { return storage::read_pressure_figures(s, ask); });
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
     // A database that is away is no shortage: nothing starts then anyhow.
     if (!seen) co_return samples;

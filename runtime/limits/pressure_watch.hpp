@@ -38,6 +38,7 @@ public:
 private:
     awaitable<resource_samples> sample();
     awaitable<machine_sampler::figures> measure_machine();
+    awaitable<void> measure_disks(resource_samples& into);
     void note(const pressure_change& change);
     storage::pressure_error error_of(const pressure_report& now, resource what) const;
     void act_on(pressure_decision decision);
@@ -50,6 +51,8 @@ private:
     counters& counts_;
     machine_sampler machine_;                        // on reader_'s thread
     boost::asio::thread_pool reader_{1};
+    disk_probe disks_;
+    bool disks_hang_ = false;
     pressure_state state_{};
     by_resource<std::optional<timestamp>> since_{};
     std::string disk_path_;

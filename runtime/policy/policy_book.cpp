@@ -158,6 +158,11 @@ void policy_book::remember(storage::policy_look look)
                 .add("detail", "the tenant has used " + each.used + " today").write(spdlog::level::warn);
         }
     }
+    for (const auto& each : look.plans) {
+        counts_.budgets_exceeded.fetch_add(1, std::memory_order_relaxed);
+        event("budget_exceeded").add("policy_id", each.policy_id).add("plan_run_id", each.plan_run_id).add("stage", "PLAN").add("enforcement", each.stops ? "block" : "warn")
+            .add("detail", "the plan has used " + each.used).write(spdlog::level::warn);
+    }
     closed_.clear();
     for (auto& each : look.closed) closed_.try_emplace(each.tenant, std::move(each));
     day_ends_ = ends;
@@ -223,6 +228,8 @@ std::optional<error> policy_book::refusal_of(const submit_request& request) cons
 
 std::optional<outcome> policy_book::refusal_of(const assignment& work)
 {
+    // Recorded when its plan run was stopped.
+    if (!work.refusal.empty()) return denied("BUDGET_EXCEEDED", work.refusal);
     if (!any()) return std::nullopt;
     const auto set = in_force();
     std::optional<outcome> refusal;

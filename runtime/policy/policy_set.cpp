@@ -18,6 +18,7 @@ bool holds_for(const policy& p, const job_definition& definition)
     case policy_scope::tenant: return true;
     case policy_scope::job: return p.key == definition.job_id;
     case policy_scope::job_type: return p.key == definition.limits.job_type;
+    case policy_scope::plan: return false;           // its budgets are counted, and looked at, by the database
     }
     return false;
 }

@@ -19,7 +19,7 @@ constexpr error_code_entry table[] = {
     {"INVALID_CONFIG", "PERMANENT", 0, "the definition cannot be carried out with these parameters", "Correct the definition or the parameters, then replay it."},
     {"INVALID_RESULT", "PERMANENT", 0, "what the job gave back cannot be taken as its result", "Correct what the job writes, or the paths `success` and `failure` of its handler."},
     {"PERMISSION_DENIED", "PERMANENT", 0, "the program may not be run, the address may not be asked, or a policy does not allow the job", "See PROCESS_ALLOWED_PROGRAMS, HTTP_ALLOW_PRIVATE_ADDRESSES, and the policy that the message names: rowlock policy show ID."},
-    {"BUDGET_EXCEEDED", "PERMANENT", 429, "the attempts, seconds or cost units that a policy allows the run, or its tenant for the day, are used up", "rowlock policy show ID has the budget: raise it and retry by hand, or replay the job as a new run."},
+    {"BUDGET_EXCEEDED", "PERMANENT", 429, "the attempts, seconds or cost units that a policy allows the run, its plan run, or its tenant for the day, are used up", "rowlock policy show ID has the budget: raise it and retry by hand, or replay the job as a new run."},
     {"OUTPUT_LIMIT", "PERMANENT", 0, "it wrote more than output_limit_bytes or response_limit_bytes", "Write large results to files (artifacts), or raise the limit."},
     {"HOOK_FAILED", "TRANSIENT", 0, "the hook before the job could not be called, or refused", "See the error message, and hooks.before of the definition."},
     {"PLAN_FAILED", "TRANSIENT", 0, "the plan of a composite job failed", "The error message names the nodes. The next attempt keeps what has completed."},

@@ -44,6 +44,7 @@ struct assignment {
     timestamp started_at{};                          // when it was claimed, by the database's clock
     bool in_plan = false;                            // it is a node of a plan
     std::optional<timestamp> scheduled_time{};       // of its run: the tick of its schedule, or what its submitter asked for
+    std::string refusal{};                           // why it may not start: what a budget of its plan run says; empty: it may
 };
 
 // What came of one attempt. `status` is completed, failed, timeout or cancelled.

@@ -64,9 +64,11 @@ void read_budget(json_fields& fields, policy& read)
     const auto per = choose(fields, "per", budget_period_names);
     if (!per) return;
     read.per = static_cast<budget_period>(*per);
-    // What a tenant has used in a day is not known by job.
+    // What a tenant has used in a day, or a plan run, is not known by job.
     const bool of_one = read.scope == policy_scope::job || read.scope == policy_scope::job_type;
-    if (read.per == budget_period::tenant_day && of_one) fields.refuse(fields.find("per"), "is for the scopes global and tenant; give those, or run");
+    if (read.per == budget_period::tenant_day && (of_one || read.scope == policy_scope::plan)) fields.refuse(fields.find("per"), "is for the scopes global and tenant; give those, or run");
+    if (read.per == budget_period::plan && of_one) fields.refuse(fields.find("per"), "is for the scopes global, tenant and plan; give those, or run");
+    if (read.per == budget_period::run && read.scope == policy_scope::plan) fields.refuse(fields.find("per"), "is for jobs; give plan for the scope plan");
 }
 
 }
@@ -95,6 +97,7 @@ result<policy> parse_policy(const json::object& body)
             case policy_type::allowed_lifecycles: return read_allow(members, read, lifecycle_names);
             }
         });
+        if (read.scope == policy_scope::plan && read.type != policy_type::budget) fields.refuse(fields.find("type"), "is not for the scope plan, which is for budgets; give BUDGET, or another scope");
     } else {
         fields.drop("payload");
     }

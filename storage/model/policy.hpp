@@ -17,14 +17,14 @@ namespace rowlock {
 enum class policy_type : std::uint8_t { budget, allowed_handlers, allowed_lifecycles };
 inline constexpr std::array<std::string_view, 3> policy_type_names{"BUDGET", "ALLOWED_HANDLERS", "ALLOWED_LIFECYCLES"};
 
-enum class policy_scope : std::uint8_t { global, tenant, job, job_type };
-inline constexpr std::array<std::string_view, 4> policy_scope_names{"global", "tenant", "job", "job_type"};
+enum class policy_scope : std::uint8_t { global, tenant, job, job_type, plan };
+inline constexpr std::array<std::string_view, 5> policy_scope_names{"global", "tenant", "job", "job_type", "plan"};
 
 inline constexpr std::array<std::string_view, 2> enforcement_names{"warn", "block"};
 
-// Of what a budget is: of a run with all its attempts, or of a tenant in a day (UTC).
-enum class budget_period : std::uint8_t { run, tenant_day };
-inline constexpr std::array<std::string_view, 2> budget_period_names{"run", "tenant_day"};
+// Of what a budget is: of a run with all its attempts, of a plan run with all attempts of its nodes, or of a tenant in a day (UTC).
+enum class budget_period : std::uint8_t { run, plan, tenant_day };
+inline constexpr std::array<std::string_view, 3> budget_period_names{"run", "plan", "tenant_day"};
 
 // No budget is larger, and what is reported beyond it counts as this.
 inline constexpr double most_cost_units = 1e15;
@@ -39,7 +39,7 @@ struct budget_amounts {
 struct policy {
     policy_type type = policy_type::budget;
     policy_scope scope = policy_scope::global;
-    std::string key;                                 // a tenant_id, a job_id, a job_type; of global: all
+    std::string key;                                 // a tenant_id, a job_id, a job_type, a plan_id; of global: all
     bool blocks = false;                             // enforcement_level; false: what is against it is recorded, and goes on
     bool enabled = true;
     std::vector<std::string> allow{};                // of ALLOWED_...; empty: nothing is

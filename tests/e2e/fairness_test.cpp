@@ -64,7 +64,7 @@ TEST_CASE("composite jobs that only wait are not counted against the work of the
 TEST_CASE("the weight of a tenant is set and shown", "[e2e][fairness]")
 {
     auto& server = open_server();
-    const auto put = server.put("/v1/tenants/heavy", {{"weight", 3}});
+    const auto put = server.put("/v1/tenants/heavy", {{"weight", 3}, {"reason", "they pay"}});
     INFO(put.body);
     REQUIRE(put.status == 200);
     CHECK(put.json().at("weight") == 3);
@@ -75,10 +75,14 @@ TEST_CASE("the weight of a tenant is set and shown", "[e2e][fairness]")
     CHECK(refused.status == 422);
     CHECK(refused.json().at("errors").as_array().size() == 2);
     const environment_map environment{{"ROWLOCK_URL", server.url()}};
-    const auto set = run_rowlock({"tenant", "set", "heavy", "--weight", "7", "--format", "json"}, environment);
+    const auto set = run_rowlock({"tenant", "set", "heavy", "--weight", "7", "--reason", "more", "--format", "json"}, environment);
     INFO(set.err);
     CHECK(set.code == 0);
     CHECK(json::parse(set.out).at("weight") == 7);
+    const auto changes = rows_at(open_server_database(), "select coalesce(weight_before::text, '-') || ' ' || weight || ' ' || reason from rowlock.v_tenant_changes where tenant_id = 'heavy' order by at");
+    REQUIRE(changes.size() == 2);
+    CHECK(std::string(changes[0][0].c_str()) == "- 3 they pay");
+    CHECK(std::string(changes[1][0].c_str()) == "3 7 more");
     CHECK(run_rowlock({"tenant", "set", "heavy", "--weight", "1001"}, environment).code == 2);
     CHECK(run_rowlock({"tenant", "show", "nobody"}, environment).code == 3);
     CHECK(run_rowlock({"tenant", "list"}, environment).out.find("heavy") != std::string::npos);

@@ -180,6 +180,38 @@ TEST_CASE("bad limits are refused by field, and limits of all tenants are set by
     CHECK(server.get("/v1/limits/job/never-set").status == 404);
 }
 
+TEST_CASE("a cursor of limits is one of that list", "[e2e][limits]")
+{
+    auto& server = open_server();
+    for (const char* cursor : {"x", "job", "job%20x", "no-kind%20x%20default", "job%20x%20Not-A-Slug"}) {
+        const auto refused = server.get(std::string("/v1/limits?cursor=") + cursor);
+        INFO(cursor << refused.body);
+        CHECK(refused.status == 422);
+        CHECK(refused.json().at_pointer("/errors/0/field") == "cursor");
+    }
+    CHECK(server.get("/v1/limits?cursor=job_type%20two%20words%20default").status == 200);
+    CHECK(server.get("/v1/limits?cursor=global%20all%20").status == 200);
+}
+
+TEST_CASE("CONCURRENCY_PER_TENANT holds over all instances, and the one that starts last decides", "[e2e][limits][tenants]")
+{
+    test_database database;
+    const auto serve = [&](const char* most) { return std::vector<std::string>{"serve", "--database", database.url(), "--auth", "none", "--concurrency-per-tenant", most}; };
+    server_process one(serve("1"));
+    one.define("slow", {{"type", "sleep"}, {"seconds", 600}});
+    for (int n = 0; n < 3; ++n) CHECK(one.post("/v1/executions", {{"job_id", "slow"}}).status == 201);
+    const auto running = [&] { return one.get("/v1/limits/tenant/default").json().at("in_use").as_int64(); };
+    eventually("one runs", [&] { return running() == 1; });
+    const auto shown = one.get("/v1/limits/tenant/default").json();
+    CHECK(shown.at("max_running") == 1);
+    CHECK(shown.at("put") == false);
+    server_process other(serve("2"));
+    eventually("two run", [&] { return running() == 2; });
+    CHECK(other.get("/v1/limits/tenant/default").json().at("max_running") == 2);
+    CHECK(one.put("/v1/limits/tenant/default", {{"max_running", 3}}).status == 200);
+    eventually("three run", [&] { return running() == 3; });
+}
+
 TEST_CASE("a full queue refuses with 429 what would be queued, and takes more when there is room", "[e2e][limits]")
 {
     test_database database;

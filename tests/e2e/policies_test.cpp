@@ -209,6 +209,32 @@ TEST_CASE("cost units that attempts report add up over a run", "[e2e][policies]"
     CHECK(text_at(end, "/result/error_message").find("5 of 5 cost units") != std::string::npos);
 }
 
+TEST_CASE("a budget of a plan stops the plan run that has used it up, and names itself", "[e2e][policies][plan]")
+{
+    auto& server = open_server();
+    server.define("step-budgeted", {{"type", "noop"}});
+    json::object node_b{{"node_id", "b"}, {"job_id", "step-budgeted"}, {"needs", json::array{"a"}}};
+    json::object node_c{{"node_id", "c"}, {"job_id", "step-budgeted"}, {"needs", json::array{"b"}}};
+    const json::object plan{{"nodes", json::array{json::object{{"node_id", "a"}, {"job_id", "step-budgeted"}}, node_b, node_c}}};
+    REQUIRE(server.put("/v1/plans/budgeted-plan", plan).status == 201);
+    const held_policy two("two-of-a-plan", {{"type", "BUDGET"}, {"scope", {{"kind", "plan"}, {"key", "budgeted-plan"}}}, {"enforcement_level", "block"}, {"payload", {{"attempts", 2}, {"per", "plan"}}}});
+    const auto reply = server.post("/v1/plan-runs?wait_seconds=60", {{"plan_id", "budgeted-plan"}});
+    INFO(reply.body);
+    REQUIRE(reply.status == 201);
+    const auto run = reply.json();
+    const auto id = text_at(run, "/plan_run_id");
+    CHECK(run.at("status") == "FAILED");
+    // The last node is cancelled in the queue, or, where it was claimed before that, not let start.
+    const auto refusal = text_at(run, "/nodes/2/error_message");
+    CHECK(refusal.find("the plan has used 2 of 2 attempts") != std::string::npos);
+    CHECK(refusal.find("two-of-a-plan") != std::string::npos);
+    const auto found = violation("policy_id=two-of-a-plan");
+    CHECK(found.at("stage") == "PLAN");
+    CHECK(found.at("blocked") == true);
+    CHECK(found.at("detail") == "the plan has used 2 of 2 attempts");
+    CHECK(found.at("plan_run_id") == json::string(id));
+}
+
 TEST_CASE("a policy is changed, switched off and deleted, and each change is kept", "[e2e][policies]")
 {
     auto& server = open_server();
@@ -289,13 +315,43 @@ TEST_CASE("tenants write policies of their own, and see those that hold for them
     CHECK(names(acme) == "everywhere mine ");
     CHECK(names(beta) == "everywhere on-beta ");
     CHECK(names(admin) == "everywhere mine on-beta ");
-    CHECK(server.get("/v1/policies?limit=1", acme).json().at("items").as_array().size() == 1);
+    const auto page = server.get("/v1/policies?limit=1", acme);
+    CHECK(page.json().at("items").as_array().size() == 1);
+    CHECK(server.get("/v1/policies?cursor=" + text_at(page.json(), "/next_cursor").replace(text_at(page.json(), "/next_cursor").find(' '), 1, "%20"), acme).json().at("items").as_array().size() == 1);
+    for (const char* cursor : {"x", "%20", "mine%20x", "Mine%200", "mine%2012345678901"}) {
+        const auto refused = server.get(std::string("/v1/policies?cursor=") + cursor, acme);
+        INFO(cursor << refused.body);
+        CHECK(refused.status == 422);
+        CHECK(refused.json().at_pointer("/errors/0/field") == "cursor");
+    }
     const json::object shell{{"handler", {{"type", "fail"}}}};
     CHECK(server.put("/v1/jobs/shell", shell, acme).status == 422);
     CHECK(server.get("/v1/policy-violations", beta).json().at("items").as_array().empty());
     eventually("it is recorded or known", [&] { return server.get("/v1/policy-violations", acme).json().at("items").as_array().size() == 2; });
     CHECK(server.get("/v1/policy-violations?since=2999-01-01T00:00:00Z", acme).json().at("items").as_array().empty());
     CHECK(server.get("/v1/policy-violations?cursor=x", acme).status == 422);
+}
+
+TEST_CASE("a policy goes from all tenants to one and back by a change of its scope", "[e2e][policies]")
+{
+    auto& server = open_server();
+    const auto put = [&](json::object scope) {
+        return server.put("/v1/policies/wanders", {{"type", "ALLOWED_HANDLERS"}, {"scope", std::move(scope)}, {"enforcement_level", "warn"}, {"payload", allow({"noop"})}});
+    };
+    CHECK(put({{"kind", "tenant"}, {"key", "wanders-first"}}).status == 201);
+    const auto on_one = put({{"kind", "job"}, {"key", "wandered-to"}});
+    INFO(on_one.body);
+    CHECK(on_one.status == 200);
+    CHECK(on_one.json().at("tenant_id") == "default");
+    CHECK(put({{"kind", "tenant"}, {"key", "wanders-first"}}).json().at("tenant_id").is_null());
+    std::size_t found = 0;
+    const auto listed = server.get("/v1/policies").json();
+    for (const auto& each : listed.at("items").as_array()) found += each.at("policy_id") == "wanders" ? 1U : 0U;
+    CHECK(found == 1);
+    CHECK(rows_at(open_server_database(), "select string_agg(coalesce(tenant_id, '*') || version || case when document is null then '-' else '+' end, ' ' order by change_number)"
+                                          " from rowlock.policy_changes c left join rowlock.tenants t on t.tenant_key = c.owner_key where policy_id = 'wanders'")[0][0].as<std::string>()
+          == "*1+ *2- default3+ default4- *5+");
+    CHECK(http_request(server.address(), "DELETE", "/v1/policies/wanders").status == 204);
 }
 
 TEST_CASE("rowlock policy sets, shows, lists and deletes policies, and lists violations", "[e2e][policies][cli]")

@@ -94,9 +94,14 @@ TEST_CASE("the connections of all clients count, and what is queued where somebo
     queue_database db;
     submission sent;
     sent.extent(db.job("a"), 3).commit(db.service());
-    const auto figures = storage::read_pressure_figures(db.service(), true);
+    const auto figures = storage::read_pressure_figures(db.service(), {true});
     CHECK(figures.connections >= 2);
     CHECK(figures.max_connections > figures.connections);
     CHECK(figures.queued == 3);
-    CHECK_FALSE(storage::read_pressure_figures(db.service(), false).queued);
+    CHECK_FALSE(storage::read_pressure_figures(db.service(), {}).queued);
+    // What has been taken of the room does, as long as it is little.
+    db.rows("update queue_room set capacity = 100, room = 90");
+    CHECK(storage::read_pressure_figures(db.service(), {true, 100, 11}).queued == 10);
+    CHECK(storage::read_pressure_figures(db.service(), {true, 100, 10}).queued == 3);
+    CHECK(storage::read_pressure_figures(db.service(), {true, 200, 180}).queued == 3);   // counted for another capacity
 }

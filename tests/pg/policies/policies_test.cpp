@@ -26,7 +26,7 @@ policy daily(int attempts, const char* level)
 
 storage::put_outcome put(queue_database& db, const policy& p, const char* name = "p")
 {
-    return storage::put_policy(db.service(), storage::no_tenant, storage::no_tenant, name, p, "test");
+    return storage::put_policy(db.service(), storage::no_tenant, storage::no_tenant, name, p, "test", {default_tenant, true});
 }
 
 // As an instance does once a second, and its tick after it.

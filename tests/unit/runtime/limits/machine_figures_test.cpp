@@ -1,4 +1,5 @@
 #include "runtime/limits/machine_sampler.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/program.hpp"
 
 #include <catch2/catch.hpp>
@@ -63,29 +64,41 @@ TEST_CASE("the control group of a process is that of version 2", "[unit][pressur
     CHECK(own_control_group("") == std::nullopt);
 }
 
-TEST_CASE("a machine is measured by the files of a control group, and by the disks of folders that need not be there yet", "[unit][pressure]")
+TEST_CASE("a machine is measured by the files of a control group", "[unit][pressure]")
 {
     const scratch_folder folder;
     write_file(folder.path() / "memory.max", "1000\n");
     write_file(folder.path() / "memory.current", "900\n");
     write_file(folder.path() / "cpu.max", "100000 100000\n");
     write_file(folder.path() / "cpu.stat", "usage_usec 0\n");
-    machine_sampler sampler({folder.path(), {folder.path() / "not" / "there" / "yet"}});
-    auto now = sampler.measure(0);
+    machine_sampler sampler(folder.path());
+    auto now = sampler.measure();
     CHECK(now.memory.usage == 90.0);
     CHECK_FALSE(now.cpu.usage);                      // nothing to compare it with
-    CHECK(now.disk_path == folder.path().string());
-    REQUIRE(now.disk.usage);
-    CHECK(*now.disk.usage >= 0);
-    CHECK(*now.disk.usage <= 100);
-    CHECK(now.disk.left_mb >= 0);
     write_file(folder.path() / "memory.current", "100\n");
-    now = sampler.measure(0);
+    now = sampler.measure();
     CHECK(now.memory.usage == 10.0);
     CHECK(now.cpu.usage == 0.0);
     // Without a limit it is the machine that counts.
     write_file(folder.path() / "memory.max", "max\n");
-    now = sampler.measure(0);
+    now = sampler.measure();
     REQUIRE(now.memory.usage);
     CHECK(*now.memory.usage > 0);
+}
+
+TEST_CASE("a disk is measured by a folder that need not be there yet, and nobody waits for it", "[unit][pressure]")
+{
+    const scratch_folder folder;
+    disk_probe probe({folder.path() / "not" / "there" / "yet"});
+    CHECK_FALSE(probe.take().fullest.usage);
+    probe.begin(0);
+    probe.begin(0);                                  // there is one at most
+    eventually("it has been measured", [&] { return !probe.busy(); });
+    const auto now = probe.take();
+    CHECK(now.path == folder.path().string());
+    REQUIRE(now.fullest.usage);
+    CHECK(*now.fullest.usage >= 0);
+    CHECK(*now.fullest.usage <= 100);
+    CHECK(now.fullest.left_mb >= 0);
+    CHECK_FALSE(probe.take().fullest.usage);         // that was old news
 }

@@ -68,7 +68,9 @@ TEST_CASE("what is wrong with a policy is refused by field, all at once", "[unit
         {"amounts in their bounds", R"({"type":"BUDGET","scope":{"kind":"global"},"enforcement_level":"warn","payload":{"attempts":0,"seconds":0,"cost_units":-1,"per":"week"}})",
          {"payload.attempts", "payload.cost_units", "payload.per", "payload.seconds"}},
         {"a day is a tenant's, and not a job's", R"({"type":"BUDGET","scope":{"kind":"job","key":"x"},"enforcement_level":"warn","payload":{"attempts":1,"per":"tenant_day"}})", {"payload.per"}},
-        {"plans have no budgets", R"({"type":"BUDGET","scope":{"kind":"global"},"enforcement_level":"warn","payload":{"attempts":1,"per":"plan"}})", {"payload.per"}},
+        {"a plan run is not a job's", R"({"type":"BUDGET","scope":{"kind":"job","key":"x"},"enforcement_level":"warn","payload":{"attempts":1,"per":"plan"}})", {"payload.per"}},
+        {"a plan has no budget per run", R"({"type":"BUDGET","scope":{"kind":"plan","key":"x"},"enforcement_level":"warn","payload":{"attempts":1,"per":"run"}})", {"payload.per"}},
+        {"a plan has budgets only", R"({"type":"ALLOWED_HANDLERS","scope":{"kind":"plan","key":"x"},"enforcement_level":"warn","payload":{"allow":[]}})", {"type"}},
         {"no list in a budget", R"({"type":"BUDGET","scope":{"kind":"global"},"enforcement_level":"warn","payload":{"attempts":1,"per":"run","allow":[]}})", {"payload.allow"}},
     }));
     INFO(r.why);
