@@ -118,8 +118,17 @@ create table limits (
     rate_was    int,                                    -- it let more start, before it was set lower
     started_at  timestamptz[] not null default '{}',    -- when some started lately, and how many each time
     started_n   int[] not null default '{}',
+    wanted_at   timestamptz,                              -- an instance lacked slots while others kept some: for a second nobody uses what he keeps
     unique (scope, tenant_key, key), check ((rate_starts is null) = (rate_period is null))) with (fillfactor = 20);    -- room for HOT versions of the hottest rows there are
 create index limits_with_rate on limits (limit_id) where rate_starts is not null;
+
+-- Slots of a limit that an instance keeps, from what has ended for what it claims next. They count in limits.in_use, whether it uses them at the moment or not: so
+-- a claim within them, and the end of what was claimed within them, write nothing that others wait for.
+create table kept_slots (
+    instance_id int not null,
+    limit_id    int not null references limits on delete cascade,
+    n           bigint not null check (n >= 0),
+    primary key (instance_id, limit_id)) with (fillfactor = 50);
 
 -- The backstop: whoever takes a slot too many is refused. (max_running may be set below what runs: that only waits.)
 create function refuse_slot() returns trigger language plpgsql as $$

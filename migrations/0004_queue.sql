@@ -15,7 +15,8 @@ create table extents (
     claimed_at  timestamptz,                            -- its executions started then: claimed means started
     limit_ids   int[],                                  -- the slots that each of its executions holds while it is owned,
     limit_ns    int[],                                  -- and how many of each; null: one
-    check (lo <= hi), check (ready or owner is null), check (owner is not null or limit_ids is null),
+    kept_ids    int[],                                  -- limits of which each uses a slot that its owner keeps (kept_slots), and goes on keeping
+    check (lo <= hi), check (ready or owner is null), check (owner is not null or (limit_ids is null and kept_ids is null)),
     check ((owner is null) = (claimed_at is null))
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
@@ -150,10 +151,13 @@ create function limit_wait(m limits, p_n int, p_now timestamptz) returns jsonb l
             'detail', limit_name(m) || ' is reached: ' || m.in_use || ' of ' || m.max_running || ' run') end;
 
 -- Grants as many of the wanted executions, lane by lane in the order given, as the budget and every limit of the lane
--- allow, and takes the slots. whole: a lane gets all that it wants or nothing.
-create function take_slots(p_lane int[], p_want int[], p_budget int, p_whole boolean, p_rules lane_rule[]) returns int[] language plpgsql as $$
+-- allow, and takes the slots. whole: a lane gets all that it wants or nothing. In the lanes p_keeping the instance uses what it keeps, p_kept_n of limit p_kept, and
+-- keeps what it takes beyond that.
+create function take_slots(p_lane int[], p_want int[], p_budget int, p_whole boolean, p_rules lane_rule[],
+                           p_instance int default null, p_keeping int[] default null, p_kept int[] default null, p_kept_n bigint[] default null) returns int[] language plpgsql as $$
 declare
-    keys int[]; free bigint[]; was bigint[]; starts int[]; had int[]; shut int[]; got int[] := p_want; n int; at int; last int; places int[]; ns int[];
+    keys int[]; free bigint[]; was bigint[]; own bigint[]; more bigint[]; starts int[]; had int[]; shut int[]; got int[] := p_want; n int; used bigint; at int; last int; keeps boolean;
+    places int[]; ns int[];
 begin
     keys := array(select distinct id from unnest(p_rules) r, unnest(r.limit_ids) id where r.lane_id = any (p_lane) order by id);
     if cardinality(keys) > 0 then
@@ -161,6 +165,9 @@ begin
                array_agg(case when rate_starts is not null then starts_left(rate_starts, rate_period, started_at, started_n, clock()) end) into keys, free, starts
         from (select * from limits where limit_id = any (keys) order by limit_id for no key update) locked;
         was := free; had := starts;
+        more := array_fill(0::bigint, array[cardinality(keys)]);
+        own := case when p_kept is null then more
+                    else array(select coalesce(k.n, 0) from unnest(keys) with ordinality u (id, o) left join unnest(p_kept, p_kept_n) k (id, n) on k.id = u.id order by u.o) end;
         -- A probe may have failed while we waited for its slot, and its breaker may have been opened anew.
         shut := array(select b.limit_id from breakers b where b.limit_id = any (keys) and b.is_open and b.next_probe_at > clock());
     end if;
@@ -169,19 +176,24 @@ begin
         if n > 0 and was is not null then
             if p_lane[i] is distinct from last then
                 last := p_lane[i];
+                keeps := coalesce(last = any (p_keeping), false);
                 select array_agg(array_position(keys, u.id)), array_agg(coalesce(u.n, 1)) into places, ns
                 from (select r.limit_ids, r.limit_ns from unnest(p_rules) r where r.lane_id = last limit 1) r, unnest(r.limit_ids, r.limit_ns) u (id, n) where u.id = any (keys);
             end if;
             for k in 1 .. coalesce(cardinality(places), 0) loop
                 at := places[k];
-                n := case when keys[at] = any (shut) then 0 else least(n, free[at] / ns[k], starts[at]) end;
+                n := case when keys[at] = any (shut) then 0 else least(n, (free[at] + case when keeps then own[at] else 0 end) / ns[k], starts[at]) end;
             end loop;
         end if;
         if p_whole and n < p_want[i] then n := 0; end if;
         if n > 0 and was is not null then
             for k in 1 .. coalesce(cardinality(places), 0) loop
-                free[places[k]] := free[places[k]] - n::bigint * ns[k];
-                starts[places[k]] := starts[places[k]] - n;
+                at := places[k];
+                used := case when keeps then least(own[at], n) else 0 end;
+                own[at] := own[at] - used;
+                free[at] := free[at] - (n::bigint * ns[k] - used);
+                if keeps then more[at] := more[at] + n - used; end if;
+                starts[at] := starts[at] - n;
             end loop;
         end if;
         p_budget := p_budget - n;
@@ -195,6 +207,10 @@ begin
             from unnest(keys, was, free, had, starts) u (id, was, free, had, starts)
             cross join lateral (select m.* from limits m where m.limit_id = u.id limit 1) m
             cross join lateral starts_with(m.rate_starts, m.rate_period, m.started_at, m.started_n, u.had - u.starts) x where l.limit_id = u.id and u.had > u.starts;
+        end if;
+        if p_keeping is not null then
+            insert into kept_slots as k (instance_id, limit_id, n) select p_instance, u.id, u.n from unnest(keys, more) u (id, n) where u.n > 0
+            on conflict (instance_id, limit_id) do update set n = k.n + excluded.n;
         end if;
     end if;
     return got;
@@ -463,25 +479,30 @@ end $$;
 -- Claims at most p_budget executions of these lanes, the best ranks first. An extent that is larger than what is left of the budget,
 -- or than its limits allow, is split. p_from: the rank in each lane from which on is looked (null: from the front): what was claimed lately has
 -- left dead index entries at the front, and while somebody holds a snapshot nothing clears them away. p_group: the tenants that the lanes are of, numbered
--- in the order in which they are served, and p_share what each of them may get; without them the best ranks of all lanes come first.
-create function claim_1(p_instance int, p_lane int[], p_from timestamptz[], p_budget int, p_group int[] default null, p_share int[] default null)
-returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz) language plpgsql
+-- in the order in which they are served, and p_share what each of them may get; without them the best ranks of all lanes come first. p_keeps: it keeps slots of limits of at least so
+-- many (null: of none), and has p_kept_n of limit p_kept that it does not use; kept_ids says of which limits what was claimed uses such slots. What lacks is taken
+-- and kept: the caller has so much more then.
+create function claim_1(p_instance int, p_lane int[], p_from timestamptz[], p_budget int, p_group int[] default null, p_share int[] default null,
+                        p_keeps int default null, p_kept int[] default null, p_kept_n bigint[] default null)
+returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz, kept_ids int[]) language plpgsql
     set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
     lanes_ int[]; froms timestamptz[]; groups_ int[]; rules lane_rule[]; watched boolean; shares record; c_lo uuid[]; c_n int[]; c_want int[]; c_lane int[]; c_group int[]; total bigint;
-    got int[]; limited boolean; whole uuid[]; part record; here instances := read_rules(p_instance);
+    got int[]; limited boolean; keeping int[]; direct lane_rule[]; whole uuid[]; part record; here instances := read_rules(p_instance);
 begin
     if here.draining_at is not null then return; end if;
     -- What is placed elsewhere is left out by the row of its lane, too.
     select array_agg(l.lane_id), array_agg(u.from_rank), array_agg(u.grp), bool_or(l.breaker_id is not null),
            array_agg(row(l.lane_id, l.now, l.limit_ns)::lane_rule) filter (where l.now is not null)
     into lanes_, froms, groups_, watched, rules
-    from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp) cross join lateral (select * from open_lanes l where l.lane_id = u.lane_id limit 1) l
+    from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp) cross join lateral (select * from lanes_open_to(p_kept) l where l.lane_id = u.lane_id limit 1) l
     where l.placement is null or l.placement <@ here.labels;
     if here.confines is not null then select * into lanes_, froms, groups_, rules from confine_1(here, lanes_, froms, groups_, rules); end if;
     if lanes_ is null then return; end if;
     limited := rules is not null;
+    if limited and p_keeps is not null then keeping := keeping_lanes(rules, p_keeps); end if;
+    direct := case when keeping is null then rules else array(select r from unnest(rules) r where r.lane_id <> all (keeping)) end;
     select * into shares from share_out(lanes_, froms, groups_, p_share, p_budget);
     -- SKIP LOCKED: claims never wait for an extent. What others lock meanwhile is made up for by the next extents of the same lane.
     -- A breaker that has opened since is seen here together with whatever was submitted after that.
@@ -501,8 +522,8 @@ begin
                         from unnest(c_n, c_group) with ordinality u (n, grp, k) order by u.k);
         total := (select sum(n) from unnest(c_want) n);
     end if;
-    if limited then
-        got := take_slots(c_lane, c_want, p_budget, false, rules);
+    if limited and (keeping is null or not keeps_enough(c_lane, c_want, p_budget, rules, keeping, p_kept, p_kept_n)) then
+        got := take_slots(c_lane, c_want, p_budget, false, rules, p_instance, keeping, p_kept, p_kept_n);
     elsif total > p_budget then
         got := array(select greatest(0, least(u.n, p_budget - (sum(u.n) over (order by u.k) - u.n)))::int
                      from unnest(c_want) with ordinality u (n, k) order by u.k);
@@ -518,28 +539,31 @@ begin
         update extents s
         set owner = p_instance, fence = s.fence + 1, remaining = part.m, claimed_at = greatest(clock(), s.eligible_at),
             hi = with_ordinal(s.lo, ordinal_of(s.lo) + part.m - 1),
-            limit_ids = case when limited then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id) end,
-            limit_ns = case when limited then (select r.limit_ns from unnest(rules) r where r.lane_id = s.lane_id) end
+            limit_ids = case when limited then (select r.limit_ids from unnest(direct) r where r.lane_id = s.lane_id) end,
+            limit_ns = case when limited then (select r.limit_ns from unnest(direct) r where r.lane_id = s.lane_id) end,
+            kept_ids = case when keeping is not null then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id and r.lane_id = any (keeping)) end
         where s.lo = part.lo
-        returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at;
+        returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at, s.kept_ids;
     end loop;
     whole := case when got = c_n then c_lo else array(select u.lo from unnest(c_lo, c_n, got) u (lo, n, m) where u.m = u.n) end;
     return query
     update extents s
     set owner = p_instance, fence = s.fence + 1, claimed_at = greatest(clock(), s.eligible_at),
-        limit_ids = case when limited then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id) end,
-        limit_ns = case when limited then (select r.limit_ns from unnest(rules) r where r.lane_id = s.lane_id) end
+        limit_ids = case when limited then (select r.limit_ids from unnest(direct) r where r.lane_id = s.lane_id) end,
+        limit_ns = case when limited then (select r.limit_ns from unnest(direct) r where r.lane_id = s.lane_id) end,
+        kept_ids = case when keeping is not null then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id and r.lane_id = any (keeping)) end
     where s.lo = any (whole)
-    returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at;
+    returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at, s.kept_ids;
 end $$;
 
 -- Looks which lanes have work, from the caller's cursor on, and claims from them in the order of their best ranks: one statement
 -- for an instance that has free slots and was told, or guesses, that there is work. next_after: where the next look goes on; 0:
 -- all lanes were seen. The lanes that were seen, and the best rank in each, come in rows without `lo`. look_us: what looking cost, in
 -- microseconds: it grows with what others' snapshots keep from being cleared away. start_us: so long until a rate that is used up lets something start again.
--- p_fair: nothing is claimed where several tenants have work: the caller shares out between them (see_lanes_1); tenants: how many there are.
-create function claim_next_1(p_instance int, p_after int, p_lanes int, p_budget int, p_fair boolean default false)
-returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, rank timestamptz, next_after int, look_us int, start_us bigint, tenant_key int) language plpgsql
+-- p_fair: nothing is claimed where several tenants have work: the caller shares out between them (see_lanes_1). p_keeps, p_kept, p_kept_n, kept_ids: as in claim_1.
+create function claim_next_1(p_instance int, p_after int, p_lanes int, p_budget int, p_fair boolean default false,
+                             p_keeps int default null, p_kept int[] default null, p_kept_n bigint[] default null)
+returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, rank timestamptz, next_after int, look_us int, start_us bigint, tenant_key int, kept_ids int[]) language plpgsql
     set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
@@ -553,11 +577,11 @@ begin
     then_after := case when n = p_lanes then last else 0 end;
     if open_ is not null and not (p_fair and several) then
         return query
-            select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, c.rank, then_after, look, null::bigint, null::int
-            from claim_1(p_instance, open_, null, p_budget) c;
+            select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, c.rank, then_after, look, null::bigint, null::int, c.kept_ids
+            from claim_1(p_instance, open_, null, p_budget, null, null, p_keeps, p_kept, p_kept_n) c;
     end if;
     starts := case when n > 0 then (extract(epoch from next_start_of_all() - clock()) * 1000000)::bigint end;
-    return query select null::uuid, null::uuid, u.lane_id, null::int, null::int, null::timestamptz, u.rank, then_after, look, starts, u.tenant_key
+    return query select null::uuid, null::uuid, u.lane_id, null::int, null::int, null::timestamptz, u.rank, then_after, look, starts, u.tenant_key, null::int[]
                  from unnest(ids, ranks, owners) u (lane_id, rank, tenant_key);
 end $$;
 

@@ -101,6 +101,7 @@ begin
     update instances i set state = 'GONE', ended_at = clock() where i.instance_id = p_instance and i.state = 'ALIVE'
         and not exists (select 1 from extents s where s.owner = i.instance_id);
     if not found then return false; end if;
+    perform drop_kept_1(array[p_instance]);
     delete from limits l using instances i where i.instance_id = p_instance and l.limit_id = any (i.confines);
     return true;
 end $$;
@@ -125,7 +126,7 @@ create function takeover_1(p_instance int, p_age real, p_kept interval, p_budget
     set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 declare
     x record; ids uuid[]; all_id uuid[] := '{}'; all_fence int[] := '{}'; all_owner int[] := '{}'; all_started timestamptz[] := '{}';
-    keys int[] := '{}'; ns bigint[] := '{}'; n int; total int := 0; again uuid[]; nexts uuid[]; kept bigint[];
+    keys int[] := '{}'; ns bigint[] := '{}'; n int; total int := 0; again uuid[]; nexts uuid[]; kept bigint[]; gone_ int[];
 begin
     for x in
         select s.* from instances i join extents s on s.owner = i.instance_id where i.state = 'DEAD'
@@ -180,8 +181,11 @@ begin
         end if;
     else
         with gone as (
-            update instances i set state = 'GONE' where i.state = 'DEAD' and not exists (select 1 from extents s where s.owner = i.instance_id) returning i.confines)
-        delete from limits l using gone g where l.limit_id = any (g.confines);
+            update instances i set state = 'GONE' where i.state = 'DEAD' and not exists (select 1 from extents s where s.owner = i.instance_id) returning i.instance_id, i.confines),
+        unconfined as (delete from limits l using gone g where l.limit_id = any (g.confines))
+        select array_agg(g.instance_id) into gone_ from gone g;
+        -- What it kept was kept until the last of what it owned was taken over.
+        perform drop_kept_1(gone_);
     end if;
     return total;
 end $$;

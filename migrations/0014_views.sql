@@ -329,8 +329,13 @@ create function violations() returns table (rule text, detail text) language sql
     union all select 'a queued extent is not whole', lo::text from extents where owner is null and remaining <> ordinal_of(hi) - ordinal_of(lo) + 1
     union all select 'a result of nothing', r.execution_id::text from results r left join executions e using (execution_id) where e.execution_id is null
     union all select 'limit ' || l.limit_id || ' is miscounted', l.in_use || ' instead of ' || coalesce(h.n, 0)
-        from limits l left join (select u.id, sum(s.remaining::bigint * coalesce(u.n, 1)) as n from extents s, unnest(s.limit_ids, s.limit_ns) u (id, n) where s.owner is not null group by u.id) h on h.id = l.limit_id
+        from limits l left join (select x.id, sum(x.n) as n
+                                 from (select u.id, s.remaining::bigint * coalesce(u.n, 1) as n from extents s, unnest(s.limit_ids, s.limit_ns) u (id, n) where s.owner is not null
+                                       union all select k.limit_id, k.n from kept_slots k) x group by x.id) h on h.id = l.limit_id
         where l.in_use <> coalesce(h.n, 0)
+    union all select 'instance ' || h.owner || ' uses more than it keeps', 'of limit ' || h.id || ' ' || h.n || ' instead of ' || coalesce(k.n, 0)
+        from (select s.owner, u.id, sum(s.remaining) as n from extents s, unnest(s.kept_ids) u (id) group by s.owner, u.id) h
+        left join kept_slots k on k.instance_id = h.owner and k.limit_id = h.id where h.n > coalesce(k.n, 0) and exists (select from limits l where l.limit_id = h.id)
     -- What ran when it was set lower may end.
     union all select 'a limit is exceeded', limit_id::text || ': ' || in_use || ' of ' || max_running from limits where in_use > greatest(max_running, drains_from)
     union all select 'more started than a rate allows', limit_id || ': ' || (select sum(n) from unnest(started_at, started_n) u (at, n) where at > clock() - rate_period) || ' of ' || rate_starts

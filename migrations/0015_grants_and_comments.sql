@@ -17,7 +17,7 @@ begin
         grant select, insert, update, delete on plan_chunks, plan_work, plan_run_keys to rowlock_app;
         grant select, insert, update, delete on errors, dead_letters to rowlock_app;
         grant select, insert, update on breakers to rowlock_app;
-        grant select, insert, update, delete on extents, limits, cancel_requests, idempotency_keys, live_notes to rowlock_app;
+        grant select, insert, update, delete on extents, limits, kept_slots, cancel_requests, idempotency_keys, live_notes to rowlock_app;
         grant select, insert, update, delete on callbacks, callback_signatures to rowlock_app;   -- and nobody else: there are secrets in it
         grant select, insert on logs to rowlock_app;
         grant select, insert, update on jobs, lanes, instances, tenants, tokens to rowlock_app;

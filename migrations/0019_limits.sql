@@ -31,7 +31,7 @@ begin
     with more as materialized (
         select s.lo, s.remaining, array_agg(u.id) as ids, array_agg(coalesce(u.n, 1)) as ns
         from extents s join lanes l on l.lane_id = s.lane_id cross join lateral unnest(l.limit_ids, l.limit_ns) u (id, n)
-        where s.owner is not null and s.lane_id = any (p_lanes) and u.id <> all (coalesce(s.limit_ids, '{}')) group by s.lo, s.remaining),
+        where s.owner is not null and s.lane_id = any (p_lanes) and u.id <> all (coalesce(s.limit_ids, '{}') || coalesce(s.kept_ids, '{}')) group by s.lo, s.remaining),
     marked as (
         update extents s set limit_ids = coalesce(s.limit_ids, '{}') || m.ids,
                limit_ns = case when s.limit_ns is not null or 1 <> any (m.ns)

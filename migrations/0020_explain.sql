@@ -19,7 +19,7 @@ create function held_by_1(p_tenant int, p_limit int) returns jsonb language sql 
     with held as materialized (
         select h.lane_id, sum(h.remaining)::bigint as running, min(h.claimed_at) as since,
                (array_agg(h.lo order by h.claimed_at, h.lo))[1] as lo, (array_agg(h.hi order by h.claimed_at, h.lo))[1] as hi
-        from (select s.lane_id, s.remaining, s.claimed_at, s.lo, s.hi from extents s where s.owner is not null and (p_limit is null or p_limit = any (s.limit_ids)) limit 20000) h
+        from (select s.lane_id, s.remaining, s.claimed_at, s.lo, s.hi from extents s where s.owner is not null and (p_limit is null or p_limit = any (s.limit_ids) or p_limit = any (s.kept_ids)) limit 20000) h
         group by h.lane_id),
     seen as (
         select h.*, j.job_id, t.tenant_id from held h join lanes l on l.lane_id = h.lane_id join jobs j on j.job_key = l.job_key join tenants t on t.tenant_key = l.tenant_key

@@ -1,13 +1,15 @@
 -- Which lanes have work that may start, and whose it is: what claims (0004) and the sharing between tenants go by.
 
--- A lane that is paused, outside its windows, at a limit, or held by its breaker is left out by its own row, whatever waits in it.
-create view open_lanes as
+-- A lane that is paused, outside its windows, at a limit, or held by its breaker is left out by its own row, whatever waits in it. A limit of which the instance keeps
+-- free slots, p_kept, holds it back by them alone. Inlined.
+create function lanes_open_to(p_kept int[]) returns table (lane_id int, tenant_key int, placement jsonb, breaker_id int, limit_ns int[], now int[]) language sql stable as $$
     select l.lane_id, l.tenant_key, l.placement, l.breaker_id, l.limit_ns, x.now
     from lanes l cross join lateral (select case when l.breaker_id is null then l.limit_ids else limits_of(l.limit_ids, l.breaker_id) end as now offset 0) x
     where not l.paused and lane_is_open(l.window_from, l.window_until) and (l.breaker_id is null or not breaker_holds(l.breaker_id))
       and (x.now is null or not exists (
           select from unnest(x.now, l.limit_ns) n (id, n) cross join lateral (select m from limits m where m.limit_id = n.id limit 1) m
-          where is_reached(m.m, coalesce(n.n, 1))));
+          where is_reached(m.m, coalesce(n.n, 1)) and (p_kept is null or n.id <> all (p_kept)))) $$;
+create view open_lanes as select o.lane_id, o.tenant_key, o.placement, o.breaker_id, o.limit_ns, o.now from lanes_open_to(null) o;
 comment on view open_lanes is 'Not for users: the lanes in which something may start now.';
 comment on column open_lanes.lane_id is 'The lane.';
 comment on column open_lanes.tenant_key is 'Its tenant.';
@@ -31,9 +33,9 @@ language sql stable as $$
         where w.k < p_lanes)
     select w.lane_id, w.rank, w.remaining, l.paused, l.tenant_key from walk w join lanes l using (lane_id) $$;
 
--- The next p_lanes lanes after p_after that have work, and whether any of it may start now, on this instance; and a row without a lane: where the next look goes on (0: all
+-- The next p_lanes lanes after p_after that have work, and whether any of it may start now, on this instance, which keeps free slots of the limits p_kept; and a row without a lane: where the next look goes on (0: all
 -- were seen), what looking cost in microseconds, and how long until a rate that is used up lets something start again.
-create function see_lanes_1(p_instance int, p_after int, p_lanes int)
+create function see_lanes_1(p_instance int, p_after int, p_lanes int, p_kept int[] default null)
 returns table (lane_id int, tenant_key int, weight int, rank timestamptz, waiting int, is_open boolean, next_after int, look_us int, start_us bigint) language plpgsql
     set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
@@ -48,7 +50,7 @@ begin
                        where u.id = any (here.confines) and is_reached(m, coalesce(u.n, 1)));
     end if;
     return query
-        select l.lane_id, l.tenant_key, t.weight, u.rank, u.waiting, exists (select from open_lanes o where o.lane_id = u.lane_id and (o.placement is null or o.placement <@ here.labels)) and u.lane_id <> all (full_), null::int, null::int, null::bigint
+        select l.lane_id, l.tenant_key, t.weight, u.rank, u.waiting, exists (select from lanes_open_to(p_kept) o where o.lane_id = u.lane_id and (o.placement is null or o.placement <@ here.labels)) and u.lane_id <> all (full_), null::int, null::int, null::bigint
         from unnest(ids, ranks, fronts) u (lane_id, rank, waiting) cross join lateral (select l.lane_id, l.tenant_key from lanes l where l.lane_id = u.lane_id limit 1) l
         cross join lateral (select t.weight from tenants t where t.tenant_key = l.tenant_key limit 1) t;
     return query select null::int, null::int, null::int, null::timestamptz, null::int, null::boolean, case when n = p_lanes then last else 0 end, look,
@@ -61,7 +63,7 @@ declare
     f regprocedure;
 begin
     if has_role('rowlock_app') then grant select on open_lanes to rowlock_app; end if;
-    for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['scan_lanes', 'see_lanes_1']) loop
+    for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['scan_lanes', 'see_lanes_1', 'lanes_open_to']) loop
         execute format('revoke execute on function %s from public', f);
         if has_role('rowlock_app') then execute format('grant execute on function %s to rowlock_app', f); end if;
     end loop;

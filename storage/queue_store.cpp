@@ -3,8 +3,10 @@
 #include "storage/limit_store.hpp"
 #include "storage/rows.hpp"
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <charconv>
 
 namespace rowlock::storage {
 
@@ -136,23 +138,49 @@ namespace {
 
 claimed_extent claimed(const pqxx::row& row)
 {
-    return {id_of(row[0]), id_of(row[1]), {row[2].as<int>()}, {row[3].as<int>()}, row[4].as<int>(), time_of(row[5])};
+    claimed_extent x{id_of(row[0]), id_of(row[1]), {row[2].as<int>()}, {row[3].as<int>()}, row[4].as<int>(), time_of(row[5])};
+    if (row[6].is_null()) return x;
+    // {12,13}
+    const std::string_view ids = row[6].c_str();
+    for (std::size_t at = 1; at < ids.size();) {
+        const auto end = std::min(ids.find(',', at), ids.size() - 1);
+        int id = 0;
+        std::from_chars(ids.data() + at, ids.data() + end, id);
+        x.kept.push_back({id});
+        at = end + 1;
+    }
+    return x;
 }
 
+// An offer as claim_1 takes it.
+struct offer_columns {
+    array limits{array::element::int4};
+    array ns{array::element::int8};
+
+    explicit offer_columns(const slot_offer& offer)
+    {
+        for (const auto& each : offer.free) {
+            limits.add(each.limit.value);
+            ns.add(each.n);
+        }
+    }
+};
+
 }
 
-constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, rank, next_after, look_us, start_us, tenant_key from claim_next_1($1, $2, $3, $4, $5)"};
+constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids, rank, next_after, look_us, start_us, tenant_key from claim_next_1($1, $2, $3, $4, $5, $6, $7::int[], $8::bigint[])"};
 
-claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget, bool fair)
+claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget, bool fair, const slot_offer& offer)
 {
+    offer_columns kept(offer);
     return with_lease([&] {
         claim_answer answer;
-        for (const auto& row : s.exec(claim_statement, owner.value, after_lane.value, lanes, budget, fair)) {
-            answer.next_after = {row[7].as<int>()};
-            answer.looked = std::chrono::microseconds{row[8].as<int>()};
+        for (const auto& row : s.exec(claim_statement, owner.value, after_lane.value, lanes, budget, fair, offer.least, kept.limits.parameter(), kept.ns.parameter())) {
+            answer.next_after = {row[8].as<int>()};
+            answer.looked = std::chrono::microseconds{row[9].as<int>()};
             if (row[0].is_null()) {
-                answer.lanes.push_back({{row[2].as<int>()}, time_of(row[6]), {row[10].as<int>()}});
-                if (!row[9].is_null()) answer.next_start_in = std::chrono::microseconds{row[9].as<std::int64_t>()};
+                answer.lanes.push_back({{row[2].as<int>()}, time_of(row[7]), {row[11].as<int>()}});
+                if (!row[10].is_null()) answer.next_start_in = std::chrono::microseconds{row[10].as<std::int64_t>()};
             } else {
                 answer.extents.push_back(claimed(row));
             }
@@ -161,10 +189,11 @@ claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int l
     });
 }
 
-constexpr statement claim_from_statement{"claim_from", "select lo, hi, lane_id, fence, remaining, claimed_at from claim_1($1, $2::int[], $3::timestamptz[], $4)"};
+constexpr statement claim_from_statement{"claim_from", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids from claim_1($1, $2::int[], $3::timestamptz[], $4, null, null, $5, $6::int[], $7::bigint[])"};
 
-std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std::vector<seen_lane>& lanes, int budget)
+std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std::vector<seen_lane>& lanes, int budget, const slot_offer& offer)
 {
+    offer_columns kept(offer);
     array ids(array::element::int4);
     array heads(array::element::timestamptz);
     for (const auto& each : lanes) {
@@ -173,17 +202,18 @@ std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std:
     }
     return with_lease([&] {
         std::vector<claimed_extent> extents;
-        for (const auto& row : s.exec(claim_from_statement, owner.value, ids.parameter(), heads.parameter(), budget)) extents.push_back(claimed(row));
+        for (const auto& row : s.exec(claim_from_statement, owner.value, ids.parameter(), heads.parameter(), budget, offer.least, kept.limits.parameter(), kept.ns.parameter())) extents.push_back(claimed(row));
         return extents;
     });
 }
 
-constexpr statement see_lanes_statement{"see_lanes", "select lane_id, tenant_key, weight, rank, waiting, is_open, next_after, look_us, start_us from see_lanes_1($1, $2, $3)"};
+constexpr statement see_lanes_statement{"see_lanes", "select lane_id, tenant_key, weight, rank, waiting, is_open, next_after, look_us, start_us from see_lanes_1($1, $2, $3, $4::int[])"};
 
-lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int lanes)
+lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int lanes, const slot_offer& offer)
 {
+    offer_columns kept(offer);
     lanes_answer answer;
-    for (const auto& row : s.exec(see_lanes_statement, owner.value, after_lane.value, lanes)) {
+    for (const auto& row : s.exec(see_lanes_statement, owner.value, after_lane.value, lanes, kept.limits.parameter())) {
         if (!row[0].is_null()) {
             answer.lanes.push_back({{row[0].as<int>()}, {row[1].as<int>()}, row[2].as<int>(), time_of(row[3]), row[4].as<int>(), row[5].as<bool>()});
             continue;
@@ -195,10 +225,11 @@ lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int la
     return answer;
 }
 
-constexpr statement claim_shares_statement{"claim_shares", "select lo, hi, lane_id, fence, remaining, claimed_at from claim_1($1, $2::int[], $3::timestamptz[], $4, $5::int[], $6::int[])"};
+constexpr statement claim_shares_statement{"claim_shares", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids from claim_1($1, $2::int[], $3::timestamptz[], $4, $5::int[], $6::int[], $7, $8::int[], $9::bigint[])"};
 
-std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const std::vector<claim_share>& shares, int budget)
+std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const std::vector<claim_share>& shares, int budget, const slot_offer& offer)
 {
+    offer_columns kept(offer);
     array ids(array::element::int4);
     array heads(array::element::timestamptz);
     array groups(array::element::int4);
@@ -213,7 +244,7 @@ std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const st
     }
     return with_lease([&] {
         std::vector<claimed_extent> extents;
-        for (const auto& row : s.exec(claim_shares_statement, owner.value, ids.parameter(), heads.parameter(), budget, groups.parameter(), most.parameter())) extents.push_back(claimed(row));
+        for (const auto& row : s.exec(claim_shares_statement, owner.value, ids.parameter(), heads.parameter(), budget, groups.parameter(), most.parameter(), offer.least, kept.limits.parameter(), kept.ns.parameter())) extents.push_back(claimed(row));
         return extents;
     });
 }

@@ -26,12 +26,14 @@ constexpr int sharing_look_share = 4;
 constexpr std::chrono::milliseconds shortest_between_looks{20};
 constexpr int lanes_a_look = 2048;
 constexpr std::size_t most_known_lanes = 1'000'000;
+constexpr std::chrono::milliseconds between_wants{250};
+constexpr std::chrono::seconds between_doubts{1};
 
 }
 
 claimer::claimer(storage::session_options session, identity& self, slots& free, ledger& owned, lane_floors& floors, waiting_tenants& waiting, catalog& jobs, executor& runs,
-                 counters& counts, bool share_fairly, std::function<void()> handed_back)
-    : self_(self), free_(free), owned_(owned), jobs_(jobs), runs_(runs), counts_(counts), floors_(floors), waiting_(waiting), share_fairly_(share_fairly), handed_back_(std::move(handed_back)),
+                 counters& counts, bool share_fairly, listeners tell)
+    : self_(self), free_(free), owned_(owned), jobs_(jobs), runs_(runs), counts_(counts), floors_(floors), waiting_(waiting), share_fairly_(share_fairly), tell_(std::move(tell)), keeper_(owned),
       thread_([this, session] { work(session); })
 {
 }
@@ -46,7 +48,7 @@ void claimer::wake()
 void claimer::slots_freed()
 {
     const std::lock_guard lock(mutex_);
-    if (told_ || owes_look_) changed_.notify_one();
+    if (told_ || owes_look_ || keeps_slots_) changed_.notify_one();
 }
 
 bool claimer::wants_to_know() const
@@ -71,37 +73,53 @@ void claimer::stop()
     if (thread_.joinable()) thread_.join();
 }
 
+claimer::task claimer::next_task(found last)
+{
+    std::unique_lock lock(mutex_);
+    told_ = told_ || last == found::something;
+    owes_look_ = last == found::nothing_near;
+    keeps_slots_ = keeper_.keeps_some();
+    for (;;) {
+        if (stopping_) return task::stop;
+        if (std::exchange(in_doubt_, false)) return task::resolve_doubt;
+        const auto stale_at = keeper_.stale_at(steady_clock::now());
+        if (stale_at && steady_clock::now() >= *stale_at) return task::give_up_slots;
+        if (told_ && free_.available() > 0) {
+            told_ = false;
+            return task::claim;
+        }
+        auto look_at = next_start_.value_or(deadline::max());
+        if (owes_look_ && free_.available() > 0) look_at = std::min(look_at, next_look_);
+        const auto until = std::min({look_at, stale_at.value_or(deadline::max()), doubts_again_.value_or(deadline::max())});
+        if (until == deadline::max()) {
+            changed_.wait(lock);
+        } else if (changed_.wait_until(lock, until) == std::cv_status::timeout) {
+            if (until == look_at) {
+                told_ = true;
+                next_start_.reset();
+            } else if (until == doubts_again_) {
+                in_doubt_ = true;
+            }
+        }
+    }
+}
+
 void claimer::work(storage::session_options options)
 {
     storage::session s(std::move(options));
     reconnect_pause wait;
     auto last = found::nothing;
     for (;;) {
-        bool doubtful = false;
-        {
-            std::unique_lock lock(mutex_);
-            told_ = told_ || last == found::something;
-            owes_look_ = last == found::nothing_near;
-            const auto ready = [&] { return stopping_ || in_doubt_ || (told_ && free_.available() > 0); };
-            while (!ready()) {
-                const bool waits_for_look = owes_look_ && free_.available() > 0;
-                if (!waits_for_look && !next_start_) {
-                    changed_.wait(lock);
-                    continue;
-                }
-                const auto until = waits_for_look ? std::min(next_look_, next_start_.value_or(deadline::max())) : *next_start_;
-                if (changed_.wait_until(lock, until) == std::cv_status::timeout) {
-                    told_ = true;
-                    next_start_.reset();
-                }
-            }
-            if (stopping_) return;
-            told_ = false;
-            doubtful = std::exchange(in_doubt_, false);
-        }
+        const auto what = next_task(last);
+        if (what == task::stop) return;
+        bool doubtful = what == task::resolve_doubt;
         try {
-            if (doubtful) resolve_doubt(s);
-            last = claim_once(s);
+            if (what == task::give_up_slots) {
+                give_up(s, keeper_.stale(steady_clock::now()));
+            } else {
+                if (doubtful) resolve_doubt(s);
+                last = claim_once(s);
+            }
             wait.reset();
         } catch (const storage::lease_lost_error&) {
             last = found::nothing;      // the lease service joins anew, and wakes us
@@ -123,6 +141,16 @@ void claimer::work(storage::session_options options)
     }
 }
 
+void claimer::give_up(storage::session& s, const std::vector<storage::kept_slots>& idle)
+{
+    if (idle.empty()) return;
+    crash_point("kept_slots.before_give_up");
+    storage::give_up_kept_slots(s, keeper_.owner(), idle);
+    counts_.statements.fetch_add(1, std::memory_order_relaxed);
+    keeper_.given_up(idle);
+    if (tell_.slots_given_up) tell_.slots_given_up();
+}
+
 void claimer::resolve_doubt(storage::session& s)
 {
     const instance_id owner = self_.id();
@@ -131,9 +159,14 @@ void claimer::resolve_doubt(storage::session& s)
     const bool rests = self_.rests();
     const int n = rests ? hand_back_unheard(s, owner, owned_, {}, "the instance starts nothing more") : hand_back_unheard(s, owner, owned_, {});
     counts_.statements.fetch_add(2, std::memory_order_relaxed);
+    const bool strays = owned_.has_strays();
+    if (strays) owned_.find_strays(storage::owned_extents(s, owner));
+    keeper_.recount(owner, storage::read_kept_slots(s, owner));
+    doubts_again_.reset();
+    if (owned_.has_strays()) doubts_again_ = steady_clock::now() + between_doubts;
     if (n == 0) return;
     counts_.handed_back.fetch_add(static_cast<std::uint64_t>(n), std::memory_order_relaxed);
-    if (rests && handed_back_) handed_back_();
+    if (rests && tell_.handed_back) tell_.handed_back();
     spdlog::info("{} executions that {} are handed back", n, rests ? "wait for others" : "were claimed without an answer");
 }
 
@@ -144,7 +177,7 @@ std::vector<storage::claimed_extent> claimer::look(storage::session& s, instance
         looked_ = {};
         round_began_ = self_.database_now();
     }
-    auto answer = storage::claim_next(s, owner, cursor_, max_lanes, budget, share_fairly_);
+    auto answer = storage::claim_next(s, owner, cursor_, max_lanes, budget, share_fairly_, keeper_.offered());
     seen_.insert(seen_.end(), answer.lanes.begin(), answer.lanes.end());
     for (const auto& each : answer.lanes) {
         tenants_[each.lane] = each.tenant;
@@ -186,7 +219,7 @@ void claimer::look_at_all(storage::session& s, instance_id owner)
     round_began_ = self_.database_now();
     lane_id after{};
     do {
-        const auto answer = storage::see_lanes(s, owner, after, lanes_a_look);
+        const auto answer = storage::see_lanes(s, owner, after, lanes_a_look, keeper_.offered());
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
         lanes.insert(lanes.end(), answer.lanes.begin(), answer.lanes.end());
         looked_ += answer.looked;
@@ -202,9 +235,10 @@ void claimer::look_at_all(storage::session& s, instance_id owner)
     }
     end_round();
     const auto now = steady_clock::now();
-    next_look_ = std::max(next_look_, now + std::max<steady_clock::duration>(sharing_look_share * (now - began), shortest_between_looks));
     shares_.seen(lanes);
     sharing_ = shares_.tenants() > 1;
+    const auto rested = now + std::max<steady_clock::duration>(sharing_look_share * (now - began), shortest_between_looks);
+    next_look_ = sharing_ ? rested : std::max(next_look_, rested);
     const auto first = std::find_if(lanes.begin(), lanes.end(), [](const auto& each) { return each.open; });
     if (sharing_) waiting_.several();
     else if (first == lanes.end()) waiting_.nobody();
@@ -226,7 +260,7 @@ claimer::some claimer::claim_fairly(storage::session& s, instance_id owner, int 
         for (const auto& each : one.lanes) share.lanes.emplace_back(each.lane, floors_.of(each.lane));
         shares.push_back(std::move(share));
     }
-    some made{storage::claim_shares(s, owner, shares, budget)};
+    some made{storage::claim_shares(s, owner, shares, budget, keeper_.offered())};
     shares_.claimed(asked, made.extents, budget);
     return made;
 }
@@ -236,7 +270,7 @@ claimer::some claimer::claim_best(storage::session& s, instance_id owner, int bu
     // A round of looks that has begun is gone on with.
     const bool mid_round = cursor_.value != 0;
     const auto near = mid_round || steady_clock::now() >= next_look_ ? std::vector<storage::seen_lane>{} : floors_.all();
-    some made{near.empty() ? look(s, owner, budget) : storage::claim_from(s, owner, near, budget)};
+    some made{near.empty() ? look(s, owner, budget) : storage::claim_from(s, owner, near, budget, keeper_.offered())};
     if (!made.extents.empty()) return made;
     if (!near.empty()) {
         made.otherwise = found::nothing_near;
@@ -255,35 +289,49 @@ claimer::found claimer::claim_once(storage::session& s)
     // Others may have the slots meanwhile.
     const bool shares = sharing_ || !shares_.empty();
     const bool looks = shares && free_.available() > 0 && steady_clock::now() >= next_look_;
+    keeper_.offer(owner);
     if (looks) look_at_all(s, owner);
     const int budget = free_.take(max_claim);
     if (budget == 0) return found::something;
+    some claimed;
     int taken = 0;
     try {
         crash_point("claim.before_commit");
-        const auto claimed = shares ? claim_fairly(s, owner, budget, looks) : claim_best(s, owner, budget);
+        claimed = shares ? claim_fairly(s, owner, budget, looks) : claim_best(s, owner, budget);
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
-        const auto& extents = claimed.extents;
-        for (const auto& x : extents) taken += x.remaining;
+        for (const auto& x : claimed.extents) taken += x.remaining;
         free_.give(budget - taken);
-        if (extents.empty()) return claimed.otherwise;
-        crash_point("claim.after_commit");
-        counts_.claims.fetch_add(1, std::memory_order_relaxed);
-        counts_.claimed.fetch_add(static_cast<std::uint64_t>(taken), std::memory_order_relaxed);
-        start(s, owner, extents);
-        return found::something;
+        keeper_.claimed(claimed.extents);
+        if (taken > 0) {
+            crash_point("claim.after_commit");
+            counts_.claims.fetch_add(1, std::memory_order_relaxed);
+            counts_.claimed.fetch_add(static_cast<std::uint64_t>(taken), std::memory_order_relaxed);
+            start(s, owner, claimed.extents);
+        }
     } catch (...) {
         // What was claimed and could not be started is nobody's: the lease service hands it back.
         free_.give(taken == 0 ? budget : taken);
         throw;
     }
+    if (taken > 0) return found::something;
+    want_slots(s, owner);
+    return claimed.otherwise;
+}
+
+void claimer::want_slots(storage::session& s, instance_id owner)
+{
+    const auto now = steady_clock::now();
+    if (seen_.empty() || now < next_want_) return;
+    next_want_ = now + between_wants;
+    storage::want_slots(s, owner);
+    counts_.statements.fetch_add(1, std::memory_order_relaxed);
 }
 
 void claimer::start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents)
 {
     for (const auto& x : extents) {
         const auto whose = tenants_.find(x.lane);
-        owned_.add(x.lo, x.fence, x.remaining, whose == tenants_.end() ? tenant_key{} : whose->second);
+        owned_.add(x.lo, x.fence, x.remaining, whose == tenants_.end() ? tenant_key{} : whose->second, x.kept);
     }
     reconnect_pause wait;
     for (;;) {
@@ -294,7 +342,8 @@ void claimer::start(storage::session& s, instance_id owner, const std::vector<st
         } catch (const std::exception& e) {
             // They are ours: they are read as soon as the database is there again.
             if (!storage::is_away(e) && !storage::is_passing(e)) {
-                for (const auto& x : extents) owned_.settled(x.lo, x.fence, x.remaining);
+                for (const auto& x : extents) owned_.forget(x.lo, x.fence, x.remaining);
+                doubt();
                 throw;
             }
             counts_.database_errors.fetch_add(1, std::memory_order_relaxed);

@@ -7,6 +7,7 @@
 #include "runtime/execute/ledger.hpp"
 #include "runtime/execute/slots.hpp"
 #include "runtime/limits/fair_share.hpp"
+#include "runtime/limits/slot_keeper.hpp"
 #include "runtime/limits/waiting_tenants.hpp"
 
 #include <condition_variable>
@@ -21,9 +22,14 @@ namespace rowlock::runtime {
 // looked at every now and then, and the claims between go by that.
 class claimer {
 public:
-    // share_fairly: false: the best ranks first, whosever they are. handed_back: something that this instance may not go on with is there for others.
+    struct listeners {
+        std::function<void()> handed_back{};         // something that this instance may not go on with is there for others
+        std::function<void()> slots_given_up{};      // slots of limits that it kept are free for all
+    };
+
+    // share_fairly: false: the best ranks first, whosever they are.
     claimer(storage::session_options session, identity& self, slots& free, ledger& owned, lane_floors& floors, waiting_tenants& waiting, catalog& jobs, executor& runs, counters& counts,
-            bool share_fairly, std::function<void()> handed_back = {});
+            bool share_fairly, listeners tell);
     ~claimer() { stop(); }
 
     // There may be work. Any thread.
@@ -40,10 +46,18 @@ public:
     void stop();
 
 private:
-    void work(storage::session_options options);
-    void resolve_doubt(storage::session& s);
     enum class found : std::uint8_t { something, nothing, nothing_near };   // nothing_near: the next look from the front is still to come
+
+    void work(storage::session_options options);
+    // What there is to do next. Waits for it.
+    enum class task : std::uint8_t { stop, claim, resolve_doubt, give_up_slots };
+    task next_task(found last);
+    void resolve_doubt(storage::session& s);
+    // Slots that are kept for nothing.
+    void give_up(storage::session& s, const std::vector<storage::kept_slots>& idle);
     found claim_once(storage::session& s);
+    // Nothing was found, though something waits: perhaps for slots that others keep.
+    void want_slots(storage::session& s, instance_id owner);
     // Looks from the front, at some of the lanes, the next at the next.
     std::vector<storage::claimed_extent> look(storage::session& s, instance_id owner, int budget);
     struct some {
@@ -70,7 +84,8 @@ private:
     lane_floors& floors_;
     waiting_tenants& waiting_;
     const bool share_fairly_;
-    std::function<void()> handed_back_;
+    listeners tell_;
+    slot_keeper keeper_;
     bool sharing_ = false;                           // several tenants have work, or had it at the last look
     fair_share shares_;
     std::unordered_map<lane_id, tenant_key> tenants_;    // whose lanes are
@@ -79,6 +94,7 @@ private:
     std::chrono::microseconds looked_{0};            // what this round has cost so far
     std::optional<timestamp> round_began_;
     deadline next_look_{};                           // from the front
+    deadline next_want_{};                           // when others are to hear again that slots lack here
     std::optional<deadline> next_start_;             // when a rate that is used up lets something start again
     std::atomic<steady_clock::rep> last_round_{0};   // the end of the last one
     std::atomic<bool> knows_of_more_{false};
@@ -87,6 +103,8 @@ private:
     bool told_ = false;                              // there may be work
     bool owes_look_ = false;                         // nothing was found near the floors
     bool in_doubt_ = false;
+    std::optional<deadline> doubts_again_;           // where strays are left, once more
+    bool keeps_slots_ = false;
     bool stopping_ = false;
     std::thread thread_;
 };

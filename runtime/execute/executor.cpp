@@ -353,7 +353,7 @@ void executor::hand_back_what_waits()
 
 void executor::dropped(const assignment& work)
 {
-    owned_.settled(work.extent_lo, work.fence, 1);
+    owned_.forget(work.extent_lo, work.fence, 1);
     free_.give(1);
 }
 

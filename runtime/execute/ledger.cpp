@@ -4,12 +4,23 @@
 
 namespace rowlock::runtime {
 
-void ledger::add(execution_id lo, rowlock::fence fence, int n, tenant_key tenant)
+void ledger::add(execution_id lo, rowlock::fence fence, int n, tenant_key tenant, std::vector<limit_id> kept)
 {
     const std::lock_guard lock(mutex_);
     auto& one = unsettled_[{lo, fence}];
     one.tenant = tenant;
+    one.kept = std::move(kept);
+    use(one.kept, n);
     change(one, n, 0);
+}
+
+void ledger::use(const std::vector<limit_id>& kept, int n)
+{
+    for (const auto limit : kept) {
+        const auto at = kept_.try_emplace(limit.value).first;
+        at->second += n;
+        if (at->second == 0) kept_.erase(at);
+    }
 }
 
 void ledger::change(unsettled& one, int n, int resting)
@@ -39,11 +50,52 @@ void ledger::goes_on(execution_id lo, rowlock::fence fence)
 
 void ledger::settled(execution_id lo, rowlock::fence fence, int n)
 {
+    remove(lo, fence, n, false);
+}
+
+void ledger::forget(execution_id lo, rowlock::fence fence, int n)
+{
+    remove(lo, fence, n, true);
+}
+
+void ledger::remove(execution_id lo, rowlock::fence fence, int n, bool strays)
+{
     const std::lock_guard lock(mutex_);
     const auto at = unsettled_.find({lo, fence});
     if (at == unsettled_.end()) return;
+    if (!strays) {
+        use(at->second.kept, -n);
+    } else if (!at->second.kept.empty()) {
+        auto& one = strays_[{lo, fence}];
+        one.n += n;
+        one.kept = at->second.kept;
+    }
     change(at->second, -n, 0);
     if (at->second.n <= 0) unsettled_.erase(at);
+}
+
+void ledger::find_strays(const std::vector<storage::owned_extent>& owned)
+{
+    const std::lock_guard lock(mutex_);
+    decltype(strays_) left;
+    for (const auto& o : owned) {
+        const auto at = strays_.find({o.lo, o.fence});
+        if (at != strays_.end()) left.insert(strays_.extract(at));
+    }
+    for (const auto& [at, one] : strays_) use(one.kept, -one.n);
+    strays_.swap(left);
+}
+
+bool ledger::has_strays() const
+{
+    const std::lock_guard lock(mutex_);
+    return !strays_.empty();
+}
+
+std::unordered_map<std::int32_t, std::int64_t> ledger::kept() const
+{
+    const std::lock_guard lock(mutex_);
+    return kept_;
 }
 
 std::unordered_map<tenant_key, int> ledger::running() const
@@ -57,6 +109,8 @@ void ledger::clear()
     const std::lock_guard lock(mutex_);
     unsettled_.clear();
     running_.clear();
+    kept_.clear();
+    strays_.clear();
     unknown_since_.clear();
 }
 

@@ -21,9 +21,17 @@ public:
         rowlock::fence fence;
     };
 
-    void add(execution_id lo, rowlock::fence fence, int n, tenant_key tenant);
-    // n more of the extent have ended, or were lost.
+    // kept: each of them uses one of these slots that this instance keeps.
+    void add(execution_id lo, rowlock::fence fence, int n, tenant_key tenant, std::vector<limit_id> kept = {});
+    // n more of the extent have ended.
     void settled(execution_id lo, rowlock::fence fence, int n);
+    // n more of the extent are of no concern to this instance any more, but may still be in its name: they are strays, and the slots that they use stay used.
+    void forget(execution_id lo, rowlock::fence fence, int n);
+    // These are all that are in its name: what strays of others used is free.
+    void find_strays(const std::vector<storage::owned_extent>& owned);
+    bool has_strays() const;
+    // How many of the slots that this instance keeps are used, by limit.
+    std::unordered_map<std::int32_t, std::int64_t> kept() const;
     void clear();
 
     // A statement is under way that may store the executions `first` to `last` as this instance's own. Until arrived() they are no
@@ -54,13 +62,22 @@ private:
         int n = 0;
         int resting = 0;                             // of them
         tenant_key tenant{};
+        std::vector<limit_id> kept{};
     };
     // Changes an entry by so much, and what runs of its tenant with it.
     void change(unsettled& one, int n, int resting);
+    void use(const std::vector<limit_id>& kept, int n);
+    void remove(execution_id lo, rowlock::fence fence, int n, bool strays);
 
     mutable std::mutex mutex_;
     std::unordered_map<entry, unsettled, key_hash, key_equal> unsettled_;
     std::unordered_map<tenant_key, int> running_;
+    std::unordered_map<std::int32_t, std::int64_t> kept_;            // slots that are used, by limit
+    struct stray {
+        int n = 0;
+        std::vector<limit_id> kept{};
+    };
+    std::unordered_map<entry, stray, key_hash, key_equal> strays_;   // of those that use such slots
     std::unordered_map<entry, steady_clock::time_point, key_hash, key_equal> unknown_since_;
     std::optional<std::pair<execution_id, execution_id>> expected_;
 };

@@ -90,6 +90,7 @@ void settler::commit_of(storage::session& s, instance_id owner, std::vector<fini
     std::unordered_set<execution_id> all;
     for (const auto* end : ends) all.insert(end->id);
     account(ends, all);
+    if (tell_.forgotten) tell_.forgotten();
 }
 
 bool settler::try_commit(storage::session& s, instance_id owner, const std::vector<finished*>& ends, bool again)
@@ -187,11 +188,12 @@ void settler::account(const std::vector<finished*>& ends, const std::unordered_s
     std::vector<execution_id> runs;
     std::optional<milliseconds> soonest;
     for (const auto* end : ends) {
-        owned_.settled(end->extent_lo, end->fence, 1);
         if (lost.contains(end->id)) {
+            owned_.forget(end->extent_lo, end->fence, 1);
             counts_.lost.fetch_add(1, std::memory_order_relaxed);
             continue;
         }
+        owned_.settled(end->extent_lo, end->fence, 1);
         counts_.ended[static_cast<std::size_t>(end->result.status)].fetch_add(1, std::memory_order_relaxed);
         if (end->retry_in) {
             counts_.retries.fetch_add(1, std::memory_order_relaxed);

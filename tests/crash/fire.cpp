@@ -31,6 +31,8 @@ fire::fire(unsigned seed) : dice_(seed), servers_(database_.service_url())
 {
     for (const auto& name : names) servers_.start(name);
     done_.define(servers_.at("one"));
+    // So large that instances keep slots of them.
+    for (const char* limit : {"/v1/limits/global/all", "/v1/limits/tenant/default"}) REQUIRE(servers_.at("one").put(limit, {{"max_running", 120}}).status == 200);
     front_.emplace(servers_.addresses());
     where_.set("front", front_->address());
     clients_.emplace(where_, http_clients, load_style{.balanced = true, .pace = pace, .kinds = effects::kinds()});
@@ -84,7 +86,9 @@ void fire::finish()
     // Whoever was lost has been given up by now, too: who comes back later finds that it is nobody any more.
     check_history(database_.url(), acknowledged);
     done_.check(database_.url(), acknowledged);
+    eventually("no slot is in use", [&] { return value_of(database_.url(), "select sum(in_use) from rowlock.limits") == "0"; });
     for (const auto& name : names) CHECK(servers_.stop(name) == 0);
+    CHECK(value_of(database_.url(), "select count(*) from rowlock.kept_slots") == "0");
 }
 
 void fire::await_progress(std::size_t more)

@@ -2,10 +2,13 @@
 #include "tests/support/eventually.hpp"
 #include "tests/support/server_process.hpp"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
+#include <sstream>
+#include <utility>
 
 using namespace rowlock::test;
 namespace json = boost::json;
@@ -29,6 +32,11 @@ json::value put_limit(const server_process& server, const std::string& name, con
 std::string job_of(std::string_view name)
 {
     return "/v1/limits/job/" + std::string(name);
+}
+
+std::string first_value(const test_database& database, const std::string& sql)
+{
+    return rows_at(database.url(), sql)[0][0].as<std::string>();
 }
 
 int remove_limit(const server_process& server, const std::string& name)
@@ -256,4 +264,43 @@ TEST_CASE("tenants see their own limits and those of all, and set their own", "[
     for (const auto& each : theirs.at("items").as_array()) names += text_at(each, "/kind") + "/" + text_at(each, "/key") + " ";
     CHECK(names == "global/all job/theirs pool/p tenant/acme ");
     CHECK(server.get("/v1/limits?limit=2", acme).json().at("items").as_array().size() == 2);
+}
+
+TEST_CASE("two servers that keep slots of a large limit never exceed it, and give up what they do not use", "[e2e][limits][kept_slots]")
+{
+    const test_database database;
+    const std::vector<std::string> serving{"serve", "--auth", "none", "--database", database.url(), "--executor-parallelism", "100"};
+    server_process first(serving);
+    server_process second(serving);
+    first.define("many", sleep_for(0.02));
+    first.define("ends-it", sleep_for(0.01));
+    put_limit(first, "global/all", {{"max_running", 150}});
+    put_limit(first, "job/many", {{"max_running", 120}});
+    json::array items;
+    for (int i = 0; i < 1500; ++i) items.push_back({{"job_id", i % 10 == 0 ? "ends-it" : "many"}});
+    for (const auto* server : {&first, &second}) REQUIRE(server->post("/v1/executions/batch", {{"executions", items}}).status == 201);
+    // What runs is counted by what has started and not ended, not by what the limits say of themselves.
+    int most = 0;
+    bool lowered = false;
+    eventually("all have ended", [&] {
+        const auto seen = rows_at(database.url(), "select (select coalesce(sum(s.remaining), 0) from rowlock.extents s where s.owner is not null) || ' ' || (select coalesce(sum(s.remaining), 0)"
+                                                  " from rowlock.extents s join rowlock.lanes l using (lane_id) join rowlock.jobs j on j.job_key = l.job_key where s.owner is not null and j.job_id = 'many')"
+                                                  " || ' ' || (select count(*) from rowlock.extents)")[0][0].as<std::string>();
+        int all = 0;
+        int of_job = 0;
+        int left = 0;
+        std::istringstream(seen) >> all >> of_job >> left;
+        CHECK(all <= 150);
+        CHECK(of_job <= 120);
+        most = std::max(most, of_job);
+        if (!std::exchange(lowered, most > 20)) put_limit(second, "job/many", {{"max_running", most > 20 ? 110 : 120}});
+        return left == 0;
+    });
+    CHECK(most > 20);
+    eventually("no slot is kept for nothing", [&] { return first_value(database, "select sum(in_use) from rowlock.limits") == "0"; });
+    CHECK(first.get("/v1/limits/global/all").json().at("in_use") == 0);
+    CHECK(first.terminate() == 0);
+    CHECK(second.terminate() == 0);
+    CHECK(first_value(database, "select count(*) from rowlock.kept_slots") == "0");
+    CHECK(violations_at(database.url()) == std::vector<std::string>{});
 }

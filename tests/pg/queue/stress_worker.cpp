@@ -20,6 +20,8 @@ constexpr storage::statement unfinished{"stress_unfinished", R"sql(
     select e.execution_id, e.attempt_number from executions e
     where e.execution_id between $1 and $2 and not exists (select 1 from results r where r.execution_id = e.execution_id))sql"};
 
+constexpr storage::statement kept_of{"stress_kept", "select unnest(kept_ids) from extents where lo = $1"};
+
 storage::session_options options_of(const stress_world& world)
 {
     auto options = world.db.service_options();
@@ -70,7 +72,8 @@ void stress_worker::step(const std::stop_token& over)
     const int what = dice_.between(0, 999);
     if (what < 80) submit(false);
     else if (what < 170) submit(true);
-    else if (what < 480) claim_some();
+    else if (what < 460) claim_some();
+    else if (what < 480) give_up_slots();
     else if (what < 790) settle_some(0.7);
     else if (what < 840) cancel_some();
     else if (what < 900) storage::tick(session_, me_, dice_.chance(0.5));
@@ -87,6 +90,7 @@ void stress_worker::step(const std::stop_token& over)
 void stress_worker::join()
 {
     owned_.clear();
+    ledger_.clear();
     doubtful_.clear();
     to_cancel_.clear();
     renewed_ = std::chrono::steady_clock::now();
@@ -123,11 +127,18 @@ void stress_worker::renew()
     for (const auto& r : storage::cancel_requests(session_, me_)) to_cancel_.insert(r.id);
 }
 
-// A claim whose answer was lost has left extents that this instance does not know of.
+// A claim whose answer was lost has left extents that this instance does not know of, and slots that it keeps.
 void stress_worker::adopt()
 {
-    for (const auto& x : storage::owned_extents(session_, me_)) {
+    storage::await_statements_of(session_, me_);
+    const auto all = storage::owned_extents(session_, me_);
+    ledger_.find_strays(all);
+    keeper_.recount(me_, storage::read_kept_slots(session_, me_));
+    for (const auto& x : all) {
         if (owned_.contains({x.lo, x.fence})) continue;
+        std::vector<limit_id> kept;
+        for (const auto& row : session_.exec(kept_of, x.lo.str())) kept.push_back({row[0].as<int>()});
+        ledger_.add(x.lo, x.fence, x.remaining, {}, kept);
         std::map<execution_id, int> attempts;
         for (const auto& row : session_.exec(unfinished, x.lo.str(), x.hi.str())) attempts[parsed(row[0])] = row[1].as<int>();
         take({x.lo, x.fence}, attempts);
@@ -215,16 +226,20 @@ void stress_worker::submit(bool eager)
 std::vector<storage::claimed_extent> stress_worker::claim_shares(int budget)
 {
     std::vector<storage::claim_share> shares;
-    for (const auto& each : storage::see_lanes(session_, me_, {}, 16).lanes) shares.push_back({{{each.lane, std::nullopt}}, dice_.between(1, 20)});
+    for (const auto& each : storage::see_lanes(session_, me_, {}, 16, keeper_.offered()).lanes) shares.push_back({{{each.lane, std::nullopt}}, dice_.between(1, 20)});
     note("shared out");
-    return shares.empty() ? std::vector<storage::claimed_extent>{} : storage::claim_shares(session_, me_, shares, budget);
+    return shares.empty() ? std::vector<storage::claimed_extent>{} : storage::claim_shares(session_, me_, shares, budget, keeper_.offered());
 }
 
 void stress_worker::claim_some()
 {
     const int budget = dice_.one_of<int>({1, 3, 20, 100});
+    keeper_.offer(me_);
     const auto extents = dice_.chance(0.3) ? claim_shares(budget)
-                                           : storage::claim_next(session_, me_, {dice_.chance(0.7) ? 0 : dice_.one_of(world_.jobs).lane.value}, dice_.one_of<int>({1, 5, 16}), budget).extents;
+                                           : storage::claim_next(session_, me_, {dice_.chance(0.7) ? 0 : dice_.one_of(world_.jobs).lane.value}, dice_.one_of<int>({1, 5, 16}), budget, false, keeper_.offered()).extents;
+    keeper_.claimed(extents);
+    for (const auto& x : extents) ledger_.add(x.lo, x.fence, x.remaining, {}, x.kept);
+    if (std::any_of(extents.begin(), extents.end(), [](const auto& x) { return !x.kept.empty(); })) note("claimed within what is kept");
     int claimed = 0;
     for (const auto& x : extents) {
         claimed += x.remaining;
@@ -275,8 +290,10 @@ void stress_worker::account(const planned_settle& plan, const std::vector<execut
 {
     for (const auto& [key, id] : plan.members) {
         const bool is_lost = std::find(lost.begin(), lost.end(), key.first) != lost.end();
+        if (!is_lost) ledger_.settled(key.first, key.second, 1);
         if (!doubtful_.contains(key)) (is_lost ? log_.lost : log_.ended).push_back({id, key.second, me_});
         if (const auto at = owned_.find(key); at != owned_.end()) {
+            if (is_lost) ledger_.forget(key.first, key.second, static_cast<int>(at->second.attempts.size()));
             at->second.attempts.erase(id);
             if (is_lost || at->second.attempts.empty()) owned_.erase(at);
         }
@@ -327,7 +344,7 @@ void stress_worker::settle_slowly(const std::stop_token& over)
 void stress_worker::claim_slowly(const std::stop_token& over)
 {
     session_.run("begin");
-    storage::claim_next(session_, me_, {}, 16, dice_.between(1, 50));
+    storage::claim_next(session_, me_, {}, 16, dice_.between(1, 50), false, keeper_.offer(me_));
     idle(over, std::chrono::milliseconds(dice_.between(10, 1500)));
     session_.run(dice_.chance(0.3) ? "rollback" : "commit");
     renewed_ = {};
@@ -359,7 +376,10 @@ void stress_worker::hand_back_some()
     }
     storage::hand_back(session_, me_, lo, fences, "stress");
     note("handed back");
-    for (const auto& key : gone) owned_.erase(key);
+    for (const auto& key : gone) {
+        ledger_.forget(key.first, key.second, static_cast<int>(owned_[key].attempts.size()));
+        owned_.erase(key);
+    }
     settle_now(*late);
 }
 
@@ -370,6 +390,16 @@ void stress_worker::take_over()
     const int n = storage::takeover(session_, me_, priority_age, budget);
     log_.counts["taken over"] += n;
     if (n > budget) log_.failures.push_back(fmt::format("{} taken over, {} wanted", n, budget));
+}
+
+void stress_worker::give_up_slots()
+{
+    if (dice_.chance(0.3)) storage::want_slots(session_, me_);
+    const auto idle = keeper_.idle();
+    if (idle.empty()) return;
+    storage::give_up_kept_slots(session_, me_, idle);
+    keeper_.given_up(idle);
+    note("given up slots");
 }
 
 void stress_worker::die()

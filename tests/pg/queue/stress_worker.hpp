@@ -2,6 +2,8 @@
 
 #include "tests/pg/queue/stress_world.hpp"
 
+#include "runtime/limits/slot_keeper.hpp"
+
 #include <deque>
 #include <set>
 
@@ -65,6 +67,7 @@ private:
     void drain();
     void die();
     void freeze(const std::stop_token& over);
+    void give_up_slots();
 
     const stress_world& world_;
     dice dice_;
@@ -75,6 +78,8 @@ private:
     std::set<owned_key> doubtful_;                               // a settle of these may have been committed
     std::set<execution_id> to_cancel_;
     std::deque<execution_id> known_;
+    runtime::ledger ledger_;                                     // of the slots of limits that it keeps, however small these are
+    runtime::slot_keeper keeper_{ledger_, 1};
     log log_;
 };
 

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "storage/model/ids.hpp"
+#include "storage/session.hpp"
+
+#include <optional>
+#include <vector>
+
+namespace rowlock {
+
+using limit_id = key<struct limit_tag>;
+
+}
+
+namespace rowlock::storage {
+
+// Slots of limits that an instance keeps (0025): they count as in use, whether it uses them or not.
+struct kept_slots {
+    limit_id limit;
+    std::int64_t n;
+};
+// What a claim may use of them, and keep.
+struct slot_offer {
+    std::optional<int> least{};          // it keeps slots of limits of at least so many; nullopt: of none
+    std::vector<kept_slots> free{};      // what it keeps and does not use
+};
+
+// All that it keeps, used or not.
+std::vector<kept_slots> read_kept_slots(session& s, instance_id owner);
+// Those it does not use, nor will.
+void give_up_kept_slots(session& s, instance_id owner, const std::vector<kept_slots>& idle);
+// It found nothing to start: should others keep slots that it lacks, they are to give them up.
+void want_slots(session& s, instance_id owner);
+
+}
