@@ -122,6 +122,23 @@ create table limits (
     unique (scope, tenant_key, key), check ((rate_starts is null) = (rate_period is null))) with (fillfactor = 20);    -- room for HOT versions of the hottest rows there are
 create index limits_with_rate on limits (limit_id) where rate_starts is not null;
 
+-- Of those that started lately, how many does a rate still let start? A start counts for a whole period: in none of that length, wherever it begins,
+-- do more start.
+create function starts_left(p_starts int, p_period interval, p_at timestamptz[], p_n int[], p_now timestamptz) returns int language sql immutable parallel safe as $$
+    select greatest(p_starts - coalesce((select sum(u.n) from unnest(p_at, p_n) u (at, n) where u.at > p_now - p_period), 0), 0)::int $$;
+
+-- When does the first of them count no more? Null: none counts.
+create function next_start_at(p_period interval, p_at timestamptz[], p_now timestamptz) returns timestamptz language sql immutable parallel safe as $$
+    select min(u.at) + p_period from unnest(p_at) u (at) where u.at > p_now - p_period $$;
+
+-- What is kept of those that started lately, with p_more of now. Of a large number those that start within a 32nd of the period are counted as if all of them
+-- had started with the last, so little is kept, and never too few are counted.
+create function starts_with(p_starts int, p_period interval, p_at timestamptz[], p_n int[], p_more int, out at timestamptz[], out n int[]) language sql stable as $$
+    select array_agg(x.at order by x.at), array_agg(x.n order by x.at)
+    from (select max(u.at) as at, sum(u.n)::int as n
+          from (select u.at, u.n from unnest(p_at, p_n) u (at, n) where u.at > clock() - p_period union all select clock(), p_more) u (at, n)
+          group by case when p_starts <= 64 then extract(epoch from u.at) else floor(extract(epoch from u.at) * 32 / extract(epoch from p_period)) end) x $$;
+
 -- Slots of a limit that an instance keeps, from what has ended for what it claims next. They count in limits.in_use, whether it uses them at the moment or not: so
 -- a claim within them, and the end of what was claimed within them, write nothing that others wait for.
 create table kept_slots (

@@ -95,27 +95,10 @@ create function breaker_holds(p_breaker int) returns boolean language sql stable
 -- A lane and the limits that were read for it. What a claim takes, and what its extents remember, is decided once.
 create type lane_rule as (lane_id int, limit_ids int[], limit_ns int[]);
 
--- Of those that started lately, how many does a rate still let start? A start counts for a whole period: in none of that length, wherever it begins,
--- do more start.
-create function starts_left(p_starts int, p_period interval, p_at timestamptz[], p_n int[], p_now timestamptz) returns int language sql immutable parallel safe as $$
-    select greatest(p_starts - coalesce((select sum(u.n) from unnest(p_at, p_n) u (at, n) where u.at > p_now - p_period), 0), 0)::int $$;
-
--- When does the first of them count no more? Null: none counts.
-create function next_start_at(p_period interval, p_at timestamptz[], p_now timestamptz) returns timestamptz language sql immutable parallel safe as $$
-    select min(u.at) + p_period from unnest(p_at) u (at) where u.at > p_now - p_period $$;
-
 -- When does the next rate that is used up let something start again? Null: none is.
 create function next_start_of_all() returns timestamptz language sql stable as $$
     select min(next_start_at(l.rate_period, l.started_at, clock())) from limits l
     where l.rate_starts is not null and starts_left(l.rate_starts, l.rate_period, l.started_at, l.started_n, clock()) = 0 $$;
-
--- What is kept of those that started lately, with p_more of now. Of a large number those that start within a 32nd of the period are counted as if all of them
--- had started with the last, so little is kept, and never too few are counted.
-create function starts_with(p_starts int, p_period interval, p_at timestamptz[], p_n int[], p_more int, out at timestamptz[], out n int[]) language sql stable as $$
-    select array_agg(x.at order by x.at), array_agg(x.n order by x.at)
-    from (select max(u.at) as at, sum(u.n)::int as n
-          from (select u.at, u.n from unnest(p_at, p_n) u (at, n) where u.at > clock() - p_period union all select clock(), p_more) u (at, n)
-          group by case when p_starts <= 64 then extract(epoch from u.at) else floor(extract(epoch from u.at) * 32 / extract(epoch from p_period)) end) x $$;
 
 -- Is there no room for one more execution, which takes p_n? Inlined. (Views call this in the reader's name, and with his search path: so its names are looked
 -- up here and now.)
@@ -150,24 +133,23 @@ create function limit_wait(m limits, p_n int, p_now timestamptz) returns jsonb l
         else jsonb_build_object('rule', case m.scope when 'lane' then 'job' else m.scope end || '_limit', 'kind', m.scope, 'key', m.key, 'max_running', m.max_running, 'in_use', m.in_use,
             'detail', limit_name(m) || ' is reached: ' || m.in_use || ' of ' || m.max_running || ' run') end;
 
--- Grants as many of the wanted executions, lane by lane in the order given, as the budget and every limit of the lane
--- allow, and takes the slots. whole: a lane gets all that it wants or nothing. In the lanes p_keeping the instance uses what it keeps, p_kept_n of limit p_kept, and
--- keeps what it takes beyond that.
+-- Grants as many of the wanted executions, lane by lane in the order given, as the budget and every limit of the lane allow, and takes the slots. whole: a lane gets all
+-- that it wants or nothing. The instance has p_kept_n of limit p_kept, which it keeps and does not use: in the lanes p_keeping it uses these, and keeps what it takes
+-- beyond them; in the others what there is no room for otherwise is kept no more.
 create function take_slots(p_lane int[], p_want int[], p_budget int, p_whole boolean, p_rules lane_rule[],
                            p_instance int default null, p_keeping int[] default null, p_kept int[] default null, p_kept_n bigint[] default null) returns int[] language plpgsql as $$
 declare
-    keys int[]; free bigint[]; was bigint[]; own bigint[]; more bigint[]; starts int[]; had int[]; shut int[]; got int[] := p_want; n int; used bigint; at int; last int; keeps boolean;
+    keys int[]; free bigint[]; was bigint[]; own bigint[]; more bigint[]; starts int[]; had int[]; shut int[]; got int[] := p_want; n int; used bigint; of_own bigint; at int; last int; keeps boolean;
     places int[]; ns int[];
 begin
     keys := array(select distinct id from unnest(p_rules) r, unnest(r.limit_ids) id where r.lane_id = any (p_lane) order by id);
     if cardinality(keys) > 0 then
         select array_agg(limit_id), array_agg(greatest(max_running - in_use, 0)),
-               array_agg(case when rate_starts is not null then starts_left(rate_starts, rate_period, started_at, started_n, clock()) end) into keys, free, starts
+               array_agg(case when rate_starts is not null then starts_left(rate_starts, rate_period, started_at, started_n, clock()) end),
+               array_agg(case when in_use <= max_running then coalesce((select k.n from unnest(p_kept, p_kept_n) k (id, n) where k.id = limit_id), 0) else 0 end) into keys, free, starts, own
         from (select * from limits where limit_id = any (keys) order by limit_id for no key update) locked;
         was := free; had := starts;
         more := array_fill(0::bigint, array[cardinality(keys)]);
-        own := case when p_kept is null then more
-                    else array(select coalesce(k.n, 0) from unnest(keys) with ordinality u (id, o) left join unnest(p_kept, p_kept_n) k (id, n) on k.id = u.id order by u.o) end;
         -- A probe may have failed while we waited for its slot, and its breaker may have been opened anew.
         shut := array(select b.limit_id from breakers b where b.limit_id = any (keys) and b.is_open and b.next_probe_at > clock());
     end if;
@@ -182,17 +164,18 @@ begin
             end if;
             for k in 1 .. coalesce(cardinality(places), 0) loop
                 at := places[k];
-                n := case when keys[at] = any (shut) then 0 else least(n, (free[at] + case when keeps then own[at] else 0 end) / ns[k], starts[at]) end;
+                n := case when keys[at] = any (shut) then 0 else least(n, (free[at] + own[at]) / ns[k], starts[at]) end;
             end loop;
         end if;
         if p_whole and n < p_want[i] then n := 0; end if;
         if n > 0 and was is not null then
             for k in 1 .. coalesce(cardinality(places), 0) loop
                 at := places[k];
-                used := case when keeps then least(own[at], n) else 0 end;
-                own[at] := own[at] - used;
-                free[at] := free[at] - (n::bigint * ns[k] - used);
-                if keeps then more[at] := more[at] + n - used; end if;
+                used := n::bigint * ns[k];
+                of_own := case when keeps then least(own[at], used) else greatest(used - free[at], 0) end;
+                own[at] := own[at] - of_own;
+                free[at] := free[at] - (used - of_own);
+                more[at] := more[at] + case when keeps then used - of_own else -of_own end;
                 starts[at] := starts[at] - n;
             end loop;
         end if;
@@ -208,7 +191,8 @@ begin
             cross join lateral (select m.* from limits m where m.limit_id = u.id limit 1) m
             cross join lateral starts_with(m.rate_starts, m.rate_period, m.started_at, m.started_n, u.had - u.starts) x where l.limit_id = u.id and u.had > u.starts;
         end if;
-        if p_keeping is not null then
+        if 0 <> any (more) then
+            update kept_slots k set n = k.n + u.n from unnest(keys, more) u (id, n) where k.instance_id = p_instance and k.limit_id = u.id and u.n < 0;
             insert into kept_slots as k (instance_id, limit_id, n) select p_instance, u.id, u.n from unnest(keys, more) u (id, n) where u.n > 0
             on conflict (instance_id, limit_id) do update set n = k.n + excluded.n;
         end if;
@@ -476,12 +460,12 @@ begin
     end loop;
 end $$;
 
--- Claims at most p_budget executions of these lanes, the best ranks first. An extent that is larger than what is left of the budget,
--- or than its limits allow, is split. p_from: the rank in each lane from which on is looked (null: from the front): what was claimed lately has
--- left dead index entries at the front, and while somebody holds a snapshot nothing clears them away. p_group: the tenants that the lanes are of, numbered
--- in the order in which they are served, and p_share what each of them may get; without them the best ranks of all lanes come first. p_keeps: it keeps slots of limits of at least so
--- many (null: of none), and has p_kept_n of limit p_kept that it does not use; kept_ids says of which limits what was claimed uses such slots. What lacks is taken
--- and kept: the caller has so much more then.
+-- Claims at most p_budget executions of these lanes, the best ranks first. An extent that is larger than what is left of the budget, or than its limits allow, is split.
+-- p_from: the rank in each lane from which on is looked (null: from the front): what was claimed lately has left dead index entries at the front, and while somebody holds
+-- a snapshot nothing clears them away. p_group: the tenants that the lanes are of, numbered in the order in which they are served, and p_share what each of them may get;
+-- without them the best ranks of all lanes come first. p_keeps: it keeps slots of limits of at least so many (null: of none), and has p_kept_n of limit p_kept that it does
+-- not use; kept_ids says of which limits what was claimed uses such slots. What lacks is taken and kept. How many it keeps after that, of limits where this may have
+-- changed, comes in rows without `lo`: `remaining` of limit kept_ids[1].
 create function claim_1(p_instance int, p_lane int[], p_from timestamptz[], p_budget int, p_group int[] default null, p_share int[] default null,
                         p_keeps int default null, p_kept int[] default null, p_kept_n bigint[] default null)
 returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz, kept_ids int[]) language plpgsql
@@ -524,6 +508,10 @@ begin
     end if;
     if limited and (keeping is null or not keeps_enough(c_lane, c_want, p_budget, rules, keeping, p_kept, p_kept_n)) then
         got := take_slots(c_lane, c_want, p_budget, false, rules, p_instance, keeping, p_kept, p_kept_n);
+        if p_keeps is not null then
+            return query select null::uuid, null::uuid, null::int, null::int, k.n::int, null::timestamptz, null::timestamptz, array[k.limit_id]
+                         from kept_slots k where k.instance_id = p_instance and k.limit_id in (select i.id from unnest(rules) r, unnest(r.limit_ids) i (id));
+        end if;
     elsif total > p_budget then
         got := array(select greatest(0, least(u.n, p_budget - (sum(u.n) over (order by u.k) - u.n)))::int
                      from unnest(c_want) with ordinality u (n, k) order by u.k);
@@ -556,11 +544,11 @@ begin
     returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at, s.kept_ids;
 end $$;
 
--- Looks which lanes have work, from the caller's cursor on, and claims from them in the order of their best ranks: one statement
--- for an instance that has free slots and was told, or guesses, that there is work. next_after: where the next look goes on; 0:
--- all lanes were seen. The lanes that were seen, and the best rank in each, come in rows without `lo`. look_us: what looking cost, in
--- microseconds: it grows with what others' snapshots keep from being cleared away. start_us: so long until a rate that is used up lets something start again.
--- p_fair: nothing is claimed where several tenants have work: the caller shares out between them (see_lanes_1). p_keeps, p_kept, p_kept_n, kept_ids: as in claim_1.
+-- Looks which lanes have work, from the caller's cursor on, and claims from them in the order of their best ranks: one statement for an instance that has free slots and
+-- was told, or guesses, that there is work. next_after: where the next look goes on; 0: all lanes were seen. The lanes that were seen, and the best rank in each, come in
+-- rows without `lo`. look_us: what looking cost, in microseconds: it grows with what others' snapshots keep from being cleared away. start_us: so long until a rate that is
+-- used up lets something start again. p_fair: nothing is claimed where several tenants have work: the caller shares out between them (see_lanes_1). p_keeps, p_kept,
+-- p_kept_n, kept_ids: as in claim_1.
 create function claim_next_1(p_instance int, p_after int, p_lanes int, p_budget int, p_fair boolean default false,
                              p_keeps int default null, p_kept int[] default null, p_kept_n bigint[] default null)
 returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, rank timestamptz, next_after int, look_us int, start_us bigint, tenant_key int, kept_ids int[]) language plpgsql

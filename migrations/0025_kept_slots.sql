@@ -8,11 +8,13 @@ create function may_be_kept(m limits, p_least int) returns boolean language sql 
     return m.max_running >= p_least and m.scope in ('global', 'tenant', 'job', 'job_type', 'pool', 'lane') and not m.rejects and m.rate_starts is null
        and m.in_use <= m.max_running and coalesce(m.wanted_at < clock() - interval '1 second', true);
 
--- Gives up slots that an instance keeps, and does not use: ns[i] of limit ids[i].
+-- Gives up slots that an instance keeps, and does not use: ns[i] of limit ids[i]. One that has been declared dead does not know any more what it uses.
 create function give_up_kept_1(p_instance int, p_ids int[], p_ns bigint[]) returns void language plpgsql as $$
 declare
     ids int[]; ns bigint[];
 begin
+    perform from instances i where i.instance_id = p_instance and i.state = 'ALIVE' for key share;
+    if not found then return; end if;
     perform from limits l where l.limit_id = any (p_ids) order by l.limit_id for no key update;
     with given as (
         update kept_slots k set n = k.n - u.n from unnest(p_ids, p_ns) u (id, n) where k.instance_id = p_instance and k.limit_id = u.id returning k.limit_id, u.n)

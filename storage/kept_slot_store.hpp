@@ -3,7 +3,6 @@
 #include "storage/model/ids.hpp"
 #include "storage/session.hpp"
 
-#include <optional>
 #include <vector>
 
 namespace rowlock {
@@ -19,10 +18,11 @@ struct kept_slots {
     limit_id limit;
     std::int64_t n;
 };
-// What a claim may use of them, and keep.
+// What a claim may use of them.
 struct slot_offer {
-    std::optional<int> least{};          // it keeps slots of limits of at least so many; nullopt: of none
+    int least;                           // it keeps slots of limits of at least so many
     std::vector<kept_slots> free{};      // what it keeps and does not use
+    std::vector<kept_slots> kept{};      // set by the claim: how many it keeps now, used or not, of limits where that may have changed
 };
 
 // All that it keeps, used or not.

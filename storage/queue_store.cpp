@@ -136,49 +136,60 @@ std::vector<replayed_execution> read_replayed(session& s, array& ids)
 
 namespace {
 
-claimed_extent claimed(const pqxx::row& row)
+// {12,13}
+std::vector<limit_id> kept_of(const pqxx::field& field)
 {
-    claimed_extent x{id_of(row[0]), id_of(row[1]), {row[2].as<int>()}, {row[3].as<int>()}, row[4].as<int>(), time_of(row[5])};
-    if (row[6].is_null()) return x;
-    // {12,13}
-    const std::string_view ids = row[6].c_str();
+    std::vector<limit_id> kept;
+    if (field.is_null()) return kept;
+    const std::string_view ids = field.c_str();
     for (std::size_t at = 1; at < ids.size();) {
         const auto end = std::min(ids.find(',', at), ids.size() - 1);
         int id = 0;
         std::from_chars(ids.data() + at, ids.data() + end, id);
-        x.kept.push_back({id});
+        kept.push_back({id});
         at = end + 1;
     }
-    return x;
+    return kept;
 }
 
-// An offer as claim_1 takes it.
+claimed_extent claimed(const pqxx::row& row)
+{
+    return {id_of(row[0]), id_of(row[1]), {row[2].as<int>()}, {row[3].as<int>()}, row[4].as<int>(), time_of(row[5]), kept_of(row[6])};
+}
+
+// An offer as claim_1 takes it, and what it answers to it.
 struct offer_columns {
+    slot_offer* offer;
     array limits{array::element::int4};
     array ns{array::element::int8};
 
-    explicit offer_columns(const slot_offer& offer)
+    explicit offer_columns(slot_offer* from) : offer(from)
     {
-        for (const auto& each : offer.free) {
+        if (!offer) return;
+        for (const auto& each : offer->free) {
             limits.add(each.limit.value);
             ns.add(each.n);
         }
     }
+    std::optional<int> least() const { return offer ? std::optional(offer->least) : std::nullopt; }
+    void answered(const pqxx::row& row) { offer->kept.push_back({kept_of(row[6]).at(0), row[4].as<std::int64_t>()}); }
 };
 
 }
 
 constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids, rank, next_after, look_us, start_us, tenant_key from claim_next_1($1, $2, $3, $4, $5, $6, $7::int[], $8::bigint[])"};
 
-claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget, bool fair, const slot_offer& offer)
+claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget, bool fair, slot_offer* offer)
 {
     offer_columns kept(offer);
     return with_lease([&] {
         claim_answer answer;
-        for (const auto& row : s.exec(claim_statement, owner.value, after_lane.value, lanes, budget, fair, offer.least, kept.limits.parameter(), kept.ns.parameter())) {
+        for (const auto& row : s.exec(claim_statement, owner.value, after_lane.value, lanes, budget, fair, kept.least(), kept.limits.parameter(), kept.ns.parameter())) {
             answer.next_after = {row[8].as<int>()};
             answer.looked = std::chrono::microseconds{row[9].as<int>()};
-            if (row[0].is_null()) {
+            if (row[0].is_null() && row[2].is_null()) {
+                kept.answered(row);
+            } else if (row[0].is_null()) {
                 answer.lanes.push_back({{row[2].as<int>()}, time_of(row[7]), {row[11].as<int>()}});
                 if (!row[10].is_null()) answer.next_start_in = std::chrono::microseconds{row[10].as<std::int64_t>()};
             } else {
@@ -191,7 +202,7 @@ claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int l
 
 constexpr statement claim_from_statement{"claim_from", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids from claim_1($1, $2::int[], $3::timestamptz[], $4, null, null, $5, $6::int[], $7::bigint[])"};
 
-std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std::vector<seen_lane>& lanes, int budget, const slot_offer& offer)
+std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std::vector<seen_lane>& lanes, int budget, slot_offer* offer)
 {
     offer_columns kept(offer);
     array ids(array::element::int4);
@@ -202,14 +213,17 @@ std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std:
     }
     return with_lease([&] {
         std::vector<claimed_extent> extents;
-        for (const auto& row : s.exec(claim_from_statement, owner.value, ids.parameter(), heads.parameter(), budget, offer.least, kept.limits.parameter(), kept.ns.parameter())) extents.push_back(claimed(row));
+        for (const auto& row : s.exec(claim_from_statement, owner.value, ids.parameter(), heads.parameter(), budget, kept.least(), kept.limits.parameter(), kept.ns.parameter())) {
+            if (row[0].is_null()) kept.answered(row);
+            else extents.push_back(claimed(row));
+        }
         return extents;
     });
 }
 
 constexpr statement see_lanes_statement{"see_lanes", "select lane_id, tenant_key, weight, rank, waiting, is_open, next_after, look_us, start_us from see_lanes_1($1, $2, $3, $4::int[])"};
 
-lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int lanes, const slot_offer& offer)
+lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int lanes, slot_offer* offer)
 {
     offer_columns kept(offer);
     lanes_answer answer;
@@ -227,7 +241,7 @@ lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int la
 
 constexpr statement claim_shares_statement{"claim_shares", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids from claim_1($1, $2::int[], $3::timestamptz[], $4, $5::int[], $6::int[], $7, $8::int[], $9::bigint[])"};
 
-std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const std::vector<claim_share>& shares, int budget, const slot_offer& offer)
+std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const std::vector<claim_share>& shares, int budget, slot_offer* offer)
 {
     offer_columns kept(offer);
     array ids(array::element::int4);
@@ -244,7 +258,10 @@ std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const st
     }
     return with_lease([&] {
         std::vector<claimed_extent> extents;
-        for (const auto& row : s.exec(claim_shares_statement, owner.value, ids.parameter(), heads.parameter(), budget, groups.parameter(), most.parameter(), offer.least, kept.limits.parameter(), kept.ns.parameter())) extents.push_back(claimed(row));
+        for (const auto& row : s.exec(claim_shares_statement, owner.value, ids.parameter(), heads.parameter(), budget, groups.parameter(), most.parameter(), kept.least(), kept.limits.parameter(), kept.ns.parameter())) {
+            if (row[0].is_null()) kept.answered(row);
+            else extents.push_back(claimed(row));
+        }
         return extents;
     });
 }

@@ -101,12 +101,12 @@ struct claim_answer {
     std::chrono::microseconds looked{0}; // what it took the database to find these lanes
     std::optional<std::chrono::microseconds> next_start_in{};    // until a rate that is used up lets something start again
 };
-// Looks at the lanes after `after_lane`, at most `lanes` of them, and claims at most `budget` executions. fair: nothing, where they are of several tenants. What
-// a claim uses beyond its offer the owner keeps. Throws
+// Looks at the lanes after `after_lane`, at most `lanes` of them, and claims at most `budget` executions. fair: nothing, where they are of several tenants. offer:
+// of the slots that the owner keeps; nullptr: it keeps none. Throws
 // lease_lost_error.
-claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget, bool fair = false, const slot_offer& offer = {});
+claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget, bool fair = false, slot_offer* offer = nullptr);
 // Claims from these lanes, looking in each from `head` on alone. Throws lease_lost_error.
-std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std::vector<seen_lane>& lanes, int budget, const slot_offer& offer = {});
+std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std::vector<seen_lane>& lanes, int budget, slot_offer* offer = nullptr);
 
 // A lane in which something waits.
 struct waiting_lane {
@@ -124,14 +124,14 @@ struct lanes_answer {
     std::optional<std::chrono::microseconds> next_start_in{};
 };
 // Looks at the next `lanes` lanes with work after `after_lane`, for this instance.
-lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int lanes, const slot_offer& offer = {});
+lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int lanes, slot_offer* offer = nullptr);
 // A tenant's lanes, with the rank from which on is looked in each (nullopt: from the front), and how much he may get.
 struct claim_share {
     std::vector<std::pair<lane_id, std::optional<timestamp>>> lanes;
     int most;
 };
 // Claims from these lanes, tenant by tenant, until the budget is used up. Throws lease_lost_error.
-std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const std::vector<claim_share>& shares, int budget, const slot_offer& offer = {});
+std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const std::vector<claim_share>& shares, int budget, slot_offer* offer = nullptr);
 
 struct claimed_execution {
     int extent;                          // index into what was claimed

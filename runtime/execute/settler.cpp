@@ -102,6 +102,7 @@ bool settler::try_commit(storage::session& s, instance_id owner, const std::vect
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
     crash_point("settle.after_commit");
     account(ends, lost_of(s, owner, ends, answer.lost, again));
+    if (!answer.lost.empty() && owned_.has_strays() && tell_.forgotten) tell_.forgotten();
     if (answer.slots_returned && tell_.slots_returned) tell_.slots_returned();
     if ((columns_.planned.size() > 0 || answer.work_follows) && tell_.others_advanced) tell_.others_advanced(answer.work_follows);
     return true;

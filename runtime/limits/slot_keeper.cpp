@@ -4,28 +4,25 @@
 
 namespace rowlock::runtime {
 
-const storage::slot_offer& slot_keeper::offer(instance_id owner)
+storage::slot_offer& slot_keeper::offer(instance_id owner)
 {
     if (owner != owner_) {
         owner_ = owner;
         kept_.clear();
         idle_since_.clear();
     }
-    offered_ = {least_, idle()};
+    offered_ = {least_, idle(), {}};
     return offered_;
 }
 
 void slot_keeper::claimed(const std::vector<storage::claimed_extent>& extents)
 {
-    std::unordered_map<std::int32_t, std::int64_t> used;
     for (const auto& x : extents) {
-        for (const auto limit : x.kept) used[limit.value] += x.remaining;
+        for (const auto limit : x.kept) idle_since_.erase(limit.value);
     }
-    for (const auto& [limit, n] : used) {
-        idle_since_.erase(limit);
-        const auto at = std::find_if(offered_.free.begin(), offered_.free.end(), [l = limit](const auto& each) { return each.limit.value == l; });
-        const auto had = at == offered_.free.end() ? 0 : at->n;
-        if (n > had) kept_[limit] += n - had;
+    for (const auto& each : offered_.kept) {
+        if (each.n > 0) kept_[each.limit.value] = each.n;
+        else kept_.erase(each.limit.value);
     }
 }
 

@@ -16,10 +16,10 @@ public:
     explicit slot_keeper(ledger& owned, int least = 100) : owned_(owned), least_(least) {}
 
     // What the next claim of this instance may use. Of another incarnation nothing is kept.
-    const storage::slot_offer& offer(instance_id owner);
-    const storage::slot_offer& offered() const { return offered_; }
+    storage::slot_offer& offer(instance_id owner);
+    storage::slot_offer* offered() { return &offered_; }
     instance_id owner() const { return owner_; }
-    // The answer to it, before the ledger has heard of it: what the offer did not cover was taken, and is kept.
+    // The answer to it.
     void claimed(const std::vector<storage::claimed_extent>& extents);
 
     // What is kept and not used.
@@ -41,7 +41,7 @@ private:
     const int least_;
     instance_id owner_{};
     std::unordered_map<std::int32_t, std::int64_t> kept_;     // by limit; used or not; never zero
-    storage::slot_offer offered_;
+    storage::slot_offer offered_{least_};
     std::unordered_map<std::int32_t, deadline> idle_since_;   // by limit
 };
 

@@ -18,7 +18,7 @@ struct kept_fixture {
     {
         storage::slot_offer offer{1, {}};
         if (free > 0) offer.free.push_back({{limit}, free});
-        return storage::claim_next(db.service(), who, {}, 16, budget, false, offer).extents;
+        return storage::claim_next(db.service(), who, {}, 16, budget, false, &offer).extents;
     }
     std::vector<storage::claimed_extent> claim_within(std::int64_t free, int budget = 100) { return claim_within(free, me, budget); }
     void submit(int n) { submission().extent(job, n).commit(db.service()); }
@@ -80,6 +80,35 @@ TEST_CASE("what an offer does not cover is taken, and kept as well", "[pg][limit
     CHECK(f.db.violations() == "");
 }
 
+TEST_CASE("what may not use slots that are kept does not wait behind what may: they are kept no more", "[pg][limits][kept_slots]")
+{
+    kept_fixture f(10);
+    f.submit(30);
+    f.end(f.claim_within(0), f.me);
+    const auto small = f.db.job("small");
+    f.db.rows(fmt::format("update lanes set limit_ids = array[{}, {}] where lane_id = {}", f.limit, f.db.limit(3, {small}), small.lane.value));
+    f.db.rows("update limits set rejects = true where max_running = 3");
+    submission sent;
+    sent.extent(small, 5, {.priority = 100}).commit(f.db.service());
+    storage::slot_offer offer{1, {{{f.limit}, 10}}};
+    const auto got = storage::claim_next(f.db.service(), f.me, {}, 16, 100, false, &offer).extents;
+    CHECK(total(got) == 10);
+    int of_small = 0;
+    for (const auto& x : got) {
+        CHECK(x.kept.empty() == (x.lane == small.lane));
+        if (x.lane == small.lane) of_small += x.remaining;
+    }
+    CHECK(of_small == 3);
+    CHECK(f.of_limit("in_use") == "10");
+    CHECK(f.kept_by(f.me) == "7");
+    REQUIRE(offer.kept.size() == 1);
+    CHECK(offer.kept[0].n == 7);
+    CHECK(f.db.violations() == "");
+    f.end(got, f.me);
+    CHECK(f.of_limit("in_use") == "7");
+    CHECK(f.db.violations() == "");
+}
+
 TEST_CASE("a limit that is set lower than what is kept lets nothing start until it has drained", "[pg][limits][kept_slots]")
 {
     kept_fixture f(8);
@@ -102,8 +131,14 @@ TEST_CASE("what one instance keeps another may want, and for a while nobody uses
     f.end(f.claim_within(0), f.me);
     CHECK(f.claim_within(0, other).empty());
     storage::want_slots(f.db.service(), other);
-    CHECK(f.claim_within(4).empty());
-    storage::give_up_kept_slots(f.db.service(), f.me, {{{f.limit}, 4}});
+    // What it uses now is kept no more, and free for all at its end.
+    const auto mine = f.claim_within(4, 1);
+    REQUIRE(total(mine) == 1);
+    CHECK(mine[0].kept.empty());
+    CHECK(f.kept_by(f.me) == "3");
+    CHECK(f.of_limit("in_use") == "4");
+    f.end(mine, f.me);
+    storage::give_up_kept_slots(f.db.service(), f.me, {{{f.limit}, 3}});
     const auto theirs = f.claim_within(0, other, 2);
     REQUIRE(total(theirs) == 2);
     CHECK(theirs[0].kept.empty());
@@ -125,6 +160,8 @@ TEST_CASE("what a dead instance kept is kept until the last of its work has been
     CHECK(total(f.claim_within(0, victim)) == 6);
     f.db.move_clock(1min);
     REQUIRE(storage::declare_dead(f.db.service(), f.me, false) == 1);
+    // It knows nothing any more of what runs in its name.
+    storage::give_up_kept_slots(f.db.service(), victim, {{{f.limit}, 6}});
     CHECK(storage::takeover(f.db.service(), f.me, priority_age, 4) == 4);
     CHECK(f.of_limit("in_use") == "6");
     CHECK(f.claim_within(0).empty());
@@ -170,13 +207,12 @@ TEST_CASE("nothing is kept of a small limit, nor of one that refuses, counts sta
     const auto set = [&f](std::string_view what) { f.db.rows(fmt::format("update limits set {} where limit_id = {}", what, f.limit)); };
     storage::slot_offer offer{1, {}};
     SECTION("small") { offer.least = 51; }
-    SECTION("nobody keeps anything") { offer.least.reset(); }
     SECTION("it refuses") { set("rejects = true"); }
     SECTION("it counts starts") { set("rate_starts = 50, rate_period = '1 minute'"); }
     SECTION("a resource") { set("scope = 'pool_cpu_cores'"); }
     SECTION("another limit of the lane is such") { f.db.rows(fmt::format("update limits set rejects = true where limit_id = {}", f.db.limit(60, {f.job}))); }
     f.submit(10);
-    const auto got = storage::claim_next(f.db.service(), f.me, {}, 16, 100, false, offer).extents;
+    const auto got = storage::claim_next(f.db.service(), f.me, {}, 16, 100, false, &offer).extents;
     REQUIRE(total(got) == 10);
     CHECK(got[0].kept.empty());
     CHECK(f.of_limit("in_use") == "10");

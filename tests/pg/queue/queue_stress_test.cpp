@@ -27,7 +27,7 @@ void set_limits(stress_world& world)
 {
     auto& db = world.db;
     const auto& j = world.jobs;
-    world.fixed_limits = {db.limit(10, {j[0]}), db.limit(3, {j[1]}), db.limit(40, {j[0], j[1], j[2], j[3]}), db.limit(25, {j[2], j[3]})};
+    world.fixed_limits = {db.limit(10, {j[0]}), db.limit(3, {j[1]}), db.limit(40, {j[0], j[1], j[2], j[3]}), db.limit(25, {j[2], j[3]}), db.limit(60, {j[5], j[8], j[11]}), db.limit(90, {j[2], j[5], j[8]})};
 }
 
 // One calm instance takes over and ends everything that is left. The clock goes an hour ahead: every lease is over, every delay too.

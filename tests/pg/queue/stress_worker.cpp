@@ -344,7 +344,7 @@ void stress_worker::settle_slowly(const std::stop_token& over)
 void stress_worker::claim_slowly(const std::stop_token& over)
 {
     session_.run("begin");
-    storage::claim_next(session_, me_, {}, 16, dice_.between(1, 50), false, keeper_.offer(me_));
+    storage::claim_next(session_, me_, {}, 16, dice_.between(1, 50), false, &keeper_.offer(me_));
     idle(over, std::chrono::milliseconds(dice_.between(10, 1500)));
     session_.run(dice_.chance(0.3) ? "rollback" : "commit");
     renewed_ = {};
@@ -394,7 +394,7 @@ void stress_worker::take_over()
 
 void stress_worker::give_up_slots()
 {
-    if (dice_.chance(0.3)) storage::want_slots(session_, me_);
+    if (dice_.chance(0.1)) storage::want_slots(session_, me_);
     const auto idle = keeper_.idle();
     if (idle.empty()) return;
     storage::give_up_kept_slots(session_, me_, idle);

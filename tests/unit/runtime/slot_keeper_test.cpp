@@ -34,8 +34,15 @@ struct kept_books {
     instance_id me{1};
 
     std::int64_t offered(limit_id limit) { return of(keeper.offer(me).free, limit); }
+    // The database says how many it keeps then.
     void claim(const storage::claimed_extent& x)
     {
+        for (const auto limit : x.kept) {
+            const auto before = of(keeper.offered()->free, limit);
+            const auto used = owned.kept();
+            const auto at = used.find(limit.value);
+            if (x.remaining > before) keeper.offered()->kept.push_back({limit, (at == used.end() ? 0 : at->second) + x.remaining});
+        }
         keeper.claimed({x});
         owned.add(x.lo, x.fence, x.remaining, tenant_key{1}, x.kept);
     }
