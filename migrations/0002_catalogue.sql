@@ -245,6 +245,7 @@ create table instances (
     draining_at timestamptz,                            -- somebody has asked it to take no more work; null: nobody has
     drained_by  text,
     drain_reason text,
+    epoch       int not null default 0,                 -- it has begun so often to count anew what it keeps (begin_epoch_1)
     check ((confines is null) = (handler_limits is null and capacity_limits is null))) with (fillfactor = 50);
 create index instances_live on instances (instance_id) where state <> 'GONE';
 

@@ -465,9 +465,9 @@ end $$;
 -- a snapshot nothing clears them away. p_group: the tenants that the lanes are of, numbered in the order in which they are served, and p_share what each of them may get;
 -- without them the best ranks of all lanes come first. p_keeps: it keeps slots of limits of at least so many (null: of none), and has p_kept_n of limit p_kept that it does
 -- not use; kept_ids says of which limits what was claimed uses such slots. What lacks is taken and kept. How many it keeps after that, of limits where this may have
--- changed, comes in rows without `lo`: `remaining` of limit kept_ids[1].
+-- changed, comes in rows without `lo`: `remaining` of limit kept_ids[1]. p_epoch: see begin_epoch_1.
 create function claim_1(p_instance int, p_lane int[], p_from timestamptz[], p_budget int, p_group int[] default null, p_share int[] default null,
-                        p_keeps int default null, p_kept int[] default null, p_kept_n bigint[] default null)
+                        p_keeps int default null, p_kept int[] default null, p_kept_n bigint[] default null, p_epoch int default 0)
 returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz, kept_ids int[]) language plpgsql
     set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
@@ -475,7 +475,7 @@ declare
     lanes_ int[]; froms timestamptz[]; groups_ int[]; rules lane_rule[]; watched boolean; shares record; c_lo uuid[]; c_n int[]; c_want int[]; c_lane int[]; c_group int[]; total bigint;
     got int[]; limited boolean; keeping int[]; direct lane_rule[]; whole uuid[]; part record; here instances := read_rules(p_instance);
 begin
-    if here.draining_at is not null then return; end if;
+    if here.draining_at is not null or here.epoch > p_epoch and p_keeps is not null then return; end if;
     -- What is placed elsewhere is left out by the row of its lane, too.
     select array_agg(l.lane_id), array_agg(u.from_rank), array_agg(u.grp), bool_or(l.breaker_id is not null),
            array_agg(row(l.lane_id, l.now, l.limit_ns)::lane_rule) filter (where l.now is not null)
@@ -550,7 +550,7 @@ end $$;
 -- used up lets something start again. p_fair: nothing is claimed where several tenants have work: the caller shares out between them (see_lanes_1). p_keeps, p_kept,
 -- p_kept_n, kept_ids: as in claim_1.
 create function claim_next_1(p_instance int, p_after int, p_lanes int, p_budget int, p_fair boolean default false,
-                             p_keeps int default null, p_kept int[] default null, p_kept_n bigint[] default null)
+                             p_keeps int default null, p_kept int[] default null, p_kept_n bigint[] default null, p_epoch int default 0)
 returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_at timestamptz, rank timestamptz, next_after int, look_us int, start_us bigint, tenant_key int, kept_ids int[]) language plpgsql
     set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
@@ -566,7 +566,7 @@ begin
     if open_ is not null and not (p_fair and several) then
         return query
             select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, c.rank, then_after, look, null::bigint, null::int, c.kept_ids
-            from claim_1(p_instance, open_, null, p_budget, null, null, p_keeps, p_kept, p_kept_n) c;
+            from claim_1(p_instance, open_, null, p_budget, null, null, p_keeps, p_kept, p_kept_n, p_epoch) c;
     end if;
     starts := case when n > 0 then (extract(epoch from next_start_of_all() - clock()) * 1000000)::bigint end;
     return query select null::uuid, null::uuid, u.lane_id, null::int, null::int, null::timestamptz, u.rank, then_after, look, starts, u.tenant_key, null::int[]

@@ -8,12 +8,23 @@ create function may_be_kept(m limits, p_least int) returns boolean language sql 
     return m.max_running >= p_least and m.scope in ('global', 'tenant', 'job', 'job_type', 'pool', 'lane') and not m.rejects and m.rate_starts is null
        and m.in_use <= m.max_running and coalesce(m.wanted_at < clock() - interval '1 second', true);
 
+-- An instance that has given up a statement without its answer, and is to count anew what it keeps: waits for what is under way of it, and what comes after that of an
+-- earlier epoch does nothing. The later of the two locks of its row sees what the earlier has done: this is FOR UPDATE, that of a claim KEY SHARE.
+create function begin_epoch_1(p_instance int) returns int language plpgsql as $$
+declare
+    e int;
+begin
+    perform from instances i where i.instance_id = p_instance for update;
+    update instances i set epoch = i.epoch + 1 where i.instance_id = p_instance returning i.epoch into e;
+    return e;
+end $$;
+
 -- Gives up slots that an instance keeps, and does not use: ns[i] of limit ids[i]. One that has been declared dead does not know any more what it uses.
-create function give_up_kept_1(p_instance int, p_ids int[], p_ns bigint[]) returns void language plpgsql as $$
+create function give_up_kept_1(p_instance int, p_epoch int, p_ids int[], p_ns bigint[]) returns void language plpgsql as $$
 declare
     ids int[]; ns bigint[];
 begin
-    perform from instances i where i.instance_id = p_instance and i.state = 'ALIVE' for key share;
+    perform from instances i where i.instance_id = p_instance and i.state = 'ALIVE' and i.epoch = p_epoch for key share;
     if not found then return; end if;
     perform from limits l where l.limit_id = any (p_ids) order by l.limit_id for no key update;
     with given as (
@@ -34,7 +45,7 @@ begin
     perform give_back(ids, ns);
 end $$;
 
--- Notes that an instance which found nothing to start lacks slots that others keep.
+-- Notes that an instance, for which something waits, may lack slots that others keep.
 create function want_slots_1(p_instance int) returns void language sql volatile as $$
     update limits l set wanted_at = clock()
     from (select m.limit_id from limits m
@@ -65,7 +76,7 @@ do $$
 declare
     f regprocedure;
 begin
-    for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['may_be_kept', 'give_up_kept_1', 'drop_kept_1', 'want_slots_1',
+    for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['may_be_kept', 'begin_epoch_1', 'give_up_kept_1', 'drop_kept_1', 'want_slots_1',
             'keeping_lanes', 'keeps_enough']) loop
         execute format('revoke execute on function %s from public', f);
         if has_role('rowlock_app') then execute format('grant execute on function %s to rowlock_app', f); end if;

@@ -81,7 +81,7 @@ struct instance::parts {
         const auto queue = [this](const char* what) { return session_for(options.database_url, storage::session_kind::queue, what); };
         ends.emplace(settler::options{queue("settle"), options.priority_age, options.retention.dead_letter_retention}, self, free, owned, counts,
                      settler::listeners{[this](const std::vector<execution_id>& ended) { runs_ended(ended); }, [this](milliseconds soonest) { after_settle(soonest); },
-                                        [this] { slots_returned(); }, [this] { claims->doubt(); },
+                                        [this] { slots_returned(); }, [this] { if (claims->knows_of_more()) claims->wake(); }, [this] { claims->doubt(); },
                                         [this](bool left) { after_plans(left); }});
         callbacks.reached_at(options.public_url.empty() ? "http://" + address : options.public_url);
         auto http = options.http;
@@ -95,7 +95,7 @@ struct instance::parts {
                                        // What the ledger has forgotten goes back to the queue.
                                        [this] { claims->doubt(); }});
         claims.emplace(queue("claim"), self, free, owned, floors, waiting, jobs, *work, counts, options.share_fairly,
-                       claimer::listeners{[this] { members->announce(); }, [this] { slots_returned(); }});
+                       claimer::listeners{[this] { members->announce(); }, [this] { claims->wake(); members->announce_softly(); }});
         free.when_freed([this] { claims->slots_freed(); });
         submissions.emplace(submitter::options{queue("submit"), options.priority_age, options.key_ttl, options.max_queued_submissions, options.queue_capacity}, self, free, owned, floors, waiting, *work, counts,
                             submitter::listeners{[this](std::size_t now, milliseconds soonest) { queued_here(now, soonest); }, [this] { claims->doubt(); },

@@ -4,6 +4,14 @@
 
 namespace rowlock::storage {
 
+constexpr statement begin_epoch_statement{"begin_epoch", "select begin_epoch_1($1)"};
+
+int begin_epoch(session& s, instance_id owner)
+{
+    const auto rows = s.exec(begin_epoch_statement, owner.value);
+    return rows[0][0].is_null() ? 0 : rows[0][0].as<int>();
+}
+
 constexpr statement read_kept_slots_statement{"read_kept_slots", "select limit_id, n from kept_slots where instance_id = $1 and n > 0"};
 
 std::vector<kept_slots> read_kept_slots(session& s, instance_id owner)
@@ -13,9 +21,9 @@ std::vector<kept_slots> read_kept_slots(session& s, instance_id owner)
     return kept;
 }
 
-constexpr statement give_up_kept_slots_statement{"give_up_kept_slots", "select give_up_kept_1($1, $2::int[], $3::bigint[])"};
+constexpr statement give_up_kept_slots_statement{"give_up_kept_slots", "select give_up_kept_1($1, $2, $3::int[], $4::bigint[])"};
 
-void give_up_kept_slots(session& s, instance_id owner, const std::vector<kept_slots>& idle)
+void give_up_kept_slots(session& s, instance_id owner, int epoch, const std::vector<kept_slots>& idle)
 {
     array limits(array::element::int4);
     array ns(array::element::int8);
@@ -23,7 +31,7 @@ void give_up_kept_slots(session& s, instance_id owner, const std::vector<kept_sl
         limits.add(each.limit.value);
         ns.add(each.n);
     }
-    s.exec(give_up_kept_slots_statement, owner.value, limits.parameter(), ns.parameter());
+    s.exec(give_up_kept_slots_statement, owner.value, epoch, limits.parameter(), ns.parameter());
 }
 
 constexpr statement want_slots_statement{"want_slots", "select want_slots_1($1)"};

@@ -21,15 +21,19 @@ struct kept_slots {
 // What a claim may use of them.
 struct slot_offer {
     int least;                           // it keeps slots of limits of at least so many
+    int epoch = 0;                       // what it keeps has been counted anew so often
     std::vector<kept_slots> free{};      // what it keeps and does not use
     std::vector<kept_slots> kept{};      // set by the claim: how many it keeps now, used or not, of limits where that may have changed
 };
 
+// After a statement of its own whose answer was lost: waits until none is under way that claims or gives up; what still comes through later, with an offer of before,
+// does nothing. The epoch of all offers from now on.
+int begin_epoch(session& s, instance_id owner);
 // All that it keeps, used or not.
 std::vector<kept_slots> read_kept_slots(session& s, instance_id owner);
 // Those it does not use, nor will.
-void give_up_kept_slots(session& s, instance_id owner, const std::vector<kept_slots>& idle);
-// It found nothing to start: should others keep slots that it lacks, they are to give them up.
+void give_up_kept_slots(session& s, instance_id owner, int epoch, const std::vector<kept_slots>& idle);
+// Something waits for it: should others keep slots of limits that are reached, they are to give them up.
 void want_slots(session& s, instance_id owner);
 
 }

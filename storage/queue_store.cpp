@@ -171,20 +171,21 @@ struct offer_columns {
             ns.add(each.n);
         }
     }
+    int epoch() const { return offer ? offer->epoch : 0; }
     std::optional<int> least() const { return offer ? std::optional(offer->least) : std::nullopt; }
     void answered(const pqxx::row& row) { offer->kept.push_back({kept_of(row[6]).at(0), row[4].as<std::int64_t>()}); }
 };
 
 }
 
-constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids, rank, next_after, look_us, start_us, tenant_key from claim_next_1($1, $2, $3, $4, $5, $6, $7::int[], $8::bigint[])"};
+constexpr statement claim_statement{"claim", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids, rank, next_after, look_us, start_us, tenant_key from claim_next_1($1, $2, $3, $4, $5, $6, $7::int[], $8::bigint[], $9)"};
 
 claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int lanes, int budget, bool fair, slot_offer* offer)
 {
     offer_columns kept(offer);
     return with_lease([&] {
         claim_answer answer;
-        for (const auto& row : s.exec(claim_statement, owner.value, after_lane.value, lanes, budget, fair, kept.least(), kept.limits.parameter(), kept.ns.parameter())) {
+        for (const auto& row : s.exec(claim_statement, owner.value, after_lane.value, lanes, budget, fair, kept.least(), kept.limits.parameter(), kept.ns.parameter(), kept.epoch())) {
             answer.next_after = {row[8].as<int>()};
             answer.looked = std::chrono::microseconds{row[9].as<int>()};
             if (row[0].is_null() && row[2].is_null()) {
@@ -200,7 +201,7 @@ claim_answer claim_next(session& s, instance_id owner, lane_id after_lane, int l
     });
 }
 
-constexpr statement claim_from_statement{"claim_from", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids from claim_1($1, $2::int[], $3::timestamptz[], $4, null, null, $5, $6::int[], $7::bigint[])"};
+constexpr statement claim_from_statement{"claim_from", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids from claim_1($1, $2::int[], $3::timestamptz[], $4, null, null, $5, $6::int[], $7::bigint[], $8)"};
 
 std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std::vector<seen_lane>& lanes, int budget, slot_offer* offer)
 {
@@ -213,7 +214,7 @@ std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std:
     }
     return with_lease([&] {
         std::vector<claimed_extent> extents;
-        for (const auto& row : s.exec(claim_from_statement, owner.value, ids.parameter(), heads.parameter(), budget, kept.least(), kept.limits.parameter(), kept.ns.parameter())) {
+        for (const auto& row : s.exec(claim_from_statement, owner.value, ids.parameter(), heads.parameter(), budget, kept.least(), kept.limits.parameter(), kept.ns.parameter(), kept.epoch())) {
             if (row[0].is_null()) kept.answered(row);
             else extents.push_back(claimed(row));
         }
@@ -239,7 +240,7 @@ lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int la
     return answer;
 }
 
-constexpr statement claim_shares_statement{"claim_shares", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids from claim_1($1, $2::int[], $3::timestamptz[], $4, $5::int[], $6::int[], $7, $8::int[], $9::bigint[])"};
+constexpr statement claim_shares_statement{"claim_shares", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids from claim_1($1, $2::int[], $3::timestamptz[], $4, $5::int[], $6::int[], $7, $8::int[], $9::bigint[], $10)"};
 
 std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const std::vector<claim_share>& shares, int budget, slot_offer* offer)
 {
@@ -258,7 +259,7 @@ std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const st
     }
     return with_lease([&] {
         std::vector<claimed_extent> extents;
-        for (const auto& row : s.exec(claim_shares_statement, owner.value, ids.parameter(), heads.parameter(), budget, groups.parameter(), most.parameter(), kept.least(), kept.limits.parameter(), kept.ns.parameter())) {
+        for (const auto& row : s.exec(claim_shares_statement, owner.value, ids.parameter(), heads.parameter(), budget, groups.parameter(), most.parameter(), kept.least(), kept.limits.parameter(), kept.ns.parameter(), kept.epoch())) {
             if (row[0].is_null()) kept.answered(row);
             else extents.push_back(claimed(row));
         }

@@ -134,7 +134,8 @@ void claimer::work(storage::session_options options)
             } else {
                 spdlog::error("a claim failed: {}", e.what());
             }
-            if (doubtful) doubt();
+            // Nor does one that is no error of the database say that nothing was committed; and what cannot be given up is counted anew.
+            if (doubtful || what == task::give_up_slots || !dynamic_cast<const pqxx::sql_error*>(&e)) doubt();
             last = found::something;
             wait.pause();
         }
@@ -145,7 +146,7 @@ void claimer::give_up(storage::session& s, const std::vector<storage::kept_slots
 {
     if (idle.empty()) return;
     crash_point("kept_slots.before_give_up");
-    storage::give_up_kept_slots(s, keeper_.owner(), idle);
+    storage::give_up_kept_slots(s, keeper_.owner(), keeper_.epoch(), idle);
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
     keeper_.given_up(idle);
     if (tell_.slots_given_up) tell_.slots_given_up();
@@ -154,14 +155,14 @@ void claimer::give_up(storage::session& s, const std::vector<storage::kept_slots
 void claimer::resolve_doubt(storage::session& s)
 {
     const instance_id owner = self_.id();
-    storage::await_statements_of(s, owner);
+    const int epoch = storage::begin_epoch(s, owner);
     // This thread is the only one that claims, and it does not: what the ledger does not know now, nobody will hear of.
     const bool rests = self_.rests();
     const int n = rests ? hand_back_unheard(s, owner, owned_, {}, "the instance starts nothing more") : hand_back_unheard(s, owner, owned_, {});
     counts_.statements.fetch_add(2, std::memory_order_relaxed);
     const bool strays = owned_.has_strays();
     if (strays) owned_.find_strays(storage::owned_extents(s, owner));
-    keeper_.recount(owner, storage::read_kept_slots(s, owner));
+    keeper_.recount(owner, epoch, storage::read_kept_slots(s, owner));
     doubts_again_.reset();
     if (owned_.has_strays()) doubts_again_ = steady_clock::now() + between_doubts;
     if (n == 0) return;
@@ -313,9 +314,8 @@ claimer::found claimer::claim_once(storage::session& s)
         free_.give(taken == 0 ? budget : taken);
         throw;
     }
-    if (taken > 0) return found::something;
     want_slots(s, owner);
-    return claimed.otherwise;
+    return taken > 0 ? found::something : claimed.otherwise;
 }
 
 void claimer::want_slots(storage::session& s, instance_id owner)

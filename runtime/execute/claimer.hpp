@@ -56,7 +56,7 @@ private:
     // Slots that are kept for nothing.
     void give_up(storage::session& s, const std::vector<storage::kept_slots>& idle);
     found claim_once(storage::session& s);
-    // Nothing was found, though something waits: perhaps for slots that others keep.
+    // Something waits: perhaps for slots that others keep.
     void want_slots(storage::session& s, instance_id owner);
     // Looks from the front, at some of the lanes, the next at the next.
     std::vector<storage::claimed_extent> look(storage::session& s, instance_id owner, int budget);

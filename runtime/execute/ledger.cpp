@@ -48,9 +48,9 @@ void ledger::goes_on(execution_id lo, rowlock::fence fence)
     if (at != unsettled_.end() && at->second.resting > 0) change(at->second, 0, -1);
 }
 
-void ledger::settled(execution_id lo, rowlock::fence fence, int n)
+bool ledger::settled(execution_id lo, rowlock::fence fence, int n)
 {
-    remove(lo, fence, n, false);
+    return remove(lo, fence, n, false);
 }
 
 void ledger::forget(execution_id lo, rowlock::fence fence, int n)
@@ -58,20 +58,23 @@ void ledger::forget(execution_id lo, rowlock::fence fence, int n)
     remove(lo, fence, n, true);
 }
 
-void ledger::remove(execution_id lo, rowlock::fence fence, int n, bool strays)
+bool ledger::remove(execution_id lo, rowlock::fence fence, int n, bool strays)
 {
     const std::lock_guard lock(mutex_);
     const auto at = unsettled_.find({lo, fence});
-    if (at == unsettled_.end()) return;
+    if (at == unsettled_.end()) return false;
+    n = std::min(n, at->second.n);
+    const bool kept = !at->second.kept.empty();
     if (!strays) {
         use(at->second.kept, -n);
-    } else if (!at->second.kept.empty()) {
+    } else if (kept) {
         auto& one = strays_[{lo, fence}];
         one.n += n;
         one.kept = at->second.kept;
     }
     change(at->second, -n, 0);
     if (at->second.n <= 0) unsettled_.erase(at);
+    return kept && !strays;
 }
 
 void ledger::find_strays(const std::vector<storage::owned_extent>& owned)

@@ -23,8 +23,8 @@ public:
 
     // kept: each of them uses one of these slots that this instance keeps.
     void add(execution_id lo, rowlock::fence fence, int n, tenant_key tenant, std::vector<limit_id> kept = {});
-    // n more of the extent have ended.
-    void settled(execution_id lo, rowlock::fence fence, int n);
+    // n more of the extent have ended. Has that freed slots that this instance keeps?
+    bool settled(execution_id lo, rowlock::fence fence, int n);
     // n more of the extent are of no concern to this instance any more, but may still be in its name: they are strays, and the slots that they use stay used.
     void forget(execution_id lo, rowlock::fence fence, int n);
     // These are all that are in its name: what strays of others used is free.
@@ -67,7 +67,7 @@ private:
     // Changes an entry by so much, and what runs of its tenant with it.
     void change(unsettled& one, int n, int resting);
     void use(const std::vector<limit_id>& kept, int n);
-    void remove(execution_id lo, rowlock::fence fence, int n, bool strays);
+    bool remove(execution_id lo, rowlock::fence fence, int n, bool strays);
 
     mutable std::mutex mutex_;
     std::unordered_map<entry, unsettled, key_hash, key_equal> unsettled_;

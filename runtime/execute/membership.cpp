@@ -230,6 +230,7 @@ awaitable<void> membership::return_strangers()
     if (returned && *returned > 0) {
         counts_.handed_back.fetch_add(static_cast<std::uint64_t>(*returned), std::memory_order_relaxed);
         claims_.wake();
+        claims_.doubt();     // what they used of slots that are kept is free
     }
 }
 

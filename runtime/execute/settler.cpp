@@ -90,7 +90,8 @@ void settler::commit_of(storage::session& s, instance_id owner, std::vector<fini
     std::unordered_set<execution_id> all;
     for (const auto* end : ends) all.insert(end->id);
     account(ends, all);
-    if (tell_.forgotten) tell_.forgotten();
+    // A result that cannot be stored is not run again at once.
+    if (give_up_.load() && tell_.forgotten) tell_.forgotten();
 }
 
 bool settler::try_commit(storage::session& s, instance_id owner, const std::vector<finished*>& ends, bool again)
@@ -188,13 +189,14 @@ void settler::account(const std::vector<finished*>& ends, const std::unordered_s
 {
     std::vector<execution_id> runs;
     std::optional<milliseconds> soonest;
+    bool freed = false;
     for (const auto* end : ends) {
         if (lost.contains(end->id)) {
             owned_.forget(end->extent_lo, end->fence, 1);
             counts_.lost.fetch_add(1, std::memory_order_relaxed);
             continue;
         }
-        owned_.settled(end->extent_lo, end->fence, 1);
+        freed = owned_.settled(end->extent_lo, end->fence, 1) || freed;
         counts_.ended[static_cast<std::size_t>(end->result.status)].fetch_add(1, std::memory_order_relaxed);
         if (end->retry_in) {
             counts_.retries.fetch_add(1, std::memory_order_relaxed);
@@ -204,6 +206,7 @@ void settler::account(const std::vector<finished*>& ends, const std::unordered_s
         }
     }
     free_.give(static_cast<int>(ends.size()));
+    if (freed && tell_.kept_slots_freed) tell_.kept_slots_freed();
     if (!runs.empty()) tell_.runs_ended(runs);
     if (soonest) tell_.retries_queued(*soonest);
     else tell_.retries_queued(milliseconds::max());

@@ -48,6 +48,7 @@ public:
         std::function<void(const std::vector<execution_id>& runs)> runs_ended;
         std::function<void(milliseconds soonest)> retries_queued;
         std::function<void()> slots_returned{};              // slots of limits are free again
+        std::function<void()> kept_slots_freed{};            // which the next claim of this instance may use
         std::function<void()> forgotten{};                   // results were given up or lost: what the database says of their executions is not known
         std::function<void(bool left)> others_advanced{};    // nodes of plans or dependents may be queued; `left`: there may be more to do for them
     };

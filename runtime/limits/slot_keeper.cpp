@@ -8,17 +8,24 @@ storage::slot_offer& slot_keeper::offer(instance_id owner)
 {
     if (owner != owner_) {
         owner_ = owner;
+        epoch_ = 0;
         kept_.clear();
-        idle_since_.clear();
+        idle_.clear();
     }
-    offered_ = {least_, idle(), {}};
+    offered_ = {least_, epoch_, idle(), {}};
     return offered_;
 }
 
 void slot_keeper::claimed(const std::vector<storage::claimed_extent>& extents)
 {
+    std::unordered_map<std::int32_t, std::int64_t> used;
     for (const auto& x : extents) {
-        for (const auto limit : x.kept) idle_since_.erase(limit.value);
+        for (const auto limit : x.kept) used[limit.value] += x.remaining;
+    }
+    for (const auto& each : offered_.free) {
+        const auto at = idle_.find(each.limit.value);
+        const auto n = used.find(each.limit.value);
+        if (at != idle_.end() && n != used.end()) at->second.least = std::min(at->second.least, std::max<std::int64_t>(each.n - n->second, 0));
     }
     for (const auto& each : offered_.kept) {
         if (each.n > 0) kept_[each.limit.value] = each.n;
@@ -42,11 +49,14 @@ std::vector<storage::kept_slots> slot_keeper::idle() const
 std::optional<deadline> slot_keeper::stale_at(deadline now)
 {
     const auto free = idle();
-    std::erase_if(idle_since_, [&free](const auto& each) { return std::none_of(free.begin(), free.end(), [&each](const auto& one) { return one.limit.value == each.first; }); });
+    std::erase_if(idle_, [&free](const auto& each) { return std::none_of(free.begin(), free.end(), [&each](const auto& one) { return one.limit.value == each.first; }); });
     std::optional<deadline> first;
     for (const auto& each : free) {
-        const auto since = idle_since_.try_emplace(each.limit.value, now).first->second;
-        first = std::min(first.value_or(deadline::max()), since + longest_kept);
+        auto& one = idle_.try_emplace(each.limit.value, idling{now, each.n}).first->second;
+        one.least = std::min(one.least, each.n);
+        // All of it has been used meanwhile: a new while begins.
+        if (one.least == 0 && now >= one.since + longest_kept) one = {now, each.n};
+        first = std::min(first.value_or(deadline::max()), one.since + longest_kept);
     }
     return first;
 }
@@ -54,25 +64,28 @@ std::optional<deadline> slot_keeper::stale_at(deadline now)
 std::vector<storage::kept_slots> slot_keeper::stale(deadline now) const
 {
     auto free = idle();
-    std::erase_if(free, [&](const auto& each) {
-        const auto at = idle_since_.find(each.limit.value);
-        return at == idle_since_.end() || now < at->second + longest_kept;
-    });
+    for (auto& each : free) {
+        const auto at = idle_.find(each.limit.value);
+        each.n = at == idle_.end() || now < at->second.since + longest_kept ? 0 : std::min(each.n, at->second.least);
+    }
+    std::erase_if(free, [](const auto& each) { return each.n == 0; });
     return free;
 }
 
 void slot_keeper::given_up(const std::vector<storage::kept_slots>& idle)
 {
     for (const auto& each : idle) {
-        idle_since_.erase(each.limit.value);
+        idle_.erase(each.limit.value);
         const auto at = kept_.find(each.limit.value);
         if (at != kept_.end() && (at->second -= each.n) <= 0) kept_.erase(at);
     }
 }
 
-void slot_keeper::recount(instance_id owner, const std::vector<storage::kept_slots>& kept)
+void slot_keeper::recount(instance_id owner, int epoch, const std::vector<storage::kept_slots>& kept)
 {
     owner_ = owner;
+    epoch_ = epoch;
+    idle_.clear();
     kept_.clear();
     for (const auto& each : kept) kept_[each.limit.value] = each.n;
 }

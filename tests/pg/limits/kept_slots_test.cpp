@@ -16,7 +16,7 @@ struct kept_fixture {
     // What one statement claims within the offer.
     std::vector<storage::claimed_extent> claim_within(std::int64_t free, instance_id who, int budget = 100)
     {
-        storage::slot_offer offer{1, {}};
+        storage::slot_offer offer{1};
         if (free > 0) offer.free.push_back({{limit}, free});
         return storage::claim_next(db.service(), who, {}, 16, budget, false, &offer).extents;
     }
@@ -90,7 +90,7 @@ TEST_CASE("what may not use slots that are kept does not wait behind what may: t
     f.db.rows("update limits set rejects = true where max_running = 3");
     submission sent;
     sent.extent(small, 5, {.priority = 100}).commit(f.db.service());
-    storage::slot_offer offer{1, {{{f.limit}, 10}}};
+    storage::slot_offer offer{1, 0, {{{f.limit}, 10}}};
     const auto got = storage::claim_next(f.db.service(), f.me, {}, 16, 100, false, &offer).extents;
     CHECK(total(got) == 10);
     int of_small = 0;
@@ -116,7 +116,7 @@ TEST_CASE("a limit that is set lower than what is kept lets nothing start until 
     f.end(f.claim_within(0), f.me);
     f.db.rows(fmt::format("update limits set max_running = 3, drains_from = in_use where limit_id = {}", f.limit));
     CHECK(f.claim_within(8).empty());
-    storage::give_up_kept_slots(f.db.service(), f.me, {{{f.limit}, 8}});
+    storage::give_up_kept_slots(f.db.service(), f.me, 0, {{{f.limit}, 8}});
     CHECK(f.of_limit("in_use") == "0");
     CHECK(f.of_limit("drains_from") == "");
     CHECK(total(f.claim_within(0)) == 3);
@@ -138,7 +138,7 @@ TEST_CASE("what one instance keeps another may want, and for a while nobody uses
     CHECK(f.kept_by(f.me) == "3");
     CHECK(f.of_limit("in_use") == "4");
     f.end(mine, f.me);
-    storage::give_up_kept_slots(f.db.service(), f.me, {{{f.limit}, 3}});
+    storage::give_up_kept_slots(f.db.service(), f.me, 0, {{{f.limit}, 3}});
     const auto theirs = f.claim_within(0, other, 2);
     REQUIRE(total(theirs) == 2);
     CHECK(theirs[0].kept.empty());
@@ -161,7 +161,7 @@ TEST_CASE("what a dead instance kept is kept until the last of its work has been
     f.db.move_clock(1min);
     REQUIRE(storage::declare_dead(f.db.service(), f.me, false) == 1);
     // It knows nothing any more of what runs in its name.
-    storage::give_up_kept_slots(f.db.service(), victim, {{{f.limit}, 6}});
+    storage::give_up_kept_slots(f.db.service(), victim, 0, {{{f.limit}, 6}});
     CHECK(storage::takeover(f.db.service(), f.me, priority_age, 4) == 4);
     CHECK(f.of_limit("in_use") == "6");
     CHECK(f.claim_within(0).empty());
@@ -172,7 +172,7 @@ TEST_CASE("what a dead instance kept is kept until the last of its work has been
     CHECK(f.kept_by(victim) == "");
     CHECK(total(f.claim_within(0)) == 6);
     // It has been taken from him: giving it up once more changes nothing.
-    storage::give_up_kept_slots(f.db.service(), victim, {{{f.limit}, 6}});
+    storage::give_up_kept_slots(f.db.service(), victim, 0, {{{f.limit}, 6}});
     CHECK(f.of_limit("in_use") == "6");
     CHECK(f.db.violations() == "");
 }
@@ -205,7 +205,7 @@ TEST_CASE("nothing is kept of a small limit, nor of one that refuses, counts sta
 {
     kept_fixture f(50);
     const auto set = [&f](std::string_view what) { f.db.rows(fmt::format("update limits set {} where limit_id = {}", what, f.limit)); };
-    storage::slot_offer offer{1, {}};
+    storage::slot_offer offer{1};
     SECTION("small") { offer.least = 51; }
     SECTION("it refuses") { set("rejects = true"); }
     SECTION("it counts starts") { set("rate_starts = 50, rate_period = '1 minute'"); }
@@ -240,5 +240,23 @@ TEST_CASE("a limit that comes counts what runs within slots that are kept, and o
     CHECK(f.db.value("select count(*) from kept_slots k join limits using (limit_id) where scope = 'global' and n = 5") == "1");
     f.db.rows("select delete_limit_1('global', 0, 'all', 'test')");
     CHECK(f.db.value("select count(*) from kept_slots") == "1");
+    CHECK(f.db.violations() == "");
+}
+
+TEST_CASE("a claim, or what is given up, that comes through after its doubt was resolved does nothing", "[pg][limits][kept_slots]")
+{
+    kept_fixture f(6);
+    f.submit(20);
+    f.end(f.claim_within(0, 4), f.me);
+    const int epoch = storage::begin_epoch(f.db.service(), f.me);
+    CHECK(epoch == 1);
+    CHECK(f.claim_within(4).empty());
+    storage::give_up_kept_slots(f.db.service(), f.me, 0, {{{f.limit}, 4}});
+    CHECK(f.kept_by(f.me) == "4");
+    storage::slot_offer offer{1, epoch, {{{f.limit}, 4}}};
+    CHECK(total(storage::claim_next(f.db.service(), f.me, {}, 16, 3, false, &offer).extents) == 3);
+    storage::give_up_kept_slots(f.db.service(), f.me, epoch, {{{f.limit}, 1}});
+    CHECK(f.kept_by(f.me) == "3");
+    CHECK(f.of_limit("in_use") == "3");
     CHECK(f.db.violations() == "");
 }

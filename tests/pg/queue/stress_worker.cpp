@@ -130,10 +130,10 @@ void stress_worker::renew()
 // A claim whose answer was lost has left extents that this instance does not know of, and slots that it keeps.
 void stress_worker::adopt()
 {
-    storage::await_statements_of(session_, me_);
+    const int epoch = storage::begin_epoch(session_, me_);
     const auto all = storage::owned_extents(session_, me_);
     ledger_.find_strays(all);
-    keeper_.recount(me_, storage::read_kept_slots(session_, me_));
+    keeper_.recount(me_, epoch, storage::read_kept_slots(session_, me_));
     for (const auto& x : all) {
         if (owned_.contains({x.lo, x.fence})) continue;
         std::vector<limit_id> kept;
@@ -397,7 +397,7 @@ void stress_worker::give_up_slots()
     if (dice_.chance(0.1)) storage::want_slots(session_, me_);
     const auto idle = keeper_.idle();
     if (idle.empty()) return;
-    storage::give_up_kept_slots(session_, me_, idle);
+    storage::give_up_kept_slots(session_, me_, keeper_.epoch(), idle);
     keeper_.given_up(idle);
     note("given up slots");
 }

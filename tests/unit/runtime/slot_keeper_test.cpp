@@ -79,17 +79,22 @@ TEST_CASE("what no claim uses for a while is stale, and what is given up is not 
     b.owned.settled(id(0), fence{1}, 10);
     CHECK(b.keeper.stale_at(start) == later);
     CHECK(b.keeper.stale(start).empty());
-    // A claim uses some of one of them: the rest is not stale for another while.
+    // A claim uses some of one of them: what nobody has used all the time is stale, though it has been freed again meanwhile.
     CHECK(b.offered(wide) == 10);
     b.claim(extent(100, 3, {wide}));
+    b.owned.settled(id(100), fence{1}, 3);
     CHECK(b.keeper.stale_at(later) == later);
-    CHECK(of(b.keeper.stale(later), wide) == 0);
+    CHECK(of(b.keeper.stale(later), wide) == 7);
     CHECK(of(b.keeper.stale(later), other) == 10);
     b.keeper.given_up(b.keeper.stale(later));
     CHECK(b.offered(other) == 0);
-    CHECK(of(b.keeper.idle(), wide) == 7);
+    CHECK(of(b.keeper.idle(), wide) == 3);
     CHECK(b.keeper.stale_at(later) == later + slot_keeper::longest_kept);
-    b.owned.settled(id(100), fence{1}, 3);
+    // All of it is used within the while: another begins.
+    CHECK(b.offered(wide) == 3);
+    b.claim(extent(200, 3, {wide}));
+    b.owned.settled(id(200), fence{1}, 3);
+    CHECK(b.keeper.stale_at(later + slot_keeper::longest_kept) == later + 2 * slot_keeper::longest_kept);
     b.keeper.given_up(b.keeper.idle());
     CHECK_FALSE(b.keeper.keeps_some());
     CHECK_FALSE(b.keeper.stale_at(later).has_value());
@@ -116,7 +121,8 @@ TEST_CASE("after a claim without an answer the database says what is kept, and a
     kept_books b;
     b.offered(wide);
     b.claim(extent(0, 10, {wide}));
-    b.keeper.recount(b.me, {{wide, 25}});
+    b.keeper.recount(b.me, 3, {{wide, 25}});
+    CHECK(b.keeper.offer(b.me).epoch == 3);
     CHECK(b.offered(wide) == 15);
     b.owned.clear();
     b.me = {2};
