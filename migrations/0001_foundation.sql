@@ -6,7 +6,7 @@
 --   Lock order     1 advisory "lanes being made"   2 idempotency keys, ascending (users' transactions: after their buckets, shared, 0016)   3 advisory "admission rules"   4 instances
 --                  5 extents, ascending lo (or SKIP LOCKED, which never waits)   6 plan runs, ascending   7 dependents, ascending, then
 --                  advisory buckets of ordering keys, ascending (0011)   8 breakers, ascending
---                  9 limits, ascending limit_id: last, as they are the hottest, and held until the commit (after them the instance's own kept_slots, queue_room, and then policy_usage by tenant and plan_usage by plan run, alone). Nobody who holds a lock waits for one further up. Hence no deadlock.
+--                  9 limits, ascending limit_id: last, as they are the hottest, and held until the commit (after them the instance's own kept_slots, queue_room, and then, alone, policy_usage by tenant, and by plan run plan_usage and plan_overdrafts by policy). Nobody who holds a lock waits for one further up. Hence no deadlock.
 --                  Before all of them advisory "retention", which the functions of 0013 try and never wait for, and retry_1 takes shared.
 --   Fence          extents.fence rises with every claim and every takeover, so an execution is handed out at most once under one
 --                  fence. Settle locks the extent and compares owner and fence under that lock; takeover changes them under a lock

@@ -1,5 +1,8 @@
 -- The end of work: settle, hand back, cancel, and what happens to the work of an instance that is gone.
 
+-- What the ended attempts of a batch have used of a plan run that has budgets (0023).
+create type plan_use as (plan_run_id uuid, tenant_key int, plan_key int, attempts bigint, seconds float8, cost_units float8, refused boolean, next_ids uuid[]);
+
 -- A group commit of ends. p_extent[i] is the number (from 1) of the extent (p_lo, p_fence) of execution i. Any part of an extent, in any
 -- order. p_age_us: how long ago the work returned. p_failed_at: the numbers (from 1) of those that failed; for each of them p_category, p_details, p_kept,
 -- p_next, p_next_ms and p_next_wait_ms as record_failures_1 takes them: nothing else has a next attempt. p_clean: executions that left live notes
@@ -25,7 +28,7 @@ declare
     hi uuid[] := array_fill(null::uuid, array[n_extents]); left_ int[] := array_fill(0, array[n_extents]);
     claimed timestamptz[] := array_fill(null::timestamptz, array[n_extents]); lanes_ int[] := array_fill(0, array[n_extents]); upstreams int[];
     held int := 0; d_extent int[]; d_n int[]; whole uuid[]; part jsonb; expected bigint; done bigint; partly boolean; failed_ids uuid[]; nexts uuid[]; limited boolean := false; limit_ids_ int[]; limit_n bigint[];
-    over_ uuid[]; over_status smallint[]; ordered boolean := false;
+    over_ uuid[]; over_status smallint[]; ordered boolean := false; budgeted boolean; seconds_ float8[]; uses plan_use[];
 begin
     -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
     -- `is not distinct from` keeps the planner off extents_owned: all that the instance owns, once for each extent, is quadratic.
@@ -121,17 +124,23 @@ begin
         from unnest(d_extent, d_n) u (extent, n) where left_[u.extent] <> u.n;
         update extents s set remaining = s.remaining - (part ->> s.lo::text)::int where s.lo = any (whole);
     end if;
+    -- Before the locks on limits: after them only rows of their own are written.
+    budgeted := exists (select from policies p where p.per <> 'run');
+    if budgeted then
+        seconds_ := array(select extract(epoch from greatest(clock() - coalesce(u.age_us, 0) * interval '1 microsecond' - claimed[u.extent], interval '0'))::float8
+                          from unnest(p_extent, p_age_us) with ordinality u (extent, age_us, k) order by u.k);
+        if cardinality(p_planned) > 0 then
+            uses := (select plan_uses_1(array_agg(p_id[u.at]), array_agg(seconds_[u.at]), array_agg(cost_units_in(p_metrics[u.at]))) from unnest(p_planned) u (at) where p_extent[u.at] > 0);
+        end if;
+    end if;
     if limited then
         perform give_back(limit_ids_, limit_n);
         return next '00000000-0000-0000-0000-000000000000';
     end if;
-    if exists (select from policies p where p.per <> 'run') then
-        if (select count_usage_1(array_agg(u.id), array_agg(lanes_[u.extent]), array_agg(extract(epoch from greatest(clock() - coalesce(u.age_us, 0) * interval '1 microsecond' - claimed[u.extent], interval '0'))::float8),
-                                 array_agg(cost_units_in(u.metrics)))
-            from unnest(p_id, p_extent, p_age_us, p_metrics) u (id, extent, age_us, metrics) where u.extent > 0)
-        then
-            return next null;
-        end if;
+    if budgeted then
+        perform count_days_1(array_agg(lanes_[u.extent]), array_agg(u.seconds), array_agg(cost_units_in(u.metrics)))
+        from unnest(p_extent, seconds_, p_metrics) u (extent, seconds, metrics) where u.extent > 0;
+        if count_plans_1(uses) then return next null; end if;
     end if;
 end $$;
 

@@ -127,6 +127,7 @@ create function takeover_1(p_instance int, p_age real, p_kept interval, p_budget
 declare
     x record; ids uuid[]; all_id uuid[] := '{}'; all_fence int[] := '{}'; all_owner int[] := '{}'; all_started timestamptz[] := '{}';
     keys int[] := '{}'; ns bigint[] := '{}'; n int; total int := 0; again uuid[]; nexts uuid[]; kept bigint[]; gone_ int[];
+    lanes_ int[]; seconds_ float8[]; costs float8[]; uses plan_use[];
 begin
     for x in
         select s.* from instances i join extents s on s.owner = i.instance_id where i.state = 'DEAD'
@@ -174,10 +175,17 @@ begin
         perform advance_ends_1(all_id, 0::smallint);
         delete from live_notes where execution_id = any (all_id);
         delete from cancel_requests where execution_id = any (all_id);
-        perform give_back(keys, ns);
+        -- As settle_1 does it.
         if exists (select from policies p where p.per <> 'run') then
-            perform count_usage_1(array_agg(u.id), array_agg(e.lane_id), array_agg(extract(epoch from greatest(clock() - u.started, interval '0'))::float8), array_agg(0::float8))
-            from unnest(all_id, all_started) u (id, started) cross join lateral (select e.lane_id from executions e where e.execution_id = u.id limit 1) e;
+            select array_agg(e.lane_id order by u.k), array_agg(extract(epoch from greatest(clock() - u.started, interval '0'))::float8 order by u.k), array_agg(0::float8)
+            into lanes_, seconds_, costs from unnest(all_id, all_started) with ordinality u (id, started, k)
+            cross join lateral (select e.lane_id from executions e where e.execution_id = u.id limit 1) e;
+            uses := plan_uses_1(all_id, seconds_, costs);
+        end if;
+        perform give_back(keys, ns);
+        if lanes_ is not null then
+            perform count_days_1(lanes_, seconds_, costs);
+            perform count_plans_1(uses);
         end if;
     else
         with gone as (

@@ -173,19 +173,20 @@ create table plan_chunks (
 
 -- What is left to do for plans, beyond what one transaction may. 1 these nodes have ended, and what needs them has not been told; 2 these nodes are
 -- to start; 3 the next items of a node; 4 what runs or waits is to be cancelled. 8 a budget of the plan is used up
--- (0023); 9 what waits is to be cancelled. Without a plan: 5 and 6, as follow_up_1 (0011) says.
+-- (0023); 9 what waits is to be cancelled. With ids, 8 and 9 are about these next attempts. Without a plan: 5 and 6, as follow_up_1 (0011) says.
 create table plan_work (
     work_id     bigint generated always as identity primary key,
     plan_run_id uuid,
     kind        smallint not null check (kind between 1 and 9),
     nodes       int[] not null default '{}',
     outcomes    smallint[] not null default '{}',
-    ids         uuid[] not null default '{}',           -- executions, of 5 to 7
+    ids         uuid[] not null default '{}',           -- executions, of 5 to 9
     tenant_key  int,                                    -- of 7: whose they are, who asked for it, and why
     actor       text,
     reason      text,
     at_node     int not null default -1,                -- of 4: how far it has come
     at_id       uuid not null default '00000000-0000-0000-0000-000000000000');
+create index plan_work_of on plan_work (plan_run_id) where plan_run_id is not null;
 
 create table plan_run_keys (
     tenant_key  int not null,

@@ -313,10 +313,14 @@ end $$;
 create function is_owned(p_id uuid) returns boolean language sql stable as $$
     select coalesce((select x.owner is not null from extents x where x.lo <= p_id order by x.lo desc limit 1), false) $$;
 
+-- Is this execution queued, or waiting, with nobody at it?
+create function waits_for_start(p_id uuid) returns boolean language sql stable as $$
+    select not exists (select from results z where z.execution_id = p_id) and not is_owned(p_id) $$;
+
 -- Goes on with what was left to do for some plan, or for what waits (0011). false: there is nothing, or others are at it.
 create function plan_step_1() returns boolean language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-    w plan_work; r plan_runs; g plan_progress; page record; outcome smallint;
+    w plan_work; r plan_runs; g plan_progress; page record; live uuid[]; outcome smallint;
 begin
     delete from plan_work x where x.work_id = (select y.work_id from plan_work y order by y.work_id limit 1 for update skip locked) returning * into w;
     if not found then return false; end if;
@@ -326,7 +330,14 @@ begin
     end if;
     select * into r from plan_runs p where p.plan_run_id = w.plan_run_id;
     if w.kind = 8 then
-        perform stop_over_budget_1(w.plan_run_id);
+        perform stop_over_budget_1(w.plan_run_id, w.ids);
+        return true;
+    elsif w.kind = 9 and cardinality(w.ids) > 0 then
+        select * into g from plan_progress p where p.plan_run_id = w.plan_run_id;
+        live := array(select u.id from unnest(w.ids) u (id) where waits_for_start(u.id));
+        if cardinality(live) > 0 then
+            perform from cancel_1(null, live, coalesce(g.cancelled_by, 'plan'), coalesce(g.cancel_reason, ''), 0::smallint);
+        end if;
         return true;
     elsif w.kind in (4, 9) then
         -- Not under the lock of the plan: extents come before it.
@@ -436,6 +447,10 @@ begin
     dead := array(select distinct u from unnest(dead) u);
     perform advance_plan_1(r, g, dead, array_fill(9::smallint, array[cardinality(dead)]), ready);
     perform advance_order_1('{}', '{}');
+    -- There is something to stop again.
+    update plan_overdrafts o set looked_at = null
+    from (select y.owner_key, y.policy_id from plan_overdrafts y where y.plan_run_id = p_run and y.looked_at is not null order by y.owner_key, y.policy_id for no key update) y
+    where o.plan_run_id = p_run and o.owner_key = y.owner_key and o.policy_id = y.policy_id;
     return base;
 end $$;
 

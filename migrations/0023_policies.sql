@@ -18,6 +18,7 @@ create table policies (
     document   jsonb not null,                          -- as it was given, normalised
     changed_at timestamptz not null default clock(),
     changed_by text not null,
+    holds_since timestamptz not null default clock(),   -- in force, and for the same, without a pause
     primary key (owner_key, policy_id),
     check ((type = 'BUDGET') = (per is not null)), check (scope <> 'plan' or per = 'plan'), check ((scope = 'global') = (tenant_key = 0)), check (owner_key in (0, tenant_key)));
 
@@ -58,12 +59,13 @@ create table policy_days (
     limit_key  text not null,                            -- of the limit, where it blocks
     primary key (owner_key, policy_id, tenant_key));
 
--- Budgets of plan runs. What ends attempts of their nodes counts here, from the first end on that a policy asks for it; that one counts what had ended before, too.
+-- Budgets of plan runs. What ends attempts of their nodes counts here, from when a policy began to ask for it; after a time in which none did, anew.
 create table plan_usage (
     plan_run_id uuid primary key,
     attempts    bigint not null,
     seconds     float8 not null,
-    cost_units  float8 not null) with (fillfactor = 50);
+    cost_units  float8 not null,
+    counted_at  timestamptz not null) with (fillfactor = 50);
 -- What a plan run has used up, made by the end that did: no node of it starts any more where that blocks, and plan_step_1 ends what has not started.
 create table plan_overdrafts (
     plan_run_id uuid not null,
@@ -75,6 +77,7 @@ create table plan_overdrafts (
     stops       boolean not null default false,          -- the plan run has been stopped by it
     recorded    boolean not null default false,          -- there is a violation
     told        boolean not null default false,          -- and some instance has logged it
+    looked_at   timestamptz,                             -- plan_step_1 has found nothing of the plan run that it could stop
     primary key (plan_run_id, owner_key, policy_id));
 create index plan_overdrafts_untold on plan_overdrafts (plan_run_id) where recorded and not told;
 
@@ -127,7 +130,7 @@ create function policy_json_1(p policies) returns json language sql stable as $$
 create function put_policy_1(p_owner int, p_policy_id text, p_tenant int, p_document jsonb, p_actor text, p_reason text, p_most int, p_caller int, p_all boolean)
 returns text language plpgsql as $$
 declare
-    before policies; moved policies; next_version int; subject int := coalesce(p_tenant, (select t.tenant_key from tenants t where t.tenant_id = p_document #>> '{scope,key}'));
+    before policies; moved policies; was policies; held timestamptz; next_version int; subject int := coalesce(p_tenant, (select t.tenant_key from tenants t where t.tenant_id = p_document #>> '{scope,key}'));
 begin
     perform pg_advisory_xact_lock(1919906155, 9);       -- they change seldom, one after the other
     select * into before from policies p where p.owner_key = p_owner and p.policy_id = p_policy_id;
@@ -144,12 +147,15 @@ begin
     end if;
     subject := coalesce(subject, tenant_of(p_document #>> '{scope,key}'));
     next_version := 1 + greatest(moved.version + 1, (select max(c.version) from policy_changes c where c.owner_key = p_owner and c.policy_id = p_policy_id), 0);
-    insert into policies as p (owner_key, policy_id, version, tenant_key, type, scope, key, level, enabled, per, document, changed_by)
+    was := case when before.policy_id is not null then before else moved end;
+    held := case when was.enabled and (was.tenant_key, was.scope, was.key) = (subject, p_document #>> '{scope,kind}', p_document #>> '{scope,key}')
+                      and was.per is not distinct from p_document #>> '{payload,per}' then was.holds_since else clock() end;
+    insert into policies as p (owner_key, policy_id, version, tenant_key, type, scope, key, level, enabled, per, document, changed_by, holds_since)
     values (p_owner, p_policy_id, next_version, subject, p_document ->> 'type', p_document #>> '{scope,kind}', p_document #>> '{scope,key}', p_document ->> 'enforcement_level',
-            (p_document ->> 'enabled')::boolean, p_document #>> '{payload,per}', p_document, p_actor)
+            (p_document ->> 'enabled')::boolean, p_document #>> '{payload,per}', p_document, p_actor, held)
     on conflict (owner_key, policy_id) do update
     set version = excluded.version, tenant_key = excluded.tenant_key, type = excluded.type, scope = excluded.scope, key = excluded.key, level = excluded.level,
-        enabled = excluded.enabled, per = excluded.per, document = excluded.document, changed_by = excluded.changed_by, changed_at = clock();
+        enabled = excluded.enabled, per = excluded.per, document = excluded.document, changed_by = excluded.changed_by, changed_at = clock(), holds_since = excluded.holds_since;
     insert into policy_changes (owner_key, policy_id, version, document, actor, reason) values (p_owner, p_policy_id, next_version, p_document, p_actor, p_reason);
     return case when before.policy_id is null and moved.policy_id is null then 'CREATED' else 'CHANGED' end;
 end $$;
@@ -189,55 +195,71 @@ create function used_up(p_budget jsonb, p_attempts bigint, p_seconds float8, p_c
                            case when p_cost > b.cost_units or p_cost = b.cost_units and not p_more then round(p_cost::numeric, 3)::float8 || ' of ' || b.cost_units || ' cost units' end)
     from (select (p_budget ->> 'attempts')::bigint as attempts, (p_budget ->> 'seconds')::float8 as seconds, (p_budget ->> 'cost_units')::float8 as cost_units) b $$;
 
--- Counts ended attempts of nodes, and notes what their plan runs have used up by it. Whether something is left to plan_step_1.
-create function count_plans_1(p_id uuid[], p_seconds float8[], p_cost float8[]) returns boolean language plpgsql as $$
-declare
-    x record; p record; now_used plan_usage; goes_on boolean; stops boolean := false;
+-- What these ended attempts have used, by plan run, of those that have budgets. What was not let start has used nothing: the actor of its end, which no job can
+-- write, says so. null: of none.
+create function plan_uses_1(p_id uuid[], p_seconds float8[], p_cost float8[]) returns plan_use[] language plpgsql stable as $$
 begin
-    for x in
-        -- What was not let start has used nothing.
-        select e.plan_run_id, r.tenant_key, r.plan_key, count(*) filter (where not z.refused) as attempts, coalesce(sum(u.seconds) filter (where not z.refused), 0) as seconds,
-               coalesce(sum(u.cost) filter (where not z.refused), 0) as cost, bool_or(z.next_execution_id is not null) as again, bool_or(z.refused) as refused
-        from unnest(p_id, p_seconds, p_cost) u (id, seconds, cost)
-        cross join lateral (select y.plan_run_id from executions y where y.execution_id = u.id limit 1) e
-        cross join lateral (select y.next_execution_id, y.status = 6 and y.error_code is not distinct from 'BUDGET_EXCEEDED' as refused from results y where y.execution_id = u.id limit 1) z
-        cross join lateral (select y.tenant_key, y.plan_key from plan_runs y where y.plan_run_id = e.plan_run_id limit 1) r
-        group by e.plan_run_id, r.tenant_key, r.plan_key order by e.plan_run_id
-    loop
-        continue when not exists (select from plan_budgets(x.tenant_key, x.plan_key));
+    if not exists (select from policies p where p.per = 'plan' and p.enabled) then return null; end if;
+    return (
+        select array_agg(row(g.plan_run_id, r.tenant_key, r.plan_key, g.attempts, g.seconds, g.cost_units, g.refused, g.next_ids)::plan_use order by g.plan_run_id)
+        from (select e.plan_run_id, count(*) filter (where not z.refused) as attempts, coalesce(sum(u.seconds) filter (where not z.refused), 0) as seconds,
+                     coalesce(sum(u.cost) filter (where not z.refused), 0) as cost_units, bool_or(z.refused) as refused,
+                     coalesce(array_agg(z.next_execution_id) filter (where z.next_execution_id is not null), '{}') as next_ids
+              from unnest(p_id, p_seconds, p_cost) u (id, seconds, cost)
+              cross join lateral (select y.plan_run_id from executions y where y.execution_id = u.id limit 1) e
+              cross join lateral (select y.next_execution_id, y.status = 6 and y.actor is not distinct from 'policy' and y.error_code is not distinct from 'BUDGET_EXCEEDED' as refused
+                                  from results y where y.execution_id = u.id limit 1) z
+              where e.plan_run_id is not null group by e.plan_run_id) g
+        cross join lateral (select y.tenant_key, y.plan_key from plan_runs y where y.plan_run_id = g.plan_run_id limit 1) r
+        where exists (select from plan_budgets(r.tenant_key, r.plan_key)));
+end $$;
+
+-- Counts what plan_uses_1 has found, and notes what the plan runs have used up by it. The last locks of its transaction. Whether something is left to plan_step_1.
+create function count_plans_1(p_uses plan_use[]) returns boolean language plpgsql as $$
+declare
+    x plan_use; p record; now_used plan_usage; goes_on boolean; since timestamptz; look boolean; looked timestamptz; blocked boolean; stops boolean := false;
+begin
+    foreach x in array coalesce(p_uses, '{}') loop
         if x.refused then
-            perform record_overdraft_1(x.plan_run_id, x.tenant_key, o.owner_key, o.policy_id, true) from plan_overdrafts o where o.plan_run_id = x.plan_run_id and o.blocks;
+            perform record_overdraft_1(x.plan_run_id, x.tenant_key, o.owner_key, o.policy_id, true)
+            from (select o.owner_key, o.policy_id from plan_overdrafts o join policies b on b.owner_key = o.owner_key and b.policy_id = o.policy_id and b.version = o.version and b.enabled
+                  where o.plan_run_id = x.plan_run_id and o.blocks order by o.owner_key, o.policy_id) o;
             continue when x.attempts = 0;
         end if;
-        if not exists (select from plan_usage o where o.plan_run_id = x.plan_run_id) then
-            insert into plan_usage (plan_run_id, attempts, seconds, cost_units)
-            select x.plan_run_id, count(*), coalesce(sum(extract(epoch from coalesce(r.returned_at, r.completed_at) - r.started_at)), 0), coalesce(sum(cost_units_in(r.metrics)), 0)
-            from executions e cross join lateral (select r.* from results r where r.execution_id = e.execution_id limit 1) r
-            where e.plan_run_id = x.plan_run_id and r.started_at is not null and (r.status <> 6 or r.error_code is distinct from 'BUDGET_EXCEEDED')
-            on conflict do nothing returning * into now_used;
-        end if;
-        if now_used.plan_run_id is distinct from x.plan_run_id then
-            update plan_usage o set attempts = o.attempts + x.attempts, seconds = o.seconds + x.seconds, cost_units = o.cost_units + x.cost
-            where o.plan_run_id = x.plan_run_id returning * into now_used;
-        end if;
+        -- What was counted before a time in which no policy asked for it lacks the ends of that time: it counts no more.
+        since := (select min(b.holds_since) from plan_budgets(x.tenant_key, x.plan_key) b);
+        continue when since is null;
+        insert into plan_usage as o (plan_run_id, attempts, seconds, cost_units, counted_at) values (x.plan_run_id, x.attempts, x.seconds, x.cost_units, greatest(clock(), since))
+        on conflict (plan_run_id) do update
+        set attempts = case when o.counted_at < since then 0 else o.attempts end + excluded.attempts, seconds = case when o.counted_at < since then 0 else o.seconds end + excluded.seconds,
+            cost_units = case when o.counted_at < since then 0 else o.cost_units end + excluded.cost_units, counted_at = greatest(o.counted_at, excluded.counted_at)
+        returning * into now_used;
         goes_on := exists (select from plan_progress g where g.plan_run_id = x.plan_run_id and g.status = 3);
+        look := false; blocked := false;
         for p in
             select b.owner_key, b.policy_id, b.version, b.level = 'block' as blocks, used_up(b.document -> 'payload', now_used.attempts, now_used.seconds, now_used.cost_units, not goes_on) as used
-            from plan_budgets(x.tenant_key, x.plan_key) b
+            from plan_budgets(x.tenant_key, x.plan_key) b order by b.owner_key, b.policy_id
         loop
             continue when p.used = '';
             insert into plan_overdrafts as o (plan_run_id, owner_key, policy_id, version, blocks, used) values (x.plan_run_id, p.owner_key, p.policy_id, p.version, p.blocks, p.used)
             on conflict (plan_run_id, owner_key, policy_id) do update
-            set version = excluded.version, blocks = excluded.blocks, used = excluded.used, recorded = o.recorded and o.version = excluded.version, told = o.told and o.version = excluded.version;
+            set version = excluded.version, blocks = excluded.blocks, used = excluded.used, recorded = o.recorded and o.version = excluded.version, told = o.told and o.version = excluded.version,
+                looked_at = case when o.version = excluded.version then o.looked_at end
+            returning o.looked_at into looked;
             if goes_on and p.blocks then
-                insert into plan_work (plan_run_id, kind) select x.plan_run_id, 8
-                where x.again or not exists (select from plan_work w where w.plan_run_id = x.plan_run_id and w.kind in (8, 9))
-                      and exists (select from plan_progress g where g.plan_run_id = x.plan_run_id and not g.stopping);
-                stops := true;
+                blocked := true;
+                look := look or looked is null;
             else
                 perform record_overdraft_1(x.plan_run_id, x.tenant_key, p.owner_key, p.policy_id, false);
             end if;
         end loop;
+        if blocked then
+            insert into plan_work (plan_run_id, kind, ids) select x.plan_run_id, 8, x.next_ids
+            where cardinality(x.next_ids) > 0
+                  or look and not exists (select from plan_work w where w.plan_run_id = x.plan_run_id and w.kind in (8, 9))
+                     and exists (select from plan_progress g where g.plan_run_id = x.plan_run_id and not g.stopping);
+            stops := true;
+        end if;
     end loop;
     return stops;
 end $$;
@@ -257,44 +279,50 @@ create function record_overdraft_1(p_run uuid, p_tenant int, p_owner int, p_poli
     select n.owner_key, n.policy_id, n.version, p_tenant, p_run, 'PLAN', p_blocked, 'the plan has used ' || n.used from noted n $$;
 
 -- A budget of this plan run is used up. Stops it, where something of it has not started yet: what waits for other nodes is skipped here, and what is queued is
--- cancelled by plan_step_1.
-create function stop_over_budget_1(p_run uuid) returns void language plpgsql as $$
+-- cancelled by plan_step_1. That nothing had been left is remembered: from then on only next attempts (p_ids) are. Overdrafts come last, as wherever ends are counted.
+create function stop_over_budget_1(p_run uuid, p_ids uuid[]) returns void language plpgsql as $$
 declare
     r plan_runs; g plan_progress; o record; n int;
 begin
     select * into g from plan_progress p where p.plan_run_id = p_run for no key update;
     if g.status is distinct from 3 or g.cancelled_at is not null then return; end if;
     select x.* into o from plan_overdrafts x join policies p on p.owner_key = x.owner_key and p.policy_id = x.policy_id
-    where x.plan_run_id = p_run and x.blocks and p.enabled and p.version = x.version order by x.owner_key, x.policy_id limit 1;
+    where x.plan_run_id = p_run and x.blocks and p.enabled and p.version = x.version order by (x.looked_at is null) desc, x.owner_key, x.policy_id limit 1;
     if not found then return; end if;                   -- it was raised in the meantime
-    select * into r from plan_runs p where p.plan_run_id = p_run;
-    if not g.stopping then
-        n := skip_waiting_1(p_run, 9::smallint);
-        if n = 0 and not exists (select from plan_chunks c where c.plan_run_id = p_run)
-           and not exists (select from executions e where e.plan_run_id = p_run and not exists (select from results z where z.execution_id = e.execution_id) and not is_owned(e.execution_id)) then
-            return;
-        end if;
-        update plan_progress p set stopping = true, unended = p.unended - n, cancelled_by = 'policy:' || o.policy_id,
-               cancel_reason = format('the budget of the policy %s is used up: the plan has used %s', o.policy_id, o.used)
-        where p.plan_run_id = p_run returning * into g;
-        perform record_overdraft_1(p_run, r.tenant_key, o.owner_key, o.policy_id, true);
-        perform advance_plan_1(r, g, '{}', '{}', '{}');
-        perform advance_order_1('{}', '{}');
+    if g.stopping then
+        if cardinality(p_ids) > 0 then insert into plan_work (plan_run_id, kind, ids) values (p_run, 9, p_ids); end if;
+        return;
     end if;
+    if o.looked_at is not null and not exists (select from unnest(p_ids) u (id) where waits_for_start(u.id)) then return; end if;
+    select * into r from plan_runs p where p.plan_run_id = p_run;
+    n := skip_waiting_1(p_run, 9::smallint);
+    if n = 0 and o.looked_at is null and not exists (select from plan_chunks c where c.plan_run_id = p_run)
+       and not exists (select from executions e where e.plan_run_id = p_run and waits_for_start(e.execution_id)) then
+        -- What has been released, but not made, is looked at when it is there.
+        update plan_overdrafts x set looked_at = clock()
+        from (select y.owner_key, y.policy_id from plan_overdrafts y where y.plan_run_id = p_run and y.blocks order by y.owner_key, y.policy_id for no key update) y
+        where x.plan_run_id = p_run and x.owner_key = y.owner_key and x.policy_id = y.policy_id
+              and not exists (select from plan_work w where w.plan_run_id = p_run and w.kind in (1, 2, 3));
+        return;
+    end if;
+    update plan_progress p set stopping = true, unended = p.unended - n, cancelled_by = 'policy:' || o.policy_id,
+           cancel_reason = format('the budget of the policy %s is used up: the plan has used %s', o.policy_id, o.used)
+    where p.plan_run_id = p_run returning * into g;
     insert into plan_work (plan_run_id, kind) values (p_run, 9);
+    perform advance_plan_1(r, g, '{}', '{}', '{}');
+    perform advance_order_1('{}', '{}');
+    perform record_overdraft_1(p_run, r.tenant_key, o.owner_key, o.policy_id, true);
 end $$;
 
--- Counts ended attempts: of each its lane, how long it ran and what it cost. Of tenants whose days are budgeted, and of plans that are. The last locks of its
--- transaction. Whether something is left to plan_step_1.
-create function count_usage_1(p_id uuid[], p_lane int[], p_seconds float8[], p_cost float8[]) returns boolean language sql volatile as $$
+-- Counts ended attempts, of each its lane, how long it ran and what it cost, of tenants whose days are budgeted. With count_plans_1 the last locks of its transaction.
+create function count_days_1(p_lane int[], p_seconds float8[], p_cost float8[]) returns void language sql volatile as $$
     insert into policy_usage as o (tenant_key, day, attempts, seconds, cost_units)
     select l.tenant_key, (clock() at time zone 'UTC')::date, count(*), sum(u.seconds), sum(u.cost)
     from unnest(p_lane, p_seconds, p_cost) u (lane, seconds, cost) cross join lateral (select x.tenant_key from lanes x where x.lane_id = u.lane limit 1) l
     where exists (select from policies p where p.per = 'tenant_day' and p.enabled and p.tenant_key in (0, l.tenant_key))
     group by l.tenant_key order by l.tenant_key
     on conflict (tenant_key, day) do update
-    set attempts = o.attempts + excluded.attempts, seconds = o.seconds + excluded.seconds, cost_units = o.cost_units + excluded.cost_units;
-    select case when exists (select from policies p where p.per = 'plan' and p.enabled) then count_plans_1(p_id, p_seconds, p_cost) else false end $$;
+    set attempts = o.attempts + excluded.attempts, seconds = o.seconds + excluded.seconds, cost_units = o.cost_units + excluded.cost_units $$;
 
 -- The budgets by day that are used up today.
 create function days_used_up() returns table (owner_key int, policy_id text, version int, tenant_key int, blocks boolean, used text) language sql stable as $$
@@ -381,7 +409,7 @@ begin
     end if;
     if has_role('rowlock_auditor') then grant select on v_policies, v_policy_changes, v_policy_violations to rowlock_auditor; end if;
     for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['policy_json_1', 'put_policy_1', 'delete_policy_1', 'policy_tick_1',
-            'note_policy_violations_1', 'count_usage_1', 'count_plans_1', 'plan_budgets', 'record_overdraft_1', 'stop_over_budget_1', 'used_up', 'days_used_up', 'turn_days_1', 'cost_units_in', 'run_usage_1', 'sweep_policy_violations_1']) loop
+            'note_policy_violations_1', 'count_days_1', 'plan_uses_1', 'count_plans_1', 'plan_budgets', 'record_overdraft_1', 'stop_over_budget_1', 'used_up', 'days_used_up', 'turn_days_1', 'cost_units_in', 'run_usage_1', 'sweep_policy_violations_1']) loop
         execute format('revoke execute on function %s from public', f);
         if has_role('rowlock_app') then execute format('grant execute on function %s to rowlock_app', f); end if;
     end loop;

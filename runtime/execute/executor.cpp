@@ -28,6 +28,14 @@ finished last_end(const assignment& work, outcome result)
     return end;
 }
 
+// The end of an attempt that a policy did not let start. Its actor says so: what a job may say of itself is no proof (plan_uses_1).
+finished refused_end(const assignment& work, outcome refusal)
+{
+    finished end = last_end(work, std::move(refusal));
+    end.actor = "policy";
+    return end;
+}
+
 // Spec A6. Executions that need no waiting come by the ten thousand a second: their events are for debugging only.
 event event_of(std::string_view name, const assignment& work)
 {
@@ -116,7 +124,7 @@ private:
         if (asks && stopped == stop_reason::none) {
             if (auto refusal = owner_.policies_.refusal_of(work, budgets)) {
                 leave();
-                end_with(work, last_end(work, std::move(*refusal)), {});
+                end_with(work, refused_end(work, std::move(*refusal)), {});
                 co_return;
             }
         }
@@ -291,7 +299,7 @@ void executor::start(std::vector<assignment> work)
     for (auto& each : work) {
         // All ways in lead through here, so this is where it is decided.
         if (auto refusal = policies_.refusal_of(each)) {
-            at_once.push_back(last_end(each, std::move(*refusal)));
+            at_once.push_back(refused_end(each, std::move(*refusal)));
             log_end(each, at_once.back(), 0, spdlog::level::info);
             continue;
         }

@@ -95,11 +95,74 @@ TEST_CASE("a node that a budget of its plan did not let start has used nothing, 
     ends refused(b.front());
     refused.end(b.front().lo, execution_status::failed).followed();
     refused.columns().error_code.add("BUDGET_EXCEEDED");
+    refused.columns().actor.add("policy");
     refused.commit(bench.db.service(), bench.me);
     bench.step();
     CHECK(bench.status(run) == "FAILED");
     CHECK(bench.db.value("select attempts from plan_usage") == "1");
     CHECK(violations(bench) == "PLAN blocked: the plan has used 1 of 1 attempts");
+    CHECK(bench.db.violations() == "");
+}
+
+TEST_CASE("a node whose job says itself that a budget is used up counts as any other", "[pg][plan][policies]")
+{
+    plan_bench bench;
+    allow(bench, 1, "block");
+    const auto run = bench.start(R"({"nodes":[{"node_id":"a","job_id":"j"}]})");
+    const auto a = bench.take();
+    REQUIRE(a.size() == 1);
+    ends says_so(a.front());
+    says_so.end(a.front().lo, execution_status::failed).followed();
+    says_so.columns().error_code.add("BUDGET_EXCEEDED");
+    says_so.commit(bench.db.service(), bench.me);
+    CHECK(bench.status(run) == "FAILED");
+    CHECK(bench.db.value("select attempts from plan_usage") == "1");
+    CHECK(bench.db.violations() == "");
+}
+
+TEST_CASE("a plan of which a budget had nothing to stop is not looked at by every end, and its next attempts are stopped", "[pg][plan][policies]")
+{
+    plan_bench bench;
+    allow(bench, 1, "block");
+    const auto run = bench.start(R"({"nodes":[{"node_id":"a","job_id":"j"},{"node_id":"b","job_id":"k"},{"node_id":"c","job_id":"l"},{"node_id":"d","job_id":"m"}]})");
+    const auto extents = bench.take();
+    REQUIRE(extents.size() == 4);
+    bench.settle(of(bench, extents, "a"), all_well);
+    CHECK(bench.db.value("select count(*) from plan_work") == "1");
+    bench.step();
+    CHECK(bench.nodes(run) == "a:COMPLETED b:RUNNING c:RUNNING d:RUNNING");
+    CHECK(violations(bench).empty());
+    bench.settle(of(bench, extents, "b"), all_well);
+    CHECK(bench.db.value("select count(*) from plan_work") == "0");
+    for (const char* node : {"c", "d"}) {
+        const auto x = of(bench, extents, node).front();
+        ends(x).fail(x.lo, first_of_new_block(), 1h).followed().commit(bench.db.service(), bench.me);
+        CHECK(bench.db.value("select count(*) from plan_work where kind = 8 and cardinality(ids) = 1") == "1");
+        bench.step();
+    }
+    CHECK(bench.nodes(run) == "a:COMPLETED b:COMPLETED c:CANCELLED d:CANCELLED");
+    CHECK(bench.status(run) == "FAILED");
+    CHECK(violations(bench) == "PLAN blocked: the plan has used 3 of 1 attempts");
+    CHECK(bench.db.violations() == "");
+}
+
+TEST_CASE("after a pause a budget of a plan counts anew, and goes on where only the amount changes", "[pg][plan][policies]")
+{
+    plan_bench bench;
+    allow(bench, 10, "warn");
+    start(bench);
+    const auto first = bench.take();
+    bench.settle(of(bench, first, "a"), all_well);
+    allow(bench, 11, "warn");
+    bench.db.move_clock(1min);
+    bench.settle(bench.take(), all_well);
+    CHECK(bench.db.value("select attempts from plan_usage") == "2");
+    REQUIRE(storage::delete_policy(bench.db.service(), storage::no_tenant, "p", "test", ""));
+    bench.settle(of(bench, first, "b"), all_well);
+    bench.db.move_clock(1min);
+    allow(bench, 10, "warn");
+    bench.settle(bench.take(), all_well);
+    CHECK(bench.db.value("select attempts from plan_usage") == "1");
     CHECK(bench.db.violations() == "");
 }
 
@@ -114,7 +177,7 @@ TEST_CASE("a budget of a plan cancels nodes that are queued, and attempts that w
     CHECK(bench.nodes(run) == "a:COMPLETED b:RUNNING c:CANCELLED d:SKIPPED");
     CHECK(bench.db.value("select error_message from v_executions where node_id = 'c'") == "the budget of the policy p is used up: the plan has used 1 of 1 attempts");
     const auto b = of(bench, extents, "b").front();
-    ends(b).fail(b.lo, first_of_new_block(), 1h).commit(bench.db.service(), bench.me);
+    ends(b).fail(b.lo, first_of_new_block(), 1h).followed().commit(bench.db.service(), bench.me);
     bench.step();
     CHECK(bench.nodes(run) == "a:COMPLETED b:CANCELLED c:CANCELLED d:SKIPPED");
     CHECK(bench.status(run) == "FAILED");
@@ -122,24 +185,24 @@ TEST_CASE("a budget of a plan cancels nodes that are queued, and attempts that w
     CHECK(bench.db.violations() == "");
 }
 
-TEST_CASE("a budget of a plan counts what had ended before the policy was made, and what was lost", "[pg][plan][policies]")
+TEST_CASE("a budget of a plan counts from the making of the policy on, and what was lost, too", "[pg][plan][policies]")
 {
     plan_bench bench;
     const auto run = start(bench);
     const auto first = bench.take();
     bench.settle(of(bench, first, "a"), all_well);
-    allow(bench, 3, "block");
+    allow(bench, 2, "block");
     bench.db.move_clock(2h);
     const auto other = bench.db.instance(1h);
     CHECK(storage::declare_dead(bench.db.service(), other, false) == 1);
     CHECK(storage::takeover(bench.db.service(), other, 1s, 100) == 1);
-    CHECK(bench.db.value("select attempts || ' ' || (seconds >= 7200) from plan_usage") == "2 true");
+    CHECK(bench.db.value("select attempts || ' ' || (seconds >= 7200) from plan_usage") == "1 true");
     CHECK(violations(bench).empty());
     bench.me = other;
     bench.settle(of(bench, bench.take(), "c"), all_well);
     bench.step();
     CHECK(bench.status(run) == "RUNNING");           // b's second attempt runs
-    CHECK(violations(bench) == "PLAN blocked: the plan has used 3 of 3 attempts");
+    CHECK(violations(bench) == "PLAN blocked: the plan has used 2 of 2 attempts");
     CHECK(bench.db.violations() == "");
 }
 
