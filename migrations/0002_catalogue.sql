@@ -176,7 +176,9 @@ create table limits_due (
     due_id     bigint generated always as identity primary key,
     scope      text not null,
     tenant_key int not null,
-    key        text not null);
+    key        text not null,
+    later      boolean not null default false);         -- CONCURRENCY_PER_TENANT: a bounded part at a time, once nothing else is due
+create index limits_due_first on limits_due (due_id) where not later;
 
 -- What was asked for, by whom and when; null: removed.
 create table limit_changes (

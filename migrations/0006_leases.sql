@@ -238,7 +238,7 @@ end $$;
 
 -- What an instance asks once a second: it makes due work ready, and learns what there is to do.
 --   now            the database's clock
---   next_eligible  when the next delayed extent becomes due
+--   next_eligible  when the next delayed extent becomes due, or what is left of limits_due
 --   queued         is there anything that could be claimed? Looked for only if p_look: who claims all the time knows.
 --   expired        has something waited too long?
 --   changes        grows whenever a definition changes
@@ -253,10 +253,11 @@ create function tick_1(p_instance int, p_may_declare boolean, p_look boolean, ou
                        out draining boolean, out uneven boolean)
 language plpgsql as $$
 begin
-    -- It has locked what comes last: the rest of this can wait for the next tick, which is asked for at once.
-    if not enforce_due_limits_1() then perform promote_1(1000); end if;
+    -- It has locked what comes last: the rest of this can wait for the next tick, which is asked for at once. What is for later leaves every other tick to it.
+    if (random() < 0.5 and not exists (select from limits_due d where not d.later)) or not enforce_due_limits_1() then perform promote_1(1000); end if;
     now := clock();
-    next_eligible := (select s.eligible_at from extents s where not s.ready and s.eligible_at < 'infinity' order by s.eligible_at limit 1);
+    next_eligible := case when exists (select from limits_due) then now + interval '10 milliseconds'
+                          else (select s.eligible_at from extents s where not s.ready and s.eligible_at < 'infinity' order by s.eligible_at limit 1) end;
     queued := p_look and exists (select 1 from extents s where s.owner is null and s.ready);
     expired := exists (select 1 from extents s where s.expires_at <= clock() and s.expires_at < 'infinity' and s.owner is null);
     changes := coalesce((select max(j.changed_seq) from jobs j), 0);

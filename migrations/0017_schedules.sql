@@ -78,6 +78,7 @@ create table lane_windows (
     error_message text) with (fillfactor = 80);
 create index lane_windows_due on lane_windows (look_at);
 create index lanes_skipping on lanes (lane_id) where skips_outside;
+create index lanes_skipping_jobs on lanes (job_key) where skips_outside;
 
 -- ---- registering: in the transaction of what changes the job, whose row the caller has locked
 

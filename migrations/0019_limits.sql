@@ -9,15 +9,15 @@
 
 -- The lanes that a limit of this name holds, whether there is one or not.
 create function lanes_of_limit(p_scope text, p_tenant int, p_key text) returns setof int language sql stable as $$
-    select l.lane_id from lanes l
-    where (p_tenant = 0 or l.tenant_key = p_tenant)
-      and case when p_scope in ('global', 'tenant', 'budget') then true
+    -- Of one tenant by its key: not "or", which reads all lanes.
+    select l.lane_id from (select * from lanes a where p_tenant = 0 union all select * from lanes o where p_tenant <> 0 and o.tenant_key = p_tenant) l
+    where case when p_scope in ('global', 'tenant', 'budget') then true
                when p_scope = 'job' then l.job_key = (select j.job_key from jobs j where j.tenant_key = p_tenant and j.job_id = p_key)
                when p_scope = 'job_type' then l.job_type = p_key
                else l.pool = p_key end $$;
 
 -- Gives lanes the limits that hold them. The caller has both advisory locks alone and the extents that are owned in these lanes; or the lanes are new.
-create function limit_lanes_1(p_lanes int[]) returns void language plpgsql as $$
+create function limit_lanes_1(p_lanes int[]) returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
     ids int[]; ns bigint[];
 begin
@@ -76,17 +76,26 @@ begin
     if lanes_ is not null then perform limit_lanes_1(lanes_); end if;
 end $$;
 
--- Brings into force what definitions have left to be done. Called by itself, before anything is locked. Returns whether there was something.
+-- Brings into force what definitions have left to be done; where there is nothing, what is for later, of so many tenants that they have about a thousand lanes.
+-- Called by itself, before anything is locked. Returns whether there was something.
 create function enforce_due_limits_1() returns boolean language plpgsql as $$
 declare
-    scopes text[]; tenants_ int[]; keys text[]; lanes_ int[];
+    most_tenants constant int := 100; most_lanes constant int := 1000; n int; scopes text[]; tenants_ int[]; keys text[]; lanes_ int[];
 begin
     if not exists (select from limits_due) then return false; end if;
     perform pg_advisory_xact_lock(1919906155, 2);
     perform pg_advisory_xact_lock(1919906155, 1);
-    with done as (delete from limits_due returning scope, tenant_key, key)
-    select array_agg(d.scope) filter (where d.scope <> 'lane'), array_agg(d.tenant_key) filter (where d.scope <> 'lane'), array_agg(d.key) filter (where d.scope <> 'lane'),
-           array_agg(d.key::int) filter (where d.scope = 'lane') into scopes, tenants_, keys, lanes_ from done d;
+    with done as (delete from limits_due d where not d.later returning d.scope, d.tenant_key, d.key)
+    select count(*), array_agg(d.scope) filter (where d.scope <> 'lane'), array_agg(d.tenant_key) filter (where d.scope <> 'lane'), array_agg(d.key) filter (where d.scope <> 'lane'),
+           array_agg(d.key::int) filter (where d.scope = 'lane') into n, scopes, tenants_, keys, lanes_ from done d;
+    if n = 0 then
+        with next as (
+            select d.due_id, sum(o.n) over (order by d.due_id) - o.n as before
+            from (select x.due_id, x.tenant_key from limits_due x where x.later order by x.due_id limit most_tenants) d
+            cross join lateral (select count(*) as n from lanes l where l.tenant_key = d.tenant_key) o),
+        done as (delete from limits_due d using next x where d.due_id = x.due_id and x.before < most_lanes returning d.scope, d.tenant_key, d.key)
+        select array_agg(d.scope), array_agg(d.tenant_key), array_agg(d.key) into scopes, tenants_, keys from done d;
+    end if;
     perform enforce_limits_1(scopes, tenants_, keys, lanes_);
     return true;
 end $$;

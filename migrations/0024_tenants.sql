@@ -37,26 +37,25 @@ create table tenant_default (
     set_at      timestamptz not null default clock());
 insert into tenant_default default values;
 
--- Brings the default into force for all tenants. was: what it had been, and who had set it; nulls: it is as it was. First the row, which the making of a tenant waits for
--- (limit_new_tenant), then the locks of 0019.
+-- Sets the default of all tenants. was: what it had been, and who had set it; nulls: it is as it was. It comes into force tenant by tenant, by the ticks of all instances
+-- (enforce_due_limits_1). First the row, which the making of a tenant waits for (limit_new_tenant), then the lock of 0019, as nothing is to be enforced meanwhile.
 create function set_tenant_default_1(p_max_running int, p_actor text, out was int, out was_by text) language plpgsql as $$
 declare
-    before tenant_default; names text[]; keys int[];
+    before tenant_default;
 begin
     if (select d.max_running from tenant_default d) = p_max_running then return; end if;
     select * into before from tenant_default for update;
     if before.max_running = p_max_running then return; end if;
-    perform pg_advisory_xact_lock(1919906155, 2);
-    perform pg_advisory_xact_lock(1919906155, 1);
+    perform pg_advisory_xact_lock_shared(1919906155, 2);
     update tenant_default set max_running = p_max_running, set_by = p_actor, set_at = clock();
     delete from limit_settings s where s.scope = 'tenant' and s.job_key = -1;
-    select array_agg(t.tenant_id), array_agg(t.tenant_key) into names, keys from tenants t;
     if p_max_running > 0 then
-        insert into limit_settings (scope, tenant_key, key, job_key, max_running, actor) select 'tenant', u.k, u.name, -1, p_max_running, p_actor from unnest(keys, names) u (k, name);
+        insert into limit_settings (scope, tenant_key, key, job_key, max_running, actor) select 'tenant', t.tenant_key, t.tenant_id, -1, p_max_running, p_actor from tenants t;
     end if;
+    delete from limits_due d where d.later;
+    insert into limits_due (scope, tenant_key, key, later) select 'tenant', t.tenant_key, t.tenant_id, true from tenants t order by t.tenant_key;
     insert into limit_changes (scope, tenant_key, key, job_key, max_running, rejects, actor)
     values ('tenant', 0, '*', -1, nullif(p_max_running, 0), case when p_max_running > 0 then false end, p_actor);
-    perform enforce_limits_1(array_fill('tenant'::text, array[cardinality(keys)]), keys, names, null);
     was := before.max_running; was_by := before.set_by;
 end $$;
 

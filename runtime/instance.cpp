@@ -332,7 +332,9 @@ result<void> instance::start(std::string address)
     parts& p = *parts_;
     if (const auto migrated = storage::check_migrated(p.options.database_url); !migrated) return migrated.error();
     if (const auto known = finish_on(p.cores[0], p.policies.load()); !known) return known.error();
-    if (const auto limited = finish_on(p.cores[0], limit_tenants(p.general, p.options.concurrency_per_tenant, "CONCURRENCY_PER_TENANT of " + hostname())); !limited) return limited.error();
+    const int per_tenant = p.options.concurrency_per_tenant;
+    const auto set_by = "CONCURRENCY_PER_TENANT of " + hostname();
+    const bool tenants_limited = finish_on(p.cores[0], limit_tenants(p.general, per_tenant, set_by));
     p.make_services(std::move(address));
     if (const auto joined = finish_on(p.cores[0], p.members->start()); !joined) return joined.error();
     std::vector<awaitable<void>> services;
@@ -348,6 +350,7 @@ result<void> instance::start(std::string address)
     services.push_back(p.clockwork.run());
     services.push_back(p.clockwork.help());
     services.push_back(p.pressing.run());
+    if (!tenants_limited) services.push_back(limit_tenants_later(p.general, per_tenant, set_by));
     finish_on(p.cores[0], spawn_services(p.background, std::move(services)));
     p.ears.emplace(p.options.database_url, wake_channel, [&p](const std::string& payload) { p.heard(payload); });
     p.started.store(true);

@@ -8,12 +8,11 @@ namespace rowlock::storage {
 constexpr statement pressure_figures_statement{"pressure_figures", R"sql(
     select (select count(*) from pg_stat_activity a where a.datid is not null and coalesce(a.backend_type, 'client backend') = 'client backend'),
            current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-           case when $1 then coalesce((select q.capacity - q.room from queue_room q where q.capacity = $2 and q.capacity - q.room < $3),
-                                      (select coalesce(sum(q.remaining), 0) from (select s.remaining from extents s where s.owner is null and s.ready limit 1000000) q)) end)sql"};
+           case when $1::int8 > 0 then (select coalesce(sum(q.remaining), 0) from (select s.remaining from extents s where s.owner is null and s.ready limit $1) q) end)sql"};
 
-pressure_figures read_pressure_figures(session& s, const queue_question& ask)
+pressure_figures read_pressure_figures(session& s, std::int64_t queued_in)
 {
-    const auto row = s.exec(pressure_figures_statement, ask.asked, ask.capacity, ask.counted_from)[0];
+    const auto row = s.exec(pressure_figures_statement, queued_in)[0];
     pressure_figures figures{row[0].as<std::int64_t>(), row[1].as<std::int64_t>(), std::nullopt};
     if (!row[2].is_null()) figures.queued = row[2].as<std::int64_t>();
     return figures;

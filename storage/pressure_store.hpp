@@ -14,14 +14,10 @@ namespace rowlock::storage {
 struct pressure_figures {
     std::int64_t connections = 0;        // of clients, to the whole server
     std::int64_t max_connections = 0;    // that are not kept for superusers
-    std::optional<std::int64_t> queued{};    // executions; counted in at most 1,000,000 extents
+    std::optional<std::int64_t> queued{};    // executions, where somebody asks
 };
-struct queue_question {
-    bool asked = false;                  // how many are queued
-    std::int64_t capacity = 0;           // EXECUTOR_QUEUE_CAPACITY. What submissions have taken of it since it was last counted does as an answer, which is no less than the truth,
-    std::int64_t counted_from = 0;       // below this; from here on they are counted
-};
-pressure_figures read_pressure_figures(session& s, const queue_question& ask);
+// `queued_in`: what is queued is counted, in at most so many extents; 0: it is not.
+pressure_figures read_pressure_figures(session& s, std::int64_t queued_in);
 
 struct pressure_error {
     std::string message;

@@ -16,6 +16,8 @@ namespace {
 // While it lasts the figures that others see are not older.
 constexpr std::chrono::seconds figures_kept{10};
 constexpr double hundred = 100;
+// For the metric of what waits while nothing is started.
+constexpr std::int64_t extents_counted{1'000'000};
 // A disk that takes longer is measured with the next sample, or not at all.
 constexpr std::chrono::milliseconds between_looks_at_disks{10};
 constexpr int looks_at_disks = 50;
@@ -100,13 +102,13 @@ awaitable<resource_samples> pressure_watch::sample()
     co_await measure_disks(samples);
 
     const bool counts_all = does(pressure_action::queue_all);
-    // What has been taken of the room for the queue is no less than what is queued. Only where that may be too much, it is counted.
-    const auto& queue = options_.rules.of[resource::queue];
-    const storage::queue_question ask{counts_all || queue.watched(), counts_all ? 0 : around_.queue_capacity, static_cast<std::int64_t>(static_cast<double>(around_.queue_capacity) * queue.low / hundred)};
-    if (!options_.rules.of[resource::connections].watched() && !ask.asked) co_return samples;
+    const bool watches_queue = options_.rules.of[resource::queue].watched();
+    // Always counted: queue_room is written by submissions alone, and a queue fills in other ways as well. As many extents as the queue has room for are enough.
+    const auto queued_in = std::max<std::int64_t>(watches_queue ? around_.queue_capacity : 0, counts_all ? extents_counted : 0);
+    if (!options_.rules.of[resource::connections].watched() && queued_in == 0) co_return samples;
     const double own = hundred * (around_.own_pools ? around_.own_pools() : 0);
     samples[resource::connections].usage = own;
-    const auto seen = co_await db_.read([ask](storage::session& s) -> result<storage::pressure_figures> { return storage::read_pressure_figures(s, ask); });
+    const auto seen = co_await db_.read([queued_in](storage::session& s) -> result<storage::pressure_figures> { return storage::read_pressure_figures(s, queued_in); });
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
     // A database that is away is no shortage: nothing starts then anyhow.
     if (!seen) co_return samples;
