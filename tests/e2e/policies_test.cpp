@@ -163,6 +163,7 @@ TEST_CASE("a budget of attempts ends a run before its retry policy does", "[e2e]
     const auto third = server.ended(text_at(again.json(), "/execution_id"));
     CHECK(third.at("attempt_number") == 3);
     CHECK(third.at_pointer("/result/error_code") == "BUDGET_EXCEEDED");
+    CHECK(rows_at(open_server_database(), "select actor from rowlock.v_transitions where execution_id = '" + text_at(third, "/execution_id") + "' and to_status = 'FAILED'")[0][0].as<std::string>() == "policy");
 }
 
 TEST_CASE("a budget of attempts that warns lets a run go on", "[e2e][policies]")
