@@ -9,14 +9,6 @@ create function lanes_open_to(p_kept int[]) returns table (lane_id int, tenant_k
       and (x.now is null or not exists (
           select from unnest(x.now, l.limit_ns) n (id, n) cross join lateral (select m from limits m where m.limit_id = n.id limit 1) m
           where is_reached(m.m, coalesce(n.n, 1)) and (p_kept is null or n.id <> all (p_kept)))) $$;
-create view open_lanes as select o.lane_id, o.tenant_key, o.placement, o.breaker_id, o.limit_ns, o.now from lanes_open_to(null) o;
-comment on view open_lanes is 'Not for users: the lanes in which something may start now.';
-comment on column open_lanes.lane_id is 'The lane.';
-comment on column open_lanes.tenant_key is 'Its tenant.';
-comment on column open_lanes.placement is 'The labels that an instance must have to start any of it; null: none.';
-comment on column open_lanes.breaker_id is 'The circuit breaker that may hold it.';
-comment on column open_lanes.limit_ns is 'How much of each limit an execution takes; null: one.';
-comment on column open_lanes.now is 'The limits that hold it now; null: none.';
 
 -- Which lanes have something to claim, from p_after on, at most p_lanes of them: one index probe a lane, however much
 -- waits in it. Paused lanes come too (the cursor must pass them). waiting: executions of the extent at its front.
@@ -62,7 +54,6 @@ do $$
 declare
     f regprocedure;
 begin
-    if has_role('rowlock_app') then grant select on open_lanes to rowlock_app; end if;
     for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['scan_lanes', 'see_lanes_1', 'lanes_open_to']) loop
         execute format('revoke execute on function %s from public', f);
         if has_role('rowlock_app') then execute format('grant execute on function %s to rowlock_app', f); end if;
