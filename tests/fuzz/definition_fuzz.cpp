@@ -2,6 +2,7 @@
 // accepted again, unchanged, in the form in which it is stored.
 
 #include "storage/model/job.hpp"
+#include "storage/model/json_fields.hpp"
 #include "storage/model/json_text.hpp"
 
 #include <boost/json/object.hpp>
@@ -34,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     const auto definition = parse_job_definition(body->get_object(), "", {});
     if (!definition) {
-        expect(definition.error().code == errc::invalid_request && !definition.error().fields.empty());
+        expect(!definition.error().fields.empty() && definition.error().code == common_kind(definition.error().fields));
         for (const auto& field : definition.error().fields) expect(!field.message.empty());
         return 0;
     }
