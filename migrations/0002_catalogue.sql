@@ -103,7 +103,7 @@ as $$ select p_until is null or (clock() >= p_from and clock() < p_until) $$;
 
 -- A limit exists only where one is configured: unlimited lanes touch no shared row at all.
 create table limits (
-    limit_id    int generated always as identity primary key,
+    limit_id    int generated always as identity,
     scope       text not null check (scope in ('global', 'tenant', 'job', 'job_type', 'pool', 'pool_cpu_cores', 'pool_memory_mb', 'pool_disk_mb',
                                                'pool_network_bandwidth_mbps', 'lane', 'breaker', 'budget', 'instance_handler', 'instance_cpu_cores', 'instance_memory_mb',
                                                'instance_disk_mb', 'instance_network_bandwidth_mbps')),
@@ -119,8 +119,24 @@ create table limits (
     started_at  timestamptz[] not null default '{}',    -- when some started lately, and how many each time
     started_n   int[] not null default '{}',
     wanted_at   timestamptz,                              -- an instance lacked slots while others kept some: for a second nobody uses what he keeps
-    unique (scope, tenant_key, key), check ((rate_starts is null) = (rate_period is null))) with (fillfactor = 20);    -- room for HOT versions of the hottest rows there are
-create index limits_with_rate on limits (limit_id) where rate_starts is not null;
+    -- While somebody holds a snapshot, no version of the hottest rows there are can be cleared away. Some tens of them make a generation, and who looks for the newest
+    -- generation (newest_limit) does not meet what is older. Within one, versions are HOT.
+    writes      bigint not null default 0,              -- of in_use
+    generation  bigint generated always as (writes / 32) stored,
+    primary key (limit_id, generation), unique (scope, tenant_key, key), check ((rate_starts is null) = (rate_period is null))) with (fillfactor = 20);    -- room for HOT versions
+create index limits_with_rate on limits (limit_id, generation) where rate_starts is not null;
+
+-- The row of a limit, however many versions of it there are. Inlined.
+create function newest_limit(p_id int) returns setof limits language sql stable parallel safe rows 1 as $$
+    select m.* from limits m where m.limit_id = p_id order by m.limit_id desc, m.generation desc limit 1 $$;
+
+-- Locks the rows of limits, in the order in which everyone does; those that are gone are left out. What is written to them afterwards, by another statement, names
+-- their generation, too.
+create function lock_limits(p_ids int[]) returns setof limits language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+begin
+    return query select m.* from (select distinct u.id from unnest(p_ids) u (id) order by u.id) u
+                 cross join lateral (select m.* from limits m where m.limit_id = u.id order by m.limit_id desc, m.generation desc limit 1 for no key update) m;
+end $$;
 
 -- Of those that started lately, how many does a rate still let start? A start counts for a whole period: in none of that length, wherever it begins,
 -- do more start.
@@ -143,7 +159,7 @@ create function starts_with(p_starts int, p_period interval, p_at timestamptz[],
 -- a claim within them, and the end of what was claimed within them, write nothing that others wait for.
 create table kept_slots (
     instance_id int not null,
-    limit_id    int not null references limits on delete cascade,
+    limit_id    int not null,
     n           bigint not null check (n >= 0),
     primary key (instance_id, limit_id)) with (fillfactor = 50);
 

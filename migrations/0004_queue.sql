@@ -50,12 +50,15 @@ create function pieces(p_lo uuid, p_hi uuid, p_without uuid[]) returns setof pie
     where f <= t $$;
 
 -- Gives slots of limits back: limit ids[i] gets ns[i].
-create function give_back(p_ids int[], p_ns bigint[]) returns void language plpgsql as $$
+create function give_back(p_ids int[], p_ns bigint[]) returns void language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+declare
+    ids int[]; generations bigint[];
 begin
     if cardinality(p_ids) > 0 then
-        perform 1 from limits l where l.limit_id = any (p_ids) order by l.limit_id for no key update;
-        update limits l set in_use = l.in_use - g.n, drains_from = case when l.in_use - g.n > l.max_running then l.drains_from end
-        from (select id, sum(c)::bigint as n from unnest(p_ids, p_ns) u (id, c) group by id) g where l.limit_id = g.id;
+        select array_agg(l.limit_id), array_agg(l.generation) into ids, generations from lock_limits(p_ids) l;
+        update limits l set in_use = l.in_use - g.n, drains_from = case when l.in_use - g.n > l.max_running then l.drains_from end, writes = l.writes + 1
+        from (select u.id, u.generation, sum(p.c)::bigint as n from unnest(ids, generations) u (id, generation) join unnest(p_ids, p_ns) p (id, c) on p.id = u.id group by u.id, u.generation) g
+        where l.limit_id = g.id and l.generation = g.generation;
     end if;
 end $$;
 
@@ -65,7 +68,7 @@ create table breakers (
     breaker_id        int generated always as identity primary key,
     tenant_key        int not null references tenants,
     key               text not null,                    -- a job_id, or host:port of a target that jobs share
-    limit_id          int not null references limits,
+    limit_id          int not null,
     failure_threshold int not null check (failure_threshold > 0),
     failure_rate      real check (failure_rate > 0 and failure_rate <= 1),   -- null: so many failures in a row
     window_           interval not null,
@@ -96,9 +99,16 @@ create function breaker_holds(p_breaker int) returns boolean language sql stable
 create type lane_rule as (lane_id int, limit_ids int[], limit_ns int[]);
 
 -- When does the next rate that is used up let something start again? Null: none is.
-create function next_start_of_all() returns timestamptz language sql stable as $$
-    select min(next_start_at(l.rate_period, l.started_at, clock())) from limits l
-    where l.rate_starts is not null and starts_left(l.rate_starts, l.rate_period, l.started_at, l.started_n, clock()) = 0 $$;
+create function next_start_of_all() returns timestamptz language plpgsql stable set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+begin
+    return (with recursive rated as (
+                (select m from limits m where m.rate_starts is not null order by m.limit_id desc, m.generation desc limit 1)
+                union all
+                select x.m from rated r cross join lateral (
+                    select m from limits m where m.rate_starts is not null and m.limit_id < (r.m).limit_id order by m.limit_id desc, m.generation desc limit 1) x)
+            select min(next_start_at((r.m).rate_period, (r.m).started_at, clock())) from rated r
+            where starts_left((r.m).rate_starts, (r.m).rate_period, (r.m).started_at, (r.m).started_n, clock()) = 0);
+end $$;
 
 -- Is there no room for one more execution, which takes p_n? Inlined. (Views call this in the reader's name, and with his search path: so its names are looked
 -- up here and now.)
@@ -137,17 +147,18 @@ create function limit_wait(m limits, p_n int, p_now timestamptz) returns jsonb l
 -- that it wants or nothing. The instance has p_kept_n of limit p_kept, which it keeps and does not use: in the lanes p_keeping it uses these, and keeps what it takes
 -- beyond them; in the others what there is no room for otherwise is kept no more.
 create function take_slots(p_lane int[], p_want int[], p_budget int, p_whole boolean, p_rules lane_rule[],
-                           p_instance int default null, p_keeping int[] default null, p_kept int[] default null, p_kept_n bigint[] default null) returns int[] language plpgsql as $$
+                           p_instance int default null, p_keeping int[] default null, p_kept int[] default null, p_kept_n bigint[] default null) returns int[] language plpgsql
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-    keys int[]; free bigint[]; was bigint[]; own bigint[]; more bigint[]; starts int[]; had int[]; shut int[]; got int[] := p_want; n int; used bigint; of_own bigint; at int; last int; keeps boolean;
+    keys int[]; generations bigint[]; free bigint[]; was bigint[]; own bigint[]; more bigint[]; starts int[]; had int[]; shut int[]; got int[] := p_want; n int; used bigint; of_own bigint; at int; last int; keeps boolean;
     places int[]; ns int[];
 begin
     keys := array(select distinct id from unnest(p_rules) r, unnest(r.limit_ids) id where r.lane_id = any (p_lane) order by id);
     if cardinality(keys) > 0 then
-        select array_agg(limit_id), array_agg(greatest(max_running - in_use, 0)),
+        select array_agg(limit_id), array_agg(generation), array_agg(greatest(max_running - in_use, 0)),
                array_agg(case when rate_starts is not null then starts_left(rate_starts, rate_period, started_at, started_n, clock()) end),
-               array_agg(case when in_use <= max_running then coalesce((select k.n from unnest(p_kept, p_kept_n) k (id, n) where k.id = limit_id), 0) else 0 end) into keys, free, starts, own
-        from (select * from limits where limit_id = any (keys) order by limit_id for no key update) locked;
+               array_agg(case when in_use <= max_running then coalesce((select k.n from unnest(p_kept, p_kept_n) k (id, n) where k.id = limit_id), 0) else 0 end) into keys, generations, free, starts, own
+        from lock_limits(keys);
         was := free; had := starts;
         more := array_fill(0::bigint, array[cardinality(keys)]);
         -- A probe may have failed while we waited for its slot, and its breaker may have been opened anew.
@@ -183,13 +194,15 @@ begin
         got[i] := n;
     end loop;
     if was is not null then
-        update limits l set in_use = l.in_use + u.was - u.free
-        from unnest(keys, was, free, starts) u (id, was, free, starts) where l.limit_id = u.id and u.was > u.free and u.starts is null;
+        update limits l set in_use = l.in_use + u.was - u.free, writes = l.writes + 1
+        from unnest(keys, generations, was, free, starts) u (id, generation, was, free, starts)
+        where l.limit_id = u.id and l.generation = u.generation and u.was > u.free and u.starts is null;
         if array_to_string(starts, '') <> '' then
-            update limits l set in_use = l.in_use + u.was - u.free, started_at = x.at, started_n = x.n
-            from unnest(keys, was, free, had, starts) u (id, was, free, had, starts)
-            cross join lateral (select m.* from limits m where m.limit_id = u.id limit 1) m
-            cross join lateral starts_with(m.rate_starts, m.rate_period, m.started_at, m.started_n, u.had - u.starts) x where l.limit_id = u.id and u.had > u.starts;
+            update limits l set in_use = l.in_use + u.was - u.free, started_at = x.at, started_n = x.n, writes = l.writes + 1
+            from unnest(keys, generations, was, free, had, starts) u (id, generation, was, free, had, starts)
+            cross join lateral newest_limit(u.id) m
+            cross join lateral starts_with(m.rate_starts, m.rate_period, m.started_at, m.started_n, u.had - u.starts) x
+            where l.limit_id = u.id and l.generation = u.generation and u.had > u.starts;
         end if;
         if 0 <> any (more) then
             update kept_slots k set n = k.n + u.n from unnest(keys, more) u (id, n) where k.instance_id = p_instance and k.limit_id = u.id and u.n < 0;

@@ -47,7 +47,7 @@ end $$;
 -- Has it the labels that are asked for, and could it ever have so much of each resource?
 create function can_run(i instances, p_placement jsonb, p_request int[]) returns boolean language sql stable as $$
     select coalesce(p_placement is null or p_placement <@ i.labels, false)
-       and not exists (select from unnest(i.capacity_limits) with ordinality c (id, k) join limits m on m.limit_id = c.id where m.max_running < p_request[c.k]) $$;
+       and not exists (select from unnest(i.capacity_limits) with ordinality c (id, k) cross join lateral newest_limit(c.id) m where m.max_running < p_request[c.k]) $$;
 
 -- The rules of these lanes where something limits the instance alone: its limits come after those of the lane. p_rules: what holds the lanes anywhere.
 create function confined_rules(i instances, p_lanes int[], p_rules lane_rule[]) returns lane_rule[] language sql stable as $$
@@ -71,7 +71,7 @@ declare
 begin
     if p_lanes is null then return; end if;
     rules := confined_rules(i, p_lanes, p_rules);
-    full_ := array(select r.lane_id from unnest(rules) r cross join lateral unnest(r.limit_ids, r.limit_ns) u (id, n) join limits m on m.limit_id = u.id
+    full_ := array(select r.lane_id from unnest(rules) r cross join lateral unnest(r.limit_ids, r.limit_ns) u (id, n) cross join lateral newest_limit(u.id) m
                    where u.id = any (i.confines) and is_reached(m, coalesce(u.n, 1)));
     select array_agg(u.lane_id), array_agg(u.from_rank), array_agg(u.grp) into lanes_, froms, groups from unnest(p_lanes, p_froms, p_groups) u (lane_id, from_rank, grp) where u.lane_id <> all (full_);
 end $$;

@@ -262,7 +262,7 @@ declare
     lanes_ int := (select count(*) from (select from lanes l where l.tenant_key between t_lo and t_hi and l.job_key between j_lo and j_hi limit 12001) x);
     depth int := greatest(2, 10000 / greatest(lanes_, 1)); reasons jsonb;
 begin
-    -- First a little of each lane, then what is left of the rows for those that have more. (There may be thousands of them, and of
+    -- First a little of each lane that has work, of 5,000 at most, then what is left of the rows for those that have more. (There may be thousands of them, and of
     -- limits, where the planner guesses at one: without nested loops it finds no way that is quadratic.)
     with fronts as materialized (
         select l.*, q.n, q.extents
@@ -271,7 +271,7 @@ begin
         cross join lateral (
             select sum(x.remaining)::bigint as n, count(*) as extents
             from (select s.remaining from extents s where s.owner is null and s.ready and s.lane_id = l.lane_id order by s.rank limit depth) x) q
-        where q.extents > 0),
+        where q.extents > 0 limit 5000),
     stopped as materialized (
         select distinct on (a.lane_id) a.lane_id, m.limit_id, coalesce(a.n, 1) as each
         from (select f.lane_id, unnest(f.limit_ids) as id, unnest(f.limit_ns) as n from fronts f where f.limit_ids is not null) a join limits m on m.limit_id = a.id
@@ -293,7 +293,7 @@ begin
         from queued q),
     groups as (
         select c.class, case c.class when 3 then c.breaker_id when 5 then c.limit_id end as thing, case when c.class in (4, 6) then c.placement end as placement,
-               case when c.class = 6 then c.handler end as handler, max(c.request) as request, sum(c.n)::bigint as n, count(*) as jobs, bool_and(c.is_all) and lanes_ <= 12000 as is_all, min(c.opens_at) as opens_at,
+               case when c.class = 6 then c.handler end as handler, max(c.request) as request, sum(c.n)::bigint as n, count(*) as jobs, bool_and(c.is_all) and lanes_ <= 12000 and (select count(*) < 5000 from fronts) as is_all, min(c.opens_at) as opens_at,
                max(c.each) as each, (array_agg(c.job_key order by c.n desc, c.job_key))[1:10] as job_keys
         from classes c group by 1, 2, 3, 4),
     worst as (select g.*, row_number() over (order by g.n desc, g.class, g.thing) as place from groups g order by g.n desc, g.class, g.thing limit 20)

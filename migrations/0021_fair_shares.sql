@@ -7,8 +7,8 @@ create function lanes_open_to(p_kept int[]) returns table (lane_id int, tenant_k
     from lanes l cross join lateral (select case when l.breaker_id is null then l.limit_ids else limits_of(l.limit_ids, l.breaker_id) end as now offset 0) x
     where not l.paused and lane_is_open(l.window_from, l.window_until) and (l.breaker_id is null or not breaker_holds(l.breaker_id))
       and (x.now is null or not exists (
-          select from unnest(x.now, l.limit_ns) n (id, n) cross join lateral (select m from limits m where m.limit_id = n.id limit 1) m
-          where is_reached(m.m, coalesce(n.n, 1)) and (p_kept is null or n.id <> all (p_kept)))) $$;
+          select from unnest(x.now, l.limit_ns) n (id, n) cross join lateral newest_limit(n.id) m
+          where is_reached(m, coalesce(n.n, 1)) and (p_kept is null or n.id <> all (p_kept)))) $$;
 
 -- Which lanes have something to claim, from p_after on, at most p_lanes of them: one index probe a lane, however much
 -- waits in it. Paused lanes come too (the cursor must pass them). waiting: executions of the extent at its front.
@@ -38,7 +38,7 @@ begin
     look := extract(epoch from clock_timestamp() - began) * 1000000;
     select * into here from instances i where i.instance_id = p_instance;
     if here.confines is not null then
-        full_ := array(select r.lane_id from unnest(confined_rules(here, ids, null)) r cross join lateral unnest(r.limit_ids, r.limit_ns) u (id, n) join limits m on m.limit_id = u.id
+        full_ := array(select r.lane_id from unnest(confined_rules(here, ids, null)) r cross join lateral unnest(r.limit_ids, r.limit_ns) u (id, n) cross join lateral newest_limit(u.id) m
                        where u.id = any (here.confines) and is_reached(m, coalesce(u.n, 1)));
     end if;
     return query

@@ -26,7 +26,7 @@ declare
 begin
     perform from instances i where i.instance_id = p_instance and i.state = 'ALIVE' and i.epoch = p_epoch for key share;
     if not found then return; end if;
-    perform from limits l where l.limit_id = any (p_ids) order by l.limit_id for no key update;
+    perform lock_limits(p_ids);
     with given as (
         update kept_slots k set n = k.n - u.n from unnest(p_ids, p_ns) u (id, n) where k.instance_id = p_instance and k.limit_id = u.id returning k.limit_id, u.n)
     select array_agg(g.limit_id), array_agg(g.n) into ids, ns from given g;
@@ -39,27 +39,36 @@ declare
     ids int[]; ns bigint[];
 begin
     if not exists (select from kept_slots k where k.instance_id = any (p_instances)) then return; end if;
-    perform from limits l where l.limit_id in (select k.limit_id from kept_slots k where k.instance_id = any (p_instances)) order by l.limit_id for no key update;
+    perform lock_limits(array(select k.limit_id from kept_slots k where k.instance_id = any (p_instances)));
     with gone as (delete from kept_slots k where k.instance_id = any (p_instances) returning k.limit_id, k.n)
     select array_agg(g.limit_id), array_agg(g.n) into ids, ns from gone g;
     perform give_back(ids, ns);
 end $$;
 
--- Notes that an instance, for which something waits, may lack slots that others keep.
-create function want_slots_1(p_instance int) returns void language sql volatile as $$
+-- Notes that an instance, for which something waits, may lack slots that others keep: where it keeps less than an equal part of a limit that is reached.
+create function want_slots_1(p_instance int) returns void language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+declare
+    ids int[] := array(
+        select k.limit_id
+        from (select k.limit_id, count(*) filter (where k.instance_id <> p_instance) as others, coalesce(sum(k.n) filter (where k.instance_id = p_instance), 0) as own
+              from kept_slots k where k.n > 0 group by k.limit_id) k
+        cross join lateral newest_limit(k.limit_id) m
+        where k.others > 0 and k.own < m.max_running / (k.others + 1) and m.in_use >= m.max_running and coalesce(m.wanted_at < clock() - interval '500 milliseconds', true)
+        order by k.limit_id);
+begin
+    if cardinality(ids) = 0 then return; end if;
     update limits l set wanted_at = clock()
-    from (select m.limit_id from limits m
-          where m.limit_id in (select k.limit_id from kept_slots k where k.n > 0 and k.instance_id <> p_instance) and m.in_use >= m.max_running
-            and coalesce(m.wanted_at < clock() - interval '500 milliseconds', true)
-          order by m.limit_id for no key update skip locked) m
-    where l.limit_id = m.limit_id $$;
+    from (select m.limit_id, m.generation from unnest(ids) u (id) cross join lateral (
+              select m.limit_id, m.generation from limits m where m.limit_id = u.id order by m.limit_id desc, m.generation desc limit 1 for no key update skip locked) m) m
+    where l.limit_id = m.limit_id and l.generation = m.generation;
+end $$;
 
 -- In which of these lanes an instance uses, and keeps, slots: where all its limits are such. (plpgsql, as the next: it plans once.)
 create function keeping_lanes(p_rules lane_rule[], p_least int) returns int[] language plpgsql stable as $$
 begin
     return (select array_agg(r.lane_id) from unnest(p_rules) r
-            where not exists (select from unnest(r.limit_ids) i (id) left join lateral (select m from limits m where m.limit_id = i.id limit 1) x on true
-                              where may_be_kept(x.m, p_least) is not true));
+            where not exists (select from unnest(r.limit_ids) i (id) left join lateral newest_limit(i.id) m on true
+                              where may_be_kept(m, p_least) is not true));
 end $$;
 
 -- Does it keep enough for all of that?

@@ -152,6 +152,21 @@ TEST_CASE("what one instance keeps another may want, and for a while nobody uses
     CHECK(f.of_limit("wanted_at < clock() - interval '1 second'") == "t");
 }
 
+TEST_CASE("who keeps an equal part of a limit does not want what another keeps", "[pg][limits][kept_slots]")
+{
+    kept_fixture f(10);
+    const auto other = f.db.instance(1h);
+    f.submit(30);
+    const auto mine = f.claim_within(0, 6);
+    const auto theirs = f.claim_within(0, other);
+    REQUIRE(total(mine) == 6);
+    REQUIRE(total(theirs) == 4);
+    storage::want_slots(f.db.service(), f.me);
+    CHECK(f.of_limit("wanted_at") == "");
+    storage::want_slots(f.db.service(), other);
+    CHECK(f.of_limit("wanted_at") != "");
+}
+
 TEST_CASE("what a dead instance kept is kept until the last of its work has been taken over", "[pg][limits][kept_slots]")
 {
     kept_fixture f(6);

@@ -1,4 +1,5 @@
 #include "tests/pg/queue/queue_traffic.hpp"
+#include "tests/support/sql_user.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -21,6 +22,34 @@ int total(const std::vector<storage::claimed_extent>& extents)
     return n;
 }
 
+}
+
+// Every look at the row would otherwise go through all versions that there were since.
+TEST_CASE("while somebody holds a snapshot, the row of a limit is found among a few of its versions", "[pg][queue]")
+{
+    queue_database db;
+    const auto job = db.job("a");
+    const int limit = db.limit(5, {job});
+    sql_user somebody(db.url());
+    somebody.run("begin isolation level repeatable read; select 1");
+    for (int i = 0; i < 4; ++i) {
+        db.rows(fmt::format("do $$ begin for i in 1 .. 1000 loop perform give_back(array[{}], array[0]); end loop; end $$", limit));
+        submission().extent(job, 1).commit(db.service());
+        const auto got = claim(db.service(), db.instance());
+        REQUIRE(total(got) == 1);
+        CHECK(in_use(db, limit) == i + 1);
+    }
+    REQUIRE(db.value(fmt::format("select generation > 100 from limits where limit_id = {}", limit)) == "t");
+    const auto pages_read = [&db](const std::string& from) {
+        for (const auto& row : db.rows(fmt::format("set enable_seqscan = off; explain (analyze, buffers, costs off, timing off, summary off) select max_running from {}", from))) {
+            const auto line = row[0].as<std::string>();
+            if (const auto at = line.find("shared hit="); at != std::string::npos) return std::stoi(line.substr(at + 11));
+        }
+        return 0;
+    };
+    CHECK(pages_read(fmt::format("limits where limit_id = {}", limit)) > 100);
+    CHECK(pages_read(fmt::format("newest_limit({})", limit)) < 12);
+    CHECK(db.violations() == "");
 }
 
 TEST_CASE("claims fill a limit and do not go beyond it", "[pg][queue]")
