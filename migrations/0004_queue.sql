@@ -49,16 +49,18 @@ create function pieces(p_lo uuid, p_hi uuid, p_without uuid[]) returns setof pie
           window w as (order by o)) y
     where f <= t $$;
 
--- Gives slots of limits back: limit ids[i] gets ns[i].
+-- Gives slots of limits back: limit ids[i] gets ns[i]. (Row by row: to a join the planner may read all versions of all limits.)
 create function give_back(p_ids int[], p_ns bigint[]) returns void language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-    ids int[]; generations bigint[];
+    ids int[]; generations bigint[]; ns bigint[];
 begin
     if cardinality(p_ids) > 0 then
-        select array_agg(l.limit_id), array_agg(l.generation) into ids, generations from lock_limits(p_ids) l;
-        update limits l set in_use = l.in_use - g.n, drains_from = case when l.in_use - g.n > l.max_running then l.drains_from end, writes = l.writes + 1
-        from (select u.id, u.generation, sum(p.c)::bigint as n from unnest(ids, generations) u (id, generation) join unnest(p_ids, p_ns) p (id, c) on p.id = u.id group by u.id, u.generation) g
-        where l.limit_id = g.id and l.generation = g.generation;
+        select array_agg(l.limit_id), array_agg(l.generation), array_agg(g.n) into ids, generations, ns
+        from lock_limits(p_ids) l join (select u.id, sum(u.n)::bigint as n from unnest(p_ids, p_ns) u (id, n) group by u.id) g on g.id = l.limit_id;
+        for k in 1 .. coalesce(cardinality(ids), 0) loop
+            update limits l set in_use = l.in_use - ns[k], drains_from = case when l.in_use - ns[k] > l.max_running then l.drains_from end, writes = l.writes + 1
+            where l.limit_id = ids[k] and l.generation = generations[k];
+        end loop;
     end if;
 end $$;
 
@@ -102,12 +104,14 @@ create type lane_rule as (lane_id int, limit_ids int[], limit_ns int[]);
 create function next_start_of_all() returns timestamptz language plpgsql stable set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 begin
     return (with recursive rated as (
-                (select m from limits m where m.rate_starts is not null order by m.limit_id desc, m.generation desc limit 1)
+                (select l.limit_id, l.rate_starts, l.rate_period, l.started_at, l.started_n from limits l
+                 where l.rate_starts is not null order by l.limit_id desc, l.generation desc limit 1)
                 union all
-                select x.m from rated r cross join lateral (
-                    select m from limits m where m.rate_starts is not null and m.limit_id < (r.m).limit_id order by m.limit_id desc, m.generation desc limit 1) x)
-            select min(next_start_at((r.m).rate_period, (r.m).started_at, clock())) from rated r
-            where starts_left((r.m).rate_starts, (r.m).rate_period, (r.m).started_at, (r.m).started_n, clock()) = 0);
+                select x.* from rated r cross join lateral (
+                    select l.limit_id, l.rate_starts, l.rate_period, l.started_at, l.started_n from limits l
+                    where l.rate_starts is not null and l.limit_id < r.limit_id order by l.limit_id desc, l.generation desc limit 1) x)
+            select min(next_start_at(r.rate_period, r.started_at, clock())) from rated r
+            where starts_left(r.rate_starts, r.rate_period, r.started_at, r.started_n, clock()) = 0);
 end $$;
 
 -- Is there no room for one more execution, which takes p_n? Inlined. (Views call this in the reader's name, and with his search path: so its names are looked
@@ -194,16 +198,15 @@ begin
         got[i] := n;
     end loop;
     if was is not null then
-        update limits l set in_use = l.in_use + u.was - u.free, writes = l.writes + 1
-        from unnest(keys, generations, was, free, starts) u (id, generation, was, free, starts)
-        where l.limit_id = u.id and l.generation = u.generation and u.was > u.free and u.starts is null;
-        if array_to_string(starts, '') <> '' then
-            update limits l set in_use = l.in_use + u.was - u.free, started_at = x.at, started_n = x.n, writes = l.writes + 1
-            from unnest(keys, generations, was, free, had, starts) u (id, generation, was, free, had, starts)
-            cross join lateral newest_limit(u.id) m
-            cross join lateral starts_with(m.rate_starts, m.rate_period, m.started_at, m.started_n, u.had - u.starts) x
-            where l.limit_id = u.id and l.generation = u.generation and u.had > u.starts;
-        end if;
+        for k in 1 .. cardinality(keys) loop
+            if had[k] > starts[k] then
+                update limits l set in_use = l.in_use + was[k] - free[k], writes = l.writes + 1,
+                       (started_at, started_n) = (select x.at, x.n from starts_with(l.rate_starts, l.rate_period, l.started_at, l.started_n, had[k] - starts[k]) x)
+                where l.limit_id = keys[k] and l.generation = generations[k];
+            elsif was[k] > free[k] then
+                update limits l set in_use = l.in_use + was[k] - free[k], writes = l.writes + 1 where l.limit_id = keys[k] and l.generation = generations[k];
+            end if;
+        end loop;
         if 0 <> any (more) then
             update kept_slots k set n = k.n + u.n from unnest(keys, more) u (id, n) where k.instance_id = p_instance and k.limit_id = u.id and u.n < 0;
             insert into kept_slots as k (instance_id, limit_id, n) select p_instance, u.id, u.n from unnest(keys, more) u (id, n) where u.n > 0

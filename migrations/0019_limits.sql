@@ -19,7 +19,7 @@ create function lanes_of_limit(p_scope text, p_tenant int, p_key text) returns s
 -- Gives lanes the limits that hold them. The caller has both advisory locks alone and the extents that are owned in these lanes; or the lanes are new.
 create function limit_lanes_1(p_lanes int[]) returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
-    ids int[]; ns bigint[]; locked int[]; generations bigint[];
+    ids int[]; ns bigint[]; generations bigint[];
 begin
     update lanes l set limit_ids = x.ids, limit_ns = x.ns, rejects = x.rejects
     from (select u.id, array_agg(v.limit_id order by v.limit_id) filter (where v.limit_id is not null) as ids,
@@ -40,9 +40,11 @@ begin
     select array_agg(g.id), array_agg(g.n) into ids, ns
     from (select u.id, sum(m.remaining::bigint * u.n)::bigint as n from more m cross join lateral unnest(m.ids, m.ns) u (id, n) group by u.id) g;
     if ids is null then return; end if;
-    select array_agg(l.limit_id), array_agg(l.generation) into locked, generations from lock_limits(ids) l;
-    update limits l set in_use = l.in_use + u.n, drains_from = case when l.in_use + u.n > l.max_running then l.in_use + u.n end, writes = l.writes + 1
-    from unnest(ids, ns) u (id, n) join unnest(locked, generations) g (id, generation) on g.id = u.id where l.limit_id = g.id and l.generation = g.generation;
+    select array_agg(l.limit_id), array_agg(l.generation), array_agg(u.n) into ids, generations, ns from lock_limits(ids) l join unnest(ids, ns) u (id, n) on u.id = l.limit_id;
+    for k in 1 .. coalesce(cardinality(ids), 0) loop
+        update limits l set in_use = l.in_use + ns[k], drains_from = case when l.in_use + ns[k] > l.max_running then l.in_use + ns[k] end, writes = l.writes + 1
+        where l.limit_id = ids[k] and l.generation = generations[k];
+    end loop;
 end $$;
 
 -- Brings limits into force as they are asked for now, and lanes to the limits that hold them.
@@ -208,7 +210,7 @@ begin
           from (select u.lane, sum(u.n - case when p_left_out is null then 0 else (select count(*) from unnest(p_left_out) o (id) where o.id between u.lo and u.hi) end) as n
                 from unnest(p_lane, p_n, p_lo, p_hi, p_eligible) u (lane, n, lo, hi, eligible) where coalesce(u.eligible <= clock(), true) group by u.lane) u
           join lanes l on l.lane_id = u.lane and l.rejects cross join lateral unnest(l.limit_ids) i (id) join lateral newest_limit(i.id) m on m.rejects
-          where u.n > 0 group by m.limit_id) x
+          where u.n > 0 group by m.limit_id, m.scope, m.key, m.max_running, m.in_use) x
     where x.in_use >= x.max_running or (not p_judged and x.in_use + x.wanted > x.max_running);
     if reached is not null then raise exception '%', reached using errcode = 'RL429'; end if;
 end $$;

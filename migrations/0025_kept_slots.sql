@@ -48,7 +48,7 @@ end $$;
 -- Notes that an instance, for which something waits, may lack slots that others keep: where it keeps less than an equal part of a limit that is reached.
 create function want_slots_1(p_instance int) returns void language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-    ids int[] := array(
+    newest limits; ids int[] := array(
         select k.limit_id
         from (select k.limit_id, count(*) filter (where k.instance_id <> p_instance) as others, coalesce(sum(k.n) filter (where k.instance_id = p_instance), 0) as own
               from kept_slots k where k.n > 0 group by k.limit_id) k
@@ -56,11 +56,10 @@ declare
         where k.others > 0 and k.own < m.max_running / (k.others + 1) and m.in_use >= m.max_running and coalesce(m.wanted_at < clock() - interval '500 milliseconds', true)
         order by k.limit_id);
 begin
-    if cardinality(ids) = 0 then return; end if;
-    update limits l set wanted_at = clock()
-    from (select m.limit_id, m.generation from unnest(ids) u (id) cross join lateral (
-              select m.limit_id, m.generation from limits m where m.limit_id = u.id order by m.limit_id desc, m.generation desc limit 1 for no key update skip locked) m) m
-    where l.limit_id = m.limit_id and l.generation = m.generation;
+    for k in 1 .. cardinality(ids) loop
+        select * into newest from limits m where m.limit_id = ids[k] order by m.limit_id desc, m.generation desc limit 1 for no key update skip locked;
+        update limits l set wanted_at = clock() where l.limit_id = newest.limit_id and l.generation = newest.generation;
+    end loop;
 end $$;
 
 -- In which of these lanes an instance uses, and keeps, slots: where all its limits are such. (plpgsql, as the next: it plans once.)

@@ -47,7 +47,7 @@ TEST_CASE("while somebody holds a snapshot, the row of a limit is found among a 
         }
         return 0;
     };
-    CHECK(pages_read(fmt::format("limits where limit_id = {}", limit)) > 100);
+    CHECK(pages_read(fmt::format("limits where limit_id = {}", limit)) > 40);
     CHECK(pages_read(fmt::format("newest_limit({})", limit)) < 12);
     CHECK(db.violations() == "");
 }
