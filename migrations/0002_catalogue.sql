@@ -155,6 +155,20 @@ create function starts_with(p_starts int, p_period interval, p_at timestamptz[],
           from (select u.at, u.n from unnest(p_at, p_n) u (at, n) where u.at > clock() - p_period union all select clock(), p_more) u (at, n)
           group by case when p_starts <= 64 then extract(epoch from u.at) else floor(extract(epoch from u.at) * 32 / extract(epoch from p_period)) end) x $$;
 
+-- When does the next rate that is used up let something start again? Null: none is.
+create function next_start_of_all() returns timestamptz language plpgsql stable set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+begin
+    return (with recursive rated as (
+                (select l.limit_id, l.rate_starts, l.rate_period, l.started_at, l.started_n from limits l
+                 where l.rate_starts is not null order by l.limit_id desc, l.generation desc limit 1)
+                union all
+                select x.* from rated r cross join lateral (
+                    select l.limit_id, l.rate_starts, l.rate_period, l.started_at, l.started_n from limits l
+                    where l.rate_starts is not null and l.limit_id < r.limit_id order by l.limit_id desc, l.generation desc limit 1) x)
+            select min(next_start_at(r.rate_period, r.started_at, clock())) from rated r
+            where starts_left(r.rate_starts, r.rate_period, r.started_at, r.started_n, clock()) = 0);
+end $$;
+
 -- Slots of a limit that an instance keeps, from what has ended for what it claims next. They count in limits.in_use, whether it uses them at the moment or not: so
 -- a claim within them, and the end of what was claimed within them, write nothing that others wait for.
 create table kept_slots (

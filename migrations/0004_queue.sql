@@ -100,20 +100,6 @@ create function breaker_holds(p_breaker int) returns boolean language sql stable
 -- A lane and the limits that were read for it. What a claim takes, and what its extents remember, is decided once.
 create type lane_rule as (lane_id int, limit_ids int[], limit_ns int[]);
 
--- When does the next rate that is used up let something start again? Null: none is.
-create function next_start_of_all() returns timestamptz language plpgsql stable set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
-begin
-    return (with recursive rated as (
-                (select l.limit_id, l.rate_starts, l.rate_period, l.started_at, l.started_n from limits l
-                 where l.rate_starts is not null order by l.limit_id desc, l.generation desc limit 1)
-                union all
-                select x.* from rated r cross join lateral (
-                    select l.limit_id, l.rate_starts, l.rate_period, l.started_at, l.started_n from limits l
-                    where l.rate_starts is not null and l.limit_id < r.limit_id order by l.limit_id desc, l.generation desc limit 1) x)
-            select min(next_start_at(r.rate_period, r.started_at, clock())) from rated r
-            where starts_left(r.rate_starts, r.rate_period, r.started_at, r.started_n, clock()) = 0);
-end $$;
-
 -- Is there no room for one more execution, which takes p_n? Inlined. (Views call this in the reader's name, and with his search path: so its names are looked
 -- up here and now.)
 create function is_reached(l limits, p_n int) returns boolean language sql stable parallel safe
