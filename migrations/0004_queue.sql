@@ -475,7 +475,7 @@ returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank tim
 #variable_conflict use_column
 declare
     lanes_ int[]; froms timestamptz[]; groups_ int[]; rules lane_rule[]; watched boolean; shares record; c_lo uuid[]; c_n int[]; c_want int[]; c_lane int[]; c_group int[]; total bigint;
-    got int[]; limited boolean; keeping int[]; direct lane_rule[]; whole uuid[]; part record; here instances := read_rules(p_instance);
+    got int[]; limited boolean; keeping int[]; direct lane_rule[]; rule_lanes int[]; direct_lanes int[]; whole uuid[]; part record; here instances := read_rules(p_instance);
 begin
     if here.draining_at is not null or here.epoch > p_epoch and p_keeps is not null then return; end if;
     -- What is placed elsewhere is left out by the row of its lane, too.
@@ -489,6 +489,8 @@ begin
     limited := rules is not null;
     if limited and p_keeps is not null then keeping := keeping_lanes(rules, p_keeps); end if;
     direct := case when keeping is null then rules else array(select r from unnest(rules) r where r.lane_id <> all (keeping)) end;
+    rule_lanes := array(select r.lane_id from unnest(rules) with ordinality r order by r.ordinality);
+    direct_lanes := array(select r.lane_id from unnest(direct) with ordinality r order by r.ordinality);
     select * into shares from share_out(lanes_, froms, groups_, p_share, p_budget);
     -- SKIP LOCKED: claims never wait for an extent. What others lock meanwhile is made up for by the next extents of the same lane.
     -- A breaker that has opened since is seen here together with whatever was submitted after that.
@@ -529,9 +531,9 @@ begin
         update extents s
         set owner = p_instance, fence = s.fence + 1, remaining = part.m, claimed_at = greatest(clock(), s.eligible_at),
             hi = with_ordinal(s.lo, ordinal_of(s.lo) + part.m - 1),
-            limit_ids = case when limited then (select r.limit_ids from unnest(direct) r where r.lane_id = s.lane_id) end,
-            limit_ns = case when limited then (select r.limit_ns from unnest(direct) r where r.lane_id = s.lane_id) end,
-            kept_ids = case when keeping is not null then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id and r.lane_id = any (keeping)) end
+            limit_ids = direct[array_position(direct_lanes, s.lane_id)].limit_ids,
+            limit_ns = direct[array_position(direct_lanes, s.lane_id)].limit_ns,
+            kept_ids = case when s.lane_id = any (keeping) then rules[array_position(rule_lanes, s.lane_id)].limit_ids end
         where s.lo = part.lo
         returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at, s.kept_ids;
     end loop;
@@ -539,9 +541,9 @@ begin
     return query
     update extents s
     set owner = p_instance, fence = s.fence + 1, claimed_at = greatest(clock(), s.eligible_at),
-        limit_ids = case when limited then (select r.limit_ids from unnest(direct) r where r.lane_id = s.lane_id) end,
-        limit_ns = case when limited then (select r.limit_ns from unnest(direct) r where r.lane_id = s.lane_id) end,
-        kept_ids = case when keeping is not null then (select r.limit_ids from unnest(rules) r where r.lane_id = s.lane_id and r.lane_id = any (keeping)) end
+        limit_ids = direct[array_position(direct_lanes, s.lane_id)].limit_ids,
+        limit_ns = direct[array_position(direct_lanes, s.lane_id)].limit_ns,
+        kept_ids = case when s.lane_id = any (keeping) then rules[array_position(rule_lanes, s.lane_id)].limit_ids end
     where s.lo = any (whole)
     returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at, s.kept_ids;
 end $$;

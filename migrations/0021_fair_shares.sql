@@ -32,9 +32,10 @@ returns table (lane_id int, tenant_key int, weight int, rank timestamptz, waitin
     set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
-    ids int[]; ranks timestamptz[]; fronts int[]; n int; last int; began timestamptz := clock_timestamp(); look int; here instances; full_ int[] := '{}';
+    ids int[]; ranks timestamptz[]; fronts int[]; owners int[]; n int; last int; began timestamptz := clock_timestamp(); look int; here instances; full_ int[] := '{}';
 begin
-    select array_agg(s.lane_id), array_agg(s.head_rank), array_agg(s.waiting), count(*), max(s.lane_id) into ids, ranks, fronts, n, last from scan_lanes(p_after, p_lanes) s;
+    select array_agg(s.lane_id), array_agg(s.head_rank), array_agg(s.waiting), array_agg(s.tenant_key), count(*), max(s.lane_id) into ids, ranks, fronts, owners, n, last
+    from scan_lanes(p_after, p_lanes) s;
     look := extract(epoch from clock_timestamp() - began) * 1000000;
     select * into here from instances i where i.instance_id = p_instance;
     if here.confines is not null then
@@ -42,9 +43,9 @@ begin
                        where u.id = any (here.confines) and is_reached(m, coalesce(u.n, 1)));
     end if;
     return query
-        select l.lane_id, l.tenant_key, t.weight, u.rank, u.waiting, exists (select from lanes_open_to(p_kept) o where o.lane_id = u.lane_id and (o.placement is null or o.placement <@ here.labels)) and u.lane_id <> all (full_), null::int, null::int, null::bigint
-        from unnest(ids, ranks, fronts) u (lane_id, rank, waiting) cross join lateral (select l.lane_id, l.tenant_key from lanes l where l.lane_id = u.lane_id limit 1) l
-        cross join lateral (select t.weight from tenants t where t.tenant_key = l.tenant_key limit 1) t;
+        select u.lane_id, u.tenant_key, t.weight, u.rank, u.waiting,
+               exists (select from lanes_open_to(p_kept) o where o.lane_id = u.lane_id and (o.placement is null or o.placement <@ here.labels)) and u.lane_id <> all (full_), null::int, null::int, null::bigint
+        from unnest(ids, ranks, fronts, owners) u (lane_id, rank, waiting, tenant_key) cross join lateral (select t.weight from tenants t where t.tenant_key = u.tenant_key limit 1) t;
     return query select null::int, null::int, null::int, null::timestamptz, null::int, null::boolean, case when n = p_lanes then last else 0 end, look,
                         case when n > 0 then (extract(epoch from next_start_of_all() - clock()) * 1000000)::bigint end;
 end $$;

@@ -54,14 +54,17 @@ def ceiling_drains(row, jobs):
     return {"jobs/s": jobs / answer["seconds"], **used}
 
 
-def instances_drain(row, jobs, unfinished="select exists (select from rowlock.extents)"):
-    """`unfinished`: asks whether any of them is."""
+def instances_drain(row, jobs, unfinished=None):
+    """`unfinished`: asks the database whether any of them is; without it the instances are asked, as a look at the queue is dear while a snapshot is held."""
     row.settled()
     had = int(row.sql.value("select count(*) from rowlock.results"))
     usage = row.usage()
     instances = row.instances(2)
     usage.add([each.pid for each in instances])
-    wait_for("the queue is empty", lambda: row.sql.value(unfinished) == "f", LONGEST)
+    if unfinished:
+        wait_for("the queue is empty", lambda: row.sql.value(unfinished) == "f", LONGEST)
+    else:
+        wait_for(f"{jobs} executions have ended", lambda: sum(each.ended() for each in instances) >= jobs, LONGEST)
     ended = time.time()
     figures = usage.figures(jobs)
     first, settled = map(float, row.sql.rows(f"select extract(epoch from min(started_at)), count(*) from (select started_at from rowlock.results order by started_at offset {had}) r")[0])

@@ -17,6 +17,8 @@ namespace {
 // A claim is one transaction, and its executions are read into memory at once.
 constexpr int max_claim = 2000;
 constexpr int max_lanes = 256;
+// Of many tenants each may have a little.
+constexpr int max_shared_lanes = 1024;
 // While looks from the front are dear there is one after this many times what finding the lanes took, which is a third of what it costs.
 constexpr int look_share = 100;
 constexpr std::chrono::seconds longest_without_look{1};
@@ -251,7 +253,7 @@ claimer::some claimer::claim_fairly(storage::session& s, instance_id owner, int 
     // What was used up is looked at again, but not at once.
     if (shares_.empty()) return {{}, looked ? found::nothing : found::nothing_near};
     const auto running = owned_.running();
-    const auto asked = shares_.choose(budget, max_lanes, [&running](tenant_key tenant) {
+    const auto asked = shares_.choose(budget, max_shared_lanes, [&running](tenant_key tenant) {
         const auto at = running.find(tenant);
         return at == running.end() ? 0 : at->second;
     });
