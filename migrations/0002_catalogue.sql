@@ -120,10 +120,11 @@ create table limits (
     started_n   int[] not null default '{}',
     wanted_at   timestamptz,                              -- an instance lacked slots while others kept some: for a second nobody uses what he keeps
     -- While somebody holds a snapshot, no version of the hottest rows there are can be cleared away. Some tens of them make a generation, and who looks for the newest
-    -- generation (newest_limit) does not meet what is older. Within one, versions are HOT.
+    -- generation (newest_limit) does not meet what is older. Within one, versions are HOT. The name has its generation, too: else each new one would be compared with all
+    -- that came before. So what is there already is never inserted again: its name is looked up first, and what is new at the same moment is of the first generation.
     writes      bigint not null default 0,              -- of in_use
     generation  bigint generated always as (writes / 32) stored,
-    primary key (limit_id, generation), unique (scope, tenant_key, key), check ((rate_starts is null) = (rate_period is null))) with (fillfactor = 20);    -- room for HOT versions
+    primary key (limit_id, generation), unique (scope, tenant_key, key, generation), check ((rate_starts is null) = (rate_period is null))) with (fillfactor = 20);    -- room for HOT versions
 create index limits_with_rate on limits (limit_id, generation) where rate_starts is not null;
 
 -- The row of a limit, however many versions of it there are. Inlined.
@@ -132,7 +133,7 @@ create function newest_limit(p_id int) returns setof limits language sql stable 
 
 -- Locks the rows of limits, in the order in which everyone does; those that are gone are left out. What is written to them afterwards, by another statement, names
 -- their generation, too.
-create function lock_limits(p_ids int[]) returns setof limits language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+create function lock_limits(p_ids int[]) returns setof limits language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 begin
     return query select m.* from (select distinct u.id from unnest(p_ids) u (id) order by u.id) u
                  cross join lateral (select m.* from limits m where m.limit_id = u.id order by m.limit_id desc, m.generation desc limit 1 for no key update) m;
@@ -156,7 +157,7 @@ create function starts_with(p_starts int, p_period interval, p_at timestamptz[],
           group by case when p_starts <= 64 then extract(epoch from u.at) else floor(extract(epoch from u.at) * 32 / extract(epoch from p_period)) end) x $$;
 
 -- When does the next rate that is used up let something start again? Null: none is.
-create function next_start_of_all() returns timestamptz language plpgsql stable set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+create function next_start_of_all() returns timestamptz language plpgsql stable set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 begin
     return (with recursive rated as (
                 (select l.limit_id, l.rate_starts, l.rate_period, l.started_at, l.started_n from limits l

@@ -50,7 +50,7 @@ create function pieces(p_lo uuid, p_hi uuid, p_without uuid[]) returns setof pie
     where f <= t $$;
 
 -- Gives slots of limits back: limit ids[i] gets ns[i]. (Row by row: to a join the planner may read all versions of all limits.)
-create function give_back(p_ids int[], p_ns bigint[]) returns void language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+create function give_back(p_ids int[], p_ns bigint[]) returns void language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 declare
     ids int[]; generations bigint[]; ns bigint[];
 begin
@@ -138,10 +138,10 @@ create function limit_wait(m limits, p_n int, p_now timestamptz) returns jsonb l
 -- beyond them; in the others what there is no room for otherwise is kept no more.
 create function take_slots(p_lane int[], p_want int[], p_budget int, p_whole boolean, p_rules lane_rule[],
                            p_instance int default null, p_keeping int[] default null, p_kept int[] default null, p_kept_n bigint[] default null) returns int[] language plpgsql
-    set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+    set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 declare
     keys int[]; generations bigint[]; free bigint[]; was bigint[]; own bigint[]; more bigint[]; starts int[]; had int[]; shut int[]; got int[] := p_want; n int; used bigint; of_own bigint; at int; last int; keeps boolean;
-    places int[]; ns int[];
+    places int[]; ns int[]; rule_lanes int[] := array(select r.lane_id from unnest(p_rules) with ordinality r order by r.ordinality); rule lane_rule;
 begin
     keys := array(select distinct id from unnest(p_rules) r, unnest(r.limit_ids) id where r.lane_id = any (p_lane) order by id);
     if cardinality(keys) > 0 then
@@ -160,8 +160,8 @@ begin
             if p_lane[i] is distinct from last then
                 last := p_lane[i];
                 keeps := coalesce(last = any (p_keeping), false);
-                select array_agg(array_position(keys, u.id)), array_agg(coalesce(u.n, 1)) into places, ns
-                from (select r.limit_ids, r.limit_ns from unnest(p_rules) r where r.lane_id = last limit 1) r, unnest(r.limit_ids, r.limit_ns) u (id, n) where u.id = any (keys);
+                rule := p_rules[array_position(rule_lanes, last)];
+                select array_agg(array_position(keys, u.id)), array_agg(coalesce(u.n, 1)) into places, ns from unnest(rule.limit_ids, rule.limit_ns) u (id, n) where u.id = any (keys);
             end if;
             for k in 1 .. coalesce(cardinality(places), 0) loop
                 at := places[k];
@@ -501,7 +501,7 @@ begin
                where s.owner is null and s.ready and s.lane_id = u.lane_id and s.rank >= u.from_rank and s.expires_at > clock()
                order by s.rank limit u.extents for no key update skip locked) s
           where not watched or not exists (select 1 from lanes l join breakers b using (breaker_id) where l.lane_id = u.lane_id and b.is_open
-              and b.limit_id <> all (coalesce((select r.limit_ids from unnest(rules) r where r.lane_id = u.lane_id), '{}')))
+              and b.limit_id <> all (coalesce(rules[array_position(rule_lanes, u.lane_id)].limit_ids, '{}')))
           order by u.grp, s.rank, s.lo) c;
     if c_lo is null then return; end if;
     c_want := c_n;

@@ -222,14 +222,15 @@ create function slices_at(p_counts int[], p_was bigint, p_now bigint) returns in
 -- jobs share takes the figures of whoever defined it last.
 create function set_breaker_1(p_tenant int, p_job int, p_breaker jsonb) returns void language plpgsql as $$
 declare
-    limit_ int; id int;
+    limit_ int; id int; name text := p_tenant || ':' || (p_breaker ->> 'key'); most int := (p_breaker ->> 'half_open_max')::int;
 begin
     if p_breaker is not null and p_breaker <> 'null' then
         -- Breakers come before limits, as in tell_breakers_1. One that is new nobody else has.
         perform from breakers b where b.tenant_key = p_tenant and b.key = p_breaker ->> 'key' for no key update;
-        insert into limits (scope, key, max_running) values ('breaker', p_tenant || ':' || (p_breaker ->> 'key'), (p_breaker ->> 'half_open_max')::int)
-        on conflict (scope, tenant_key, key) do update set max_running = excluded.max_running, drains_from = case when limits.in_use > excluded.max_running then limits.in_use end
-        returning limit_id into limit_;
+        insert into limits (scope, key, max_running)
+        select 'breaker', name, most where not exists (select from limits m where m.scope = 'breaker' and m.tenant_key = 0 and m.key = name) on conflict (scope, tenant_key, key, generation) do nothing;
+        update limits m set max_running = most, drains_from = case when m.in_use > most then m.in_use end, writes = m.writes + 1
+        where m.scope = 'breaker' and m.tenant_key = 0 and m.key = name returning m.limit_id into limit_;
         insert into breakers as b (tenant_key, key, limit_id, failure_threshold, failure_rate, window_, open_for, half_open_max)
         select p_tenant, p_breaker ->> 'key', limit_, (p_breaker ->> 'failure_threshold')::int, (p_breaker ->> 'failure_rate')::real,
                (p_breaker ->> 'window_ms')::bigint * interval '1 millisecond', (p_breaker ->> 'open_ms')::bigint * interval '1 millisecond',

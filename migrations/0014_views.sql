@@ -336,6 +336,9 @@ create function violations() returns table (rule text, detail text) language sql
     union all select 'instance ' || h.owner || ' uses more than it keeps', 'of limit ' || h.id || ' ' || h.n || ' instead of ' || coalesce(k.n, 0)
         from (select s.owner, u.id, sum(s.remaining) as n from extents s, unnest(s.kept_ids) u (id) group by s.owner, u.id) h
         left join kept_slots k on k.instance_id = h.owner and k.limit_id = h.id where h.n > coalesce(k.n, 0) and exists (select from limits l where l.limit_id = h.id)
+    union all select 'a limit is there twice', scope || ' ' || tenant_key || ' ' || key from limits group by scope, tenant_key, key having count(*) > 1
+    union all select 'slots are kept of no limit', k.limit_id::text from kept_slots k where not exists (select from limits l where l.limit_id = k.limit_id)
+    union all select 'a breaker without its limit', b.key from breakers b where not exists (select from limits l where l.limit_id = b.limit_id)
     -- What ran when it was set lower may end.
     union all select 'a limit is exceeded', limit_id::text || ': ' || in_use || ' of ' || max_running from limits where in_use > greatest(max_running, drains_from)
     union all select 'more started than a rate allows', limit_id || ': ' || (select sum(n) from unnest(started_at, started_n) u (at, n) where at > clock() - rate_period) || ' of ' || rate_starts

@@ -70,14 +70,17 @@ begin
     delete from limits m using (select distinct scope, tenant, key from unnest(p_scope, p_tenant, p_key) u (scope, tenant, key)) u
     where m.scope = u.scope and m.tenant_key = u.tenant and m.key = u.key
       and not exists (select from limits_asked a where a.scope = u.scope and a.tenant_key = u.tenant and a.key = u.key);
-    insert into limits as m (scope, tenant_key, key, max_running, rejects, rate_starts, rate_period)
-    select a.scope, a.tenant_key, a.key, a.max_running, a.rejects, a.rate_starts, a.rate_period
+    insert into limits (scope, tenant_key, key, max_running)
+    select a.scope, a.tenant_key, a.key, a.max_running
     from (select distinct scope, tenant, key from unnest(p_scope, p_tenant, p_key) u (scope, tenant, key)) u
-    join limits_asked a on a.scope = u.scope and a.tenant_key = u.tenant and a.key = u.key order by a.scope, a.tenant_key, a.key
-    on conflict (scope, tenant_key, key) do update
-    set max_running = excluded.max_running, rejects = excluded.rejects, rate_starts = excluded.rate_starts, rate_period = excluded.rate_period,
-        drains_from = case when m.in_use > excluded.max_running then m.in_use end,
-        rate_was = case when excluded.rate_starts is not null then (select sum(n)::int from unnest(m.started_at, m.started_n) u (at, n) where at > clock() - excluded.rate_period) end;
+    join limits_asked a on a.scope = u.scope and a.tenant_key = u.tenant and a.key = u.key
+    where not exists (select from limits m where m.scope = u.scope and m.tenant_key = u.tenant and m.key = u.key) order by a.scope, a.tenant_key, a.key
+    on conflict (scope, tenant_key, key, generation) do nothing;
+    update limits m
+    set max_running = a.max_running, rejects = a.rejects, rate_starts = a.rate_starts, rate_period = a.rate_period, drains_from = case when m.in_use > a.max_running then m.in_use end,
+        rate_was = case when a.rate_starts is not null then (select sum(n)::int from unnest(m.started_at, m.started_n) u (at, n) where at > clock() - a.rate_period) end, writes = m.writes + 1
+    from (select distinct scope, tenant, key from unnest(p_scope, p_tenant, p_key) u (scope, tenant, key)) u
+    join limits_asked a on a.scope = u.scope and a.tenant_key = u.tenant and a.key = u.key where m.scope = u.scope and m.tenant_key = u.tenant and m.key = u.key;
     if lanes_ is not null then perform limit_lanes_1(lanes_); end if;
 end $$;
 

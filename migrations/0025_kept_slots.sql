@@ -46,19 +46,20 @@ begin
 end $$;
 
 -- Notes that an instance, for which something waits, may lack slots that others keep: where it keeps less than an equal part of a limit that is reached.
-create function want_slots_1(p_instance int) returns void language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+create function want_slots_1(p_instance int) returns void language plpgsql
+    set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 declare
     newest limits; ids int[] := array(
         select k.limit_id
         from (select k.limit_id, count(*) filter (where k.instance_id <> p_instance) as others, coalesce(sum(k.n) filter (where k.instance_id = p_instance), 0) as own
               from kept_slots k where k.n > 0 group by k.limit_id) k
         cross join lateral newest_limit(k.limit_id) m
-        where k.others > 0 and k.own < m.max_running / (k.others + 1) and m.in_use >= m.max_running and coalesce(m.wanted_at < clock() - interval '500 milliseconds', true)
+        where k.others > 0 and k.own < greatest(m.max_running / (k.others + 1), 1) and m.in_use >= m.max_running and coalesce(m.wanted_at < clock() - interval '500 milliseconds', true)
         order by k.limit_id);
 begin
     for k in 1 .. cardinality(ids) loop
         select * into newest from limits m where m.limit_id = ids[k] order by m.limit_id desc, m.generation desc limit 1 for no key update skip locked;
-        update limits l set wanted_at = clock() where l.limit_id = newest.limit_id and l.generation = newest.generation;
+        update limits l set wanted_at = clock(), writes = l.writes + 1 where l.limit_id = newest.limit_id and l.generation = newest.generation;
     end loop;
 end $$;
 

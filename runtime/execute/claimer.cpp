@@ -316,7 +316,7 @@ claimer::found claimer::claim_once(storage::session& s)
         free_.give(taken == 0 ? budget : taken);
         throw;
     }
-    if (taken < budget) want_slots(s, owner);
+    want_slots(s, owner);
     return taken > 0 ? found::something : claimed.otherwise;
 }
 

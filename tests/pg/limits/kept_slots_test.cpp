@@ -167,6 +167,20 @@ TEST_CASE("who keeps an equal part of a limit does not want what another keeps",
     CHECK(f.of_limit("wanted_at") != "");
 }
 
+TEST_CASE("of a limit that is smaller than its instances are many, who keeps nothing wants one", "[pg][limits][kept_slots]")
+{
+    kept_fixture f(2);
+    const auto second = f.db.instance(1h);
+    const auto third = f.db.instance(1h);
+    f.submit(30);
+    REQUIRE(total(f.claim_within(0, 1)) == 1);
+    REQUIRE(total(f.claim_within(0, second, 1)) == 1);
+    storage::want_slots(f.db.service(), second);
+    CHECK(f.of_limit("wanted_at") == "");
+    storage::want_slots(f.db.service(), third);
+    CHECK(f.of_limit("wanted_at") != "");
+}
+
 TEST_CASE("what a dead instance kept is kept until the last of its work has been taken over", "[pg][limits][kept_slots]")
 {
     kept_fixture f(6);

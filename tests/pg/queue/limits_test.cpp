@@ -41,7 +41,7 @@ TEST_CASE("while somebody holds a snapshot, the row of a limit is found among a 
     }
     REQUIRE(db.value(fmt::format("select generation > 100 from limits where limit_id = {}", limit)) == "t");
     const auto pages_read = [&db](const std::string& from) {
-        for (const auto& row : db.rows(fmt::format("set enable_seqscan = off; explain (analyze, buffers, costs off, timing off, summary off) select max_running from {}", from))) {
+        for (const auto& row : db.rows(fmt::format("set enable_seqscan = off; set enable_bitmapscan = off; explain (analyze, buffers, costs off, timing off, summary off) select max_running from {}", from))) {
             const auto line = row[0].as<std::string>();
             if (const auto at = line.find("shared hit="); at != std::string::npos) return std::stoi(line.substr(at + 11));
         }
