@@ -122,7 +122,7 @@ create table limits (
     -- While somebody holds a snapshot, no version of the hottest rows there are can be cleared away. Some tens of them make a generation, and who looks for the newest
     -- generation (newest_limit) does not meet what is older. Within one, versions are HOT. The name has its generation, too: else each new one would be compared with all
     -- that came before. So what is there already is never inserted again: its name is looked up first, and what is new at the same moment is of the first generation.
-    writes      bigint not null default 0,              -- of in_use
+    writes      bigint not null default 0,
     generation  bigint generated always as (writes / 32) stored,
     primary key (limit_id, generation), unique (scope, tenant_key, key, generation), check ((rate_starts is null) = (rate_period is null))) with (fillfactor = 20);    -- room for HOT versions
 create index limits_with_rate on limits (limit_id, generation) where rate_starts is not null;
