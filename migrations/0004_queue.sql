@@ -487,10 +487,12 @@ begin
     if here.confines is not null then select * into lanes_, froms, groups_, rules from confine_1(here, lanes_, froms, groups_, rules); end if;
     if lanes_ is null then return; end if;
     limited := rules is not null;
-    if limited and p_keeps is not null then keeping := keeping_lanes(rules, p_keeps); end if;
-    direct := case when keeping is null then rules else array(select r from unnest(rules) r where r.lane_id <> all (keeping)) end;
-    rule_lanes := array(select r.lane_id from unnest(rules) with ordinality r order by r.ordinality);
-    direct_lanes := array(select r.lane_id from unnest(direct) with ordinality r order by r.ordinality);
+    if limited then
+        if p_keeps is not null then keeping := keeping_lanes(rules, p_keeps); end if;
+        direct := case when keeping is null then rules else array(select r from unnest(rules) r where r.lane_id <> all (keeping)) end;
+        rule_lanes := array(select r.lane_id from unnest(rules) with ordinality r order by r.ordinality);
+        direct_lanes := array(select r.lane_id from unnest(direct) with ordinality r order by r.ordinality);
+    end if;
     select * into shares from share_out(lanes_, froms, groups_, p_share, p_budget);
     -- SKIP LOCKED: claims never wait for an extent. What others lock meanwhile is made up for by the next extents of the same lane.
     -- A breaker that has opened since is seen here together with whatever was submitted after that.

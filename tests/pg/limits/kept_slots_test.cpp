@@ -27,6 +27,12 @@ struct kept_fixture {
         for (const auto& x : extents) REQUIRE(ends(x).all(ids_in(x.lo, x.hi)).commit(db.service(), who).empty());
     }
     std::string of_limit(std::string_view what) { return db.value(fmt::format("select {} from limits where limit_id = {}", what, limit)); }
+    // Does it note that it lacks what others keep?
+    bool wants(instance_id who)
+    {
+        storage::want_slots(db.service(), who);
+        return !of_limit("wanted_at").empty();
+    }
     std::string kept_by(instance_id who) { return db.value(fmt::format("select sum(n) from kept_slots where instance_id = {} and limit_id = {}", who.value, limit)); }
 
     queue_database db;
@@ -157,14 +163,10 @@ TEST_CASE("who keeps an equal part of a limit does not want what another keeps",
     kept_fixture f(10);
     const auto other = f.db.instance(1h);
     f.submit(30);
-    const auto mine = f.claim_within(0, 6);
-    const auto theirs = f.claim_within(0, other);
-    REQUIRE(total(mine) == 6);
-    REQUIRE(total(theirs) == 4);
-    storage::want_slots(f.db.service(), f.me);
-    CHECK(f.of_limit("wanted_at") == "");
-    storage::want_slots(f.db.service(), other);
-    CHECK(f.of_limit("wanted_at") != "");
+    REQUIRE(total(f.claim_within(0, 6)) == 6);
+    REQUIRE(total(f.claim_within(0, other)) == 4);
+    CHECK_FALSE(f.wants(f.me));
+    CHECK(f.wants(other));
 }
 
 TEST_CASE("of a limit that is smaller than its instances are many, who keeps nothing wants one", "[pg][limits][kept_slots]")
@@ -175,10 +177,8 @@ TEST_CASE("of a limit that is smaller than its instances are many, who keeps not
     f.submit(30);
     REQUIRE(total(f.claim_within(0, 1)) == 1);
     REQUIRE(total(f.claim_within(0, second, 1)) == 1);
-    storage::want_slots(f.db.service(), second);
-    CHECK(f.of_limit("wanted_at") == "");
-    storage::want_slots(f.db.service(), third);
-    CHECK(f.of_limit("wanted_at") != "");
+    CHECK_FALSE(f.wants(second));
+    CHECK(f.wants(third));
 }
 
 TEST_CASE("what a dead instance kept is kept until the last of its work has been taken over", "[pg][limits][kept_slots]")
