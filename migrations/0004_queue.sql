@@ -442,13 +442,23 @@ end $$;
 
 -- How many extents of each of these lanes make up the best p_budget executions of all of them, by rank; or of each group of lanes the best of its share. Takes no
 -- locks. Each look goes deeper into the lanes: few extents are read where there are many lanes or large extents, many where one lane has all the best.
-create function share_out(p_lane int[], p_from timestamptz[], p_group int[], p_share int[], p_budget int, out lanes int[], out froms timestamptz[], out groups int[], out extents int[])
+-- A group with p_extents gets so many of each of its lanes, and none of them is looked at.
+create function share_out(p_lane int[], p_from timestamptz[], p_group int[], p_share int[], p_budget int, p_extents int[], out lanes int[], out froms timestamptz[], out groups int[], out extents int[])
 language plpgsql stable as $$
 declare
-    -- Many lanes: twice the share of each. Few: they may have large extents.
-    depth int := case when cardinality(p_lane) < 16 then 8 else greatest(2, 2 * p_budget / cardinality(p_lane)) end; deeper boolean;
+    depth int; deeper boolean; given record;
 begin
-    loop
+    if p_extents is not null then
+        select array_agg(u.lane_id) as lanes, array_agg(coalesce(u.from_rank, '-infinity')) as froms, array_agg(u.grp) as groups, array_agg(p_extents[u.grp]) as extents into given
+        from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp) where p_extents[u.grp] is not null;
+        if given.lanes is not null then
+            select array_agg(u.lane_id), array_agg(u.from_rank), array_agg(u.grp) into p_lane, p_from, p_group
+            from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp) where p_extents[u.grp] is null;
+        end if;
+    end if;
+    -- Many lanes: twice the share of each. Few: they may have large extents.
+    depth := case when cardinality(p_lane) < 16 then 8 else greatest(2, 2 * p_budget / cardinality(p_lane)) end;
+    while cardinality(p_lane) > 0 loop
         select array_agg(t.lane_id), array_agg(t.from_rank), array_agg(t.grp), array_agg(t.chosen), bool_or(t.chosen = depth) into lanes, froms, groups, extents, deeper
         from (select x.lane_id, x.from_rank, x.grp, count(*)::int as chosen
               from (select u.lane_id, u.from_rank, u.grp, sum(s.remaining) over (partition by u.grp order by s.rank rows unbounded preceding) - s.remaining as before
@@ -460,22 +470,25 @@ begin
         exit when deeper is not true or depth >= p_budget;
         depth := 4 * depth;
     end loop;
+    if p_extents is not null then
+        lanes := lanes || given.lanes; froms := froms || given.froms; groups := groups || given.groups; extents := extents || given.extents;
+    end if;
 end $$;
 
 -- Claims at most p_budget executions of these lanes, the best ranks first. An extent that is larger than what is left of the budget, or than its limits allow, is split.
 -- p_from: the rank in each lane from which on is looked (null: from the front): what was claimed lately has left dead index entries at the front, and while somebody holds
 -- a snapshot nothing clears them away. p_group: the tenants that the lanes are of, numbered in the order in which they are served, and p_share what each of them may get;
--- without them the best ranks of all lanes come first. p_keeps: it keeps slots of limits of at least so many (null: of none), and has p_kept_n of limit p_kept that it does
+-- without them the best ranks of all lanes come first. p_extents: see share_out. p_keeps: it keeps slots of limits of at least so many (null: of none), and has p_kept_n of limit p_kept that it does
 -- not use; kept_ids says of which limits what was claimed uses such slots. What lacks is taken and kept. How many it keeps after that, of limits where this may have
 -- changed, comes in rows without `lo`: `remaining` of limit kept_ids[1]. p_epoch: see begin_epoch_1.
 create function claim_1(p_instance int, p_lane int[], p_from timestamptz[], p_budget int, p_group int[] default null, p_share int[] default null,
-                        p_keeps int default null, p_kept int[] default null, p_kept_n bigint[] default null, p_epoch int default 0)
+                        p_keeps int default null, p_kept int[] default null, p_kept_n bigint[] default null, p_epoch int default 0, p_extents int[] default null)
 returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, rank timestamptz, claimed_at timestamptz, kept_ids int[]) language plpgsql
     set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
-    lanes_ int[]; froms timestamptz[]; groups_ int[]; rules lane_rule[]; watched boolean; shares record; c_lo uuid[]; c_n int[]; c_want int[]; c_lane int[]; c_group int[]; total bigint;
-    got int[]; limited boolean; keeping int[]; direct lane_rule[]; rule_lanes int[]; direct_lanes int[]; whole uuid[]; part record; here instances := read_rules(p_instance);
+    lanes_ int[]; froms timestamptz[]; groups_ int[]; rules lane_rule[]; watched boolean; shares record; c_lo uuid[]; c_at tid[]; c_n int[]; c_want int[]; c_lane int[]; total bigint;
+    got int[]; limited boolean; keeping int[]; direct lane_rule[]; rule_lanes int[]; direct_lanes int[]; whole tid[]; part record; here instances := read_rules(p_instance);
 begin
     if here.draining_at is not null or here.epoch > p_epoch and p_keeps is not null then return; end if;
     -- What is placed elsewhere is left out by the row of its lane, too.
@@ -493,25 +506,22 @@ begin
         rule_lanes := array(select r.lane_id from unnest(rules) with ordinality r order by r.ordinality);
         direct_lanes := array(select r.lane_id from unnest(direct) with ordinality r order by r.ordinality);
     end if;
-    select * into shares from share_out(lanes_, froms, groups_, p_share, p_budget);
+    select * into shares from share_out(lanes_, froms, groups_, p_share, p_budget, p_extents);
     -- SKIP LOCKED: claims never wait for an extent. What others lock meanwhile is made up for by the next extents of the same lane.
     -- A breaker that has opened since is seen here together with whatever was submitted after that.
-    select array_agg(c.lo), array_agg(c.remaining), array_agg(c.lane_id), array_agg(c.grp), sum(c.remaining) into c_lo, c_n, c_lane, c_group, total
-    from (select s.lo, s.remaining, u.lane_id, u.grp
+    -- What goes beyond a share is not wanted.
+    select array_agg(c.lo), array_agg(c.at), array_agg(c.remaining), array_agg(c.wanted), array_agg(c.lane_id), sum(c.wanted) into c_lo, c_at, c_n, c_want, c_lane, total
+    from (select s.lo, s.at, s.remaining, u.lane_id,
+                 case when p_share is null then s.remaining
+                      else least(greatest(p_share[u.grp] - (sum(s.remaining) over (partition by u.grp order by s.rank, s.lo rows unbounded preceding) - s.remaining), 0), s.remaining)::int end as wanted
           from unnest(shares.lanes, shares.froms, shares.groups, shares.extents) u (lane_id, from_rank, grp, extents)
-          cross join lateral (select s.lo, s.remaining, s.rank from extents s
+          cross join lateral (select s.lo, s.ctid as at, s.remaining, s.rank from extents s
                where s.owner is null and s.ready and s.lane_id = u.lane_id and s.rank >= u.from_rank and s.expires_at > clock()
                order by s.rank limit u.extents for no key update skip locked) s
           where not watched or not exists (select 1 from lanes l join breakers b using (breaker_id) where l.lane_id = u.lane_id and b.is_open
               and b.limit_id <> all (coalesce(rules[array_position(rule_lanes, u.lane_id)].limit_ids, '{}')))
           order by u.grp, s.rank, s.lo) c;
     if c_lo is null then return; end if;
-    c_want := c_n;
-    if p_share is not null then
-        c_want := array(select greatest(0, least(u.n, p_share[u.grp] - (sum(u.n) over (partition by u.grp order by u.k) - u.n)))::int
-                        from unnest(c_n, c_group) with ordinality u (n, grp, k) order by u.k);
-        total := (select sum(n) from unnest(c_want) n);
-    end if;
     if limited and (keeping is null or not keeps_enough(c_lane, c_want, p_budget, rules, keeping, p_kept, p_kept_n)) then
         got := take_slots(c_lane, c_want, p_budget, false, rules, p_instance, keeping, p_kept, p_kept_n);
         if p_keeps is not null then
@@ -539,14 +549,15 @@ begin
         where s.lo = part.lo
         returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at, s.kept_ids;
     end loop;
-    whole := case when got = c_n then c_lo else array(select u.lo from unnest(c_lo, c_n, got) u (lo, n, m) where u.m = u.n) end;
+    -- They are locked, so they stay where they are.
+    whole := case when got = c_n then c_at else array(select u.at from unnest(c_at, c_n, got) u (at, n, m) where u.m = u.n) end;
     return query
     update extents s
     set owner = p_instance, fence = s.fence + 1, claimed_at = greatest(clock(), s.eligible_at),
         limit_ids = direct[array_position(direct_lanes, s.lane_id)].limit_ids,
         limit_ns = direct[array_position(direct_lanes, s.lane_id)].limit_ns,
         kept_ids = case when s.lane_id = any (keeping) then rules[array_position(rule_lanes, s.lane_id)].limit_ids end
-    where s.lo = any (whole)
+    where s.ctid = any (whole)
     returning s.lo, s.hi, s.lane_id, s.fence, s.remaining, s.rank, s.claimed_at, s.kept_ids;
 end $$;
 
@@ -561,20 +572,21 @@ returns table (lo uuid, hi uuid, lane_id int, fence int, remaining int, claimed_
     set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
-    ids int[]; ranks timestamptz[]; owners int[]; open_ int[]; n int; last int; then_after int; began timestamptz := clock_timestamp(); look int; starts bigint; several boolean;
+    seen record; ids int[]; ranks timestamptz[]; owners int[]; open_ int[]; then_after int; began timestamptz := clock_timestamp(); look int; starts bigint; several boolean;
 begin
-    select array_agg(s.lane_id order by s.head_rank), array_agg(s.head_rank order by s.head_rank), array_agg(s.tenant_key order by s.head_rank),
-           array_agg(s.lane_id order by s.head_rank) filter (where not s.paused), min(s.tenant_key) <> max(s.tenant_key), count(*), max(s.lane_id)
-    into ids, ranks, owners, open_, several, n, last
-    from scan_lanes(p_after, p_lanes) s;
+    select w.lanes, w.ranks, cardinality(w.lanes) as n into seen from lanes_with_work(p_after, null, p_lanes) w;
     look := extract(epoch from clock_timestamp() - began) * 1000000;
-    then_after := case when n = p_lanes then last else 0 end;
+    then_after := case when seen.n = p_lanes then seen.lanes[seen.n] else 0 end;
+    select array_agg(y.lane_id), array_agg(y.rank), array_agg(y.tenant_key), array_agg(y.lane_id) filter (where not y.paused), min(y.tenant_key) <> max(y.tenant_key)
+    into ids, ranks, owners, open_, several
+    from (select u.lane_id, u.rank, l.paused, l.tenant_key from unnest(seen.lanes, seen.ranks) u (lane_id, rank)
+          cross join lateral (select l.paused, l.tenant_key from lanes l where l.lane_id = u.lane_id limit 1) l order by u.rank) y;
     if open_ is not null and not (p_fair and several) then
         return query
             select c.lo, c.hi, c.lane_id, c.fence, c.remaining, c.claimed_at, c.rank, then_after, look, null::bigint, null::int, c.kept_ids
             from claim_1(p_instance, open_, null, p_budget, null, null, p_keeps, p_kept, p_kept_n, p_epoch) c;
     end if;
-    starts := case when n > 0 then (extract(epoch from next_start_of_all() - clock()) * 1000000)::bigint end;
+    starts := case when seen.n > 0 then (extract(epoch from next_start_of_all() - clock()) * 1000000)::bigint end;
     return query select null::uuid, null::uuid, u.lane_id, null::int, null::int, null::timestamptz, u.rank, then_after, look, starts, u.tenant_key, null::int[]
                  from unnest(ids, ranks, owners) u (lane_id, rank, tenant_key);
 end $$;

@@ -24,25 +24,25 @@ create function settle_1(
     p_failed_at int[], p_category smallint[], p_details text[], p_kept bigint[], p_next_wait_ms bigint[], p_planned int[])
 returns setof uuid language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-    x record; n_extents int := cardinality(p_lo);
-    hi uuid[] := array_fill(null::uuid, array[n_extents]); left_ int[] := array_fill(0, array[n_extents]);
-    claimed timestamptz[] := array_fill(null::timestamptz, array[n_extents]); lanes_ int[] := array_fill(0, array[n_extents]); upstreams int[];
-    held int := 0; d_extent int[]; d_n int[]; whole uuid[]; part jsonb; expected bigint; done bigint; partly boolean; failed_ids uuid[]; nexts uuid[]; limited boolean := false; limit_ids_ int[]; limit_n bigint[];
+    n_extents int := cardinality(p_lo); at_ tid[]; hi uuid[]; left_ int[]; claimed timestamptz[]; lanes_ int[]; upstreams int[]; found_ int[];
+    held int; d_extent int[]; d_n int[]; whole tid[]; parts uuid[]; part jsonb; expected bigint; done bigint; partly boolean; failed_ids uuid[]; nexts uuid[]; limited boolean; limit_ids_ int[]; limit_n bigint[];
     over_ uuid[]; over_status smallint[]; ordered boolean := false; budgeted boolean; seconds_ float8[]; uses plan_use[];
 begin
     -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
     -- `is not distinct from` keeps the planner off extents_owned: all that the instance owns, once for each extent, is quadratic.
-    for x in
-        select u.k, s.hi, s.lane_id, s.remaining, s.claimed_at, s.limit_ids is not null as limited
-        from (select u.lo, u.fence, u.k from unnest(p_lo, p_fence) with ordinality u (lo, fence, k) order by u.lo) u
-        cross join lateral (select s.hi, s.lane_id, s.remaining, s.claimed_at, s.limit_ids from extents s
-                            where s.lo = u.lo and s.owner is not distinct from p_instance and s.fence = u.fence for no key update) s
-    loop
-        hi[x.k] := x.hi; left_[x.k] := x.remaining; claimed[x.k] := x.claimed_at; lanes_[x.k] := x.lane_id; held := held + 1; limited := limited or x.limited;
-    end loop;
+    select array_agg(x.k), array_agg(x.at), array_agg(x.hi), array_agg(x.remaining), array_agg(x.claimed_at), array_agg(x.lane_id), count(*), coalesce(bool_or(x.limited), false)
+    into found_, at_, hi, left_, claimed, lanes_, held, limited
+    from (select u.k, s.at, s.hi, s.lane_id, s.remaining, s.claimed_at, s.limit_ids is not null as limited
+          from (select u.lo, u.fence, u.k from unnest(p_lo, p_fence) with ordinality u (lo, fence, k) order by u.lo) u
+          cross join lateral (select s.ctid as at, s.hi, s.lane_id, s.remaining, s.claimed_at, s.limit_ids from extents s
+                              where s.lo = u.lo and s.owner is not distinct from p_instance and s.fence = u.fence for no key update) s
+          order by u.k) x;
     if held < n_extents then
-        return query select u.lo from unnest(p_lo, left_) u (lo, n) where u.n = 0;
+        return query select u.lo from unnest(p_lo) with ordinality u (lo, k) where held = 0 or u.k <> all (found_);
         if held = 0 then return; end if;
+        select array_agg(x.at), array_agg(x.hi), array_agg(coalesce(x.remaining, 0)), array_agg(x.claimed_at), array_agg(coalesce(x.lane_id, 0)) into at_, hi, left_, claimed, lanes_
+        from (select f.* from generate_series(1, n_extents) g (k)
+              left join unnest(found_, at_, hi, left_, claimed, lanes_) f (k, at, hi, remaining, claimed_at, lane_id) on f.k = g.k order by g.k) x;
     end if;
     if held < n_extents or p_again then
         p_extent := array(select case when left_[u.extent] > 0 and not (p_again and exists (
@@ -117,12 +117,15 @@ begin
         from unnest(d_extent, d_n) u (extent, n) cross join lateral (select s.limit_ids, s.limit_ns from extents s where s.lo = p_lo[u.extent] limit 1) s,
              unnest(s.limit_ids, s.limit_ns) l (id, n);
     end if;
-    whole := array(select p_lo[u.extent] from unnest(d_extent, d_n) u (extent, n) where left_[u.extent] = u.n);
-    delete from extents s where s.lo = any (whole);
+    -- They are locked, so they are where they were.
+    whole := array(select at_[u.extent] from unnest(d_extent, d_n) u (extent, n) where left_[u.extent] = u.n);
+    delete from extents s where s.ctid = any (whole);
+    get diagnostics done = row_count;
+    if done <> cardinality(whole) then raise exception 'settle finds % of % extents', done, cardinality(whole) using errcode = 'RL003'; end if;
     if partly then
-        select jsonb_object_agg(p_lo[u.extent], u.n), array_agg(p_lo[u.extent]) into part, whole
+        select jsonb_object_agg(p_lo[u.extent], u.n), array_agg(p_lo[u.extent]) into part, parts
         from unnest(d_extent, d_n) u (extent, n) where left_[u.extent] <> u.n;
-        update extents s set remaining = s.remaining - (part ->> s.lo::text)::int where s.lo = any (whole);
+        update extents s set remaining = s.remaining - (part ->> s.lo::text)::int where s.lo = any (parts);
     end if;
     -- Before the locks on limits: after them only rows of their own are written.
     budgeted := exists (select from policies p where p.per <> 'run');

@@ -222,25 +222,27 @@ std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std:
     });
 }
 
-constexpr statement see_lanes_statement{"see_lanes", "select lane_id, tenant_key, weight, rank, waiting, is_open, next_after, look_us, start_us from see_lanes_1($1, $2, $3, $4::int[])"};
+constexpr statement see_lanes_statement{"see_lanes", "select lane_id, tenant_key, weight, rank, waiting, is_open, began_after, next_after, look_us, start_us from see_lanes_1($1, $2, $3, $4, $5::int[])"};
 
-lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int lanes, slot_offer* offer)
+lanes_answer see_lanes(session& s, instance_id owner, lane_span span, int lanes, slot_offer* offer)
 {
+    const auto number = [](const std::optional<lane_id>& lane) { return lane ? std::optional(lane->value) : std::nullopt; };
     offer_columns kept(offer);
     lanes_answer answer;
-    for (const auto& row : s.exec(see_lanes_statement, owner.value, after_lane.value, lanes, kept.limits.parameter())) {
+    for (const auto& row : s.exec(see_lanes_statement, owner.value, number(span.after), number(span.until), lanes, kept.limits.parameter())) {
         if (!row[0].is_null()) {
-            answer.lanes.push_back({{row[0].as<int>()}, {row[1].as<int>()}, row[2].as<int>(), time_of(row[3]), row[4].as<int>(), row[5].as<bool>()});
+            answer.lanes.push_back({{row[0].as<int>()}, {row[1].as<int>(0)}, row[2].as<int>(), time_of(row[3]), row[4].as<int>(), row[5].as<bool>()});
             continue;
         }
-        answer.next_after = {row[6].as<int>()};
-        answer.looked = std::chrono::microseconds{row[7].as<int>()};
-        if (!row[8].is_null()) answer.next_start_in = std::chrono::microseconds{row[8].as<std::int64_t>()};
+        answer.began_after = {row[6].as<int>()};
+        answer.next_after = {row[7].as<int>()};
+        answer.looked = std::chrono::microseconds{row[8].as<int>()};
+        if (!row[9].is_null()) answer.next_start_in = std::chrono::microseconds{row[9].as<std::int64_t>()};
     }
     return answer;
 }
 
-constexpr statement claim_shares_statement{"claim_shares", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids from claim_1($1, $2::int[], $3::timestamptz[], $4, $5::int[], $6::int[], $7, $8::int[], $9::bigint[], $10)"};
+constexpr statement claim_shares_statement{"claim_shares", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids from claim_1($1, $2::int[], $3::timestamptz[], $4, $5::int[], $6::int[], $7, $8::int[], $9::bigint[], $10, $11::int[])"};
 
 std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const std::vector<claim_share>& shares, int budget, slot_offer* offer)
 {
@@ -249,8 +251,10 @@ std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const st
     array heads(array::element::timestamptz);
     array groups(array::element::int4);
     array most(array::element::int4);
+    array deep(array::element::int4);
     for (std::size_t k = 0; k < shares.size(); ++k) {
         most.add(shares[k].most);
+        deep.add(shares[k].extents);
         for (const auto& [lane, head] : shares[k].lanes) {
             ids.add(lane.value);
             heads.add(head);
@@ -259,7 +263,7 @@ std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const st
     }
     return with_lease([&] {
         std::vector<claimed_extent> extents;
-        for (const auto& row : s.exec(claim_shares_statement, owner.value, ids.parameter(), heads.parameter(), budget, groups.parameter(), most.parameter(), kept.least(), kept.limits.parameter(), kept.ns.parameter(), kept.epoch())) {
+        for (const auto& row : s.exec(claim_shares_statement, owner.value, ids.parameter(), heads.parameter(), budget, groups.parameter(), most.parameter(), kept.least(), kept.limits.parameter(), kept.ns.parameter(), kept.epoch(), deep.parameter())) {
             if (row[0].is_null()) kept.answered(row);
             else extents.push_back(claimed(row));
         }

@@ -111,7 +111,7 @@ std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std:
 // A lane in which something waits.
 struct waiting_lane {
     lane_id lane;
-    tenant_key tenant;
+    tenant_key tenant;                   // whose it is; of a lane that is not open, nobody
     int weight;                          // of the tenant
     timestamp head;                      // the best rank that waits in it
     int waiting;                         // executions of the extent at its front
@@ -119,16 +119,23 @@ struct waiting_lane {
 };
 struct lanes_answer {
     std::vector<waiting_lane> lanes;
+    lane_id began_after{};
     lane_id next_after{};                // as in claim_answer, and so are these
     std::chrono::microseconds looked{0};
     std::optional<std::chrono::microseconds> next_start_in{};
 };
-// Looks at the next `lanes` lanes with work after `after_lane`, for this instance.
-lanes_answer see_lanes(session& s, instance_id owner, lane_id after_lane, int lanes, slot_offer* offer = nullptr);
+// Which lanes to look at: those after `after`, up to `until`.
+struct lane_span {
+    std::optional<lane_id> after{};      // nullopt: from the instance's own place on, which is far from those of the others
+    std::optional<lane_id> until{};      // nullopt: to the end
+};
+// Looks at the first `lanes` lanes with work of the span, for this instance.
+lanes_answer see_lanes(session& s, instance_id owner, lane_span span, int lanes, slot_offer* offer = nullptr);
 // A tenant's lanes, with the rank from which on is looked in each (nullopt: from the front), and how much he may get.
 struct claim_share {
     std::vector<std::pair<lane_id, std::optional<timestamp>>> lanes;
     int most;
+    std::optional<int> extents{};        // of each lane, the best; nullopt: as many as make up the best of what he may get
 };
 // Claims from these lanes, tenant by tenant, until the budget is used up. Throws lease_lost_error.
 std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const std::vector<claim_share>& shares, int budget, slot_offer* offer = nullptr);

@@ -18,12 +18,12 @@ namespace {
 constexpr int max_claim = 2000;
 constexpr int max_lanes = 256;
 // Of many tenants each may have a little.
-constexpr int max_shared_lanes = 1024;
+constexpr std::size_t max_shared_lanes = 1024;
 // While looks from the front are dear there is one after this many times what finding the lanes took, which is a third of what it costs.
 constexpr int look_share = 100;
 constexpr std::chrono::seconds longest_without_look{1};
 constexpr std::chrono::milliseconds looked_lately{250};
-// While tenants share, this part of the time goes into looking at all lanes; but it is not done more often than this.
+// While tenants share, a fifth of the time goes into looking at all lanes, and half of it when what was seen is taken; but it is not done more often than this.
 constexpr int sharing_look_share = 4;
 constexpr std::chrono::milliseconds shortest_between_looks{20};
 constexpr int lanes_a_look = 2048;
@@ -191,7 +191,8 @@ std::vector<storage::claimed_extent> claimer::look(storage::session& s, instance
     if (answer.next_start_in) next_start_ = steady_clock::now() + *answer.next_start_in;
     cursor_ = answer.next_after;
     if (sharing_) {
-        shares_.seen({});
+        shares_.begin_round();
+        shares_.end_round();
         cursor_ = {};
         next_look_ = {};
         waiting_.several();
@@ -213,45 +214,68 @@ void claimer::end_round()
     if (tenants_.size() > most_known_lanes) tenants_.clear();
 }
 
-void claimer::look_at_all(storage::session& s, instance_id owner)
+void claimer::look_fairly(storage::session& s, instance_id owner)
 {
-    const auto began = steady_clock::now();
-    std::vector<storage::waiting_lane> lanes;
-    seen_.clear();
-    looked_ = {};
-    round_began_ = self_.database_now();
-    lane_id after{};
     do {
-        const auto answer = storage::see_lanes(s, owner, after, lanes_a_look, keeper_.offered());
-        counts_.statements.fetch_add(1, std::memory_order_relaxed);
-        lanes.insert(lanes.end(), answer.lanes.begin(), answer.lanes.end());
-        looked_ += answer.looked;
-        next_start_.reset();
-        if (answer.next_start_in) next_start_ = steady_clock::now() + *answer.next_start_in;
-        after = answer.next_after;
+        look_at_page(s, owner);
         const std::lock_guard lock(mutex_);
         if (stopping_) return;
-    } while (after.value != 0);
-    for (const auto& each : lanes) {
-        seen_.push_back({each.lane, each.head, each.tenant});
-        tenants_[each.lane] = each.tenant;
-    }
-    end_round();
-    const auto now = steady_clock::now();
-    shares_.seen(lanes);
-    sharing_ = shares_.tenants() > 1;
-    const auto rested = now + std::max<steady_clock::duration>(sharing_look_share * (now - began), shortest_between_looks);
-    next_look_ = sharing_ ? rested : std::max(next_look_, rested);
-    const auto first = std::find_if(lanes.begin(), lanes.end(), [](const auto& each) { return each.open; });
-    if (sharing_) waiting_.several();
-    else if (first == lanes.end()) waiting_.nobody();
-    else waiting_.only(first->tenant);
+    } while (round_ && shares_.tenants() < max_shared_lanes);
 }
 
-claimer::some claimer::claim_fairly(storage::session& s, instance_id owner, int budget, bool looked)
+void claimer::look_at_page(storage::session& s, instance_id owner)
 {
-    // What was used up is looked at again, but not at once.
-    if (shares_.empty()) return {{}, looked ? found::nothing : found::nothing_near};
+    if (!round_) {
+        round_ = fair_round{};
+        seen_.clear();
+        looked_ = {};
+        next_start_.reset();
+        round_began_ = self_.database_now();
+        shares_.begin_round();
+    }
+    fair_round& round = *round_;
+    const auto began = steady_clock::now();
+    const auto page = storage::see_lanes(s, owner, round.next, lanes_a_look, keeper_.offered());
+    round.took += steady_clock::now() - began;
+    counts_.statements.fetch_add(1, std::memory_order_relaxed);
+    looked_ += page.looked;
+    if (page.next_start_in) next_start_ = steady_clock::now() + *page.next_start_in;
+    for (const auto& each : page.lanes) {
+        seen_.push_back({each.lane, each.head, each.tenant});
+        if (!each.open) continue;
+        tenants_[each.lane] = each.tenant;
+        if (!round.first) round.first = each.tenant;
+    }
+    shares_.seen(page.lanes);
+    if (!round.next.after) round.place = page.began_after;
+    if (page.next_after.value != 0) round.next.after = page.next_after;
+    else if (!round.next.until && round.place.value != 0) round.next = {lane_id{}, round.place};
+    else end_fair_round();
+}
+
+void claimer::end_fair_round()
+{
+    end_round();
+    shares_.end_round();
+    sharing_ = shares_.tenants_seen() > 1;
+    const auto now = steady_clock::now();
+    const auto rested = now + std::max<steady_clock::duration>(sharing_look_share * round_->took, shortest_between_looks);
+    next_look_ = sharing_ ? rested : std::max(next_look_, rested);
+    look_when_taken_ = now + std::max<steady_clock::duration>(round_->took, shortest_between_looks);
+    if (sharing_) waiting_.several();
+    else if (!round_->first) waiting_.nobody();
+    else waiting_.only(*round_->first);
+    round_.reset();
+}
+
+claimer::some claimer::claim_fairly(storage::session& s, instance_id owner, int budget)
+{
+    if (shares_.empty() && shares_.tenants_seen() == 0) return {{}, found::nothing};
+    if (shares_.empty()) {
+        // What was used up is looked at again, but not at once.
+        next_look_ = std::min(next_look_, look_when_taken_);
+        return {{}, found::nothing_near};
+    }
     const auto running = owned_.running();
     const auto asked = shares_.choose(budget, max_shared_lanes, [&running](tenant_key tenant) {
         const auto at = running.find(tenant);
@@ -259,7 +283,7 @@ claimer::some claimer::claim_fairly(storage::session& s, instance_id owner, int 
     });
     std::vector<storage::claim_share> shares;
     for (const auto& one : asked) {
-        storage::claim_share share{{}, one.most};
+        storage::claim_share share{{}, one.most, one.extents};
         for (const auto& each : one.lanes) share.lanes.emplace_back(each.lane, floors_.of(each.lane));
         shares.push_back(std::move(share));
     }
@@ -290,17 +314,17 @@ claimer::found claimer::claim_once(storage::session& s)
     const instance_id owner = self_.id();
     if (!self_.may_start() || owner.value == 0) return found::nothing;
     // Others may have the slots meanwhile.
-    const bool shares = sharing_ || !shares_.empty();
-    const bool looks = shares && free_.available() > 0 && steady_clock::now() >= next_look_;
+    const bool shares = sharing_ || round_ || !shares_.empty();
+    const bool looks = round_ ? shares_.tenants() < max_shared_lanes : steady_clock::now() >= next_look_;
     keeper_.offer(owner);
-    if (looks) look_at_all(s, owner);
+    if (shares && looks && free_.available() > 0) look_fairly(s, owner);
     const int budget = free_.take(max_claim);
     if (budget == 0) return found::something;
     some claimed;
     int taken = 0;
     try {
         crash_point("claim.before_commit");
-        claimed = shares ? claim_fairly(s, owner, budget, looks) : claim_best(s, owner, budget);
+        claimed = shares ? claim_fairly(s, owner, budget) : claim_best(s, owner, budget);
         counts_.statements.fetch_add(1, std::memory_order_relaxed);
         for (const auto& x : claimed.extents) taken += x.remaining;
         free_.give(budget - taken);

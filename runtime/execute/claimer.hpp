@@ -19,7 +19,7 @@ namespace rowlock::runtime {
 // Claims queued work for the free slots, on a database thread of its own. Works only when it was told that there may be
 // something, and goes on while it finds something. While looks from the front of the lanes are dear (see lane_floors) they get a
 // small part of its time, and the claims between them go by what the last one saw. Where several tenants have work they share (fair_share): all lanes are
-// looked at every now and then, and the claims between go by that.
+// looked at every now and then, page by page, and the claims between go by that.
 class claimer {
 public:
     struct listeners {
@@ -67,9 +67,11 @@ private:
     // The best ranks; nothing, where it finds that several tenants have work.
     some claim_best(storage::session& s, instance_id owner, int budget);
     // While several tenants have work.
-    // looked: just now.
-    some claim_fairly(storage::session& s, instance_id owner, int budget, bool looked);
-    void look_at_all(storage::session& s, instance_id owner);
+    some claim_fairly(storage::session& s, instance_id owner, int budget);
+    // Looks at lanes until enough tenants are known to claim for, or all lanes have been seen. Each instance begins elsewhere, so that they seldom go for the same.
+    void look_fairly(storage::session& s, instance_id owner);
+    void look_at_page(storage::session& s, instance_id owner);
+    void end_fair_round();
     void end_round();
     void start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
     std::vector<job_version_ptr> definitions_of(storage::session& s, const std::vector<storage::claimed_execution>& read);
@@ -90,10 +92,18 @@ private:
     fair_share shares_;
     std::unordered_map<lane_id, tenant_key> tenants_;    // whose lanes are
     lane_id cursor_{0};                              // of the round of looks that is under way; 0: the next begins one
+    struct fair_round {
+        storage::lane_span next{};                   // which lanes are to be seen next: to the end, and then from the front up to
+        lane_id place{};                             // where it began
+        steady_clock::duration took{};
+        std::optional<tenant_key> first{};           // of those that have work that may start
+    };
+    std::optional<fair_round> round_;                // of looks at the lanes of all tenants, that is under way
     std::vector<storage::seen_lane> seen_;           // in this round
     std::chrono::microseconds looked_{0};            // what this round has cost so far
     std::optional<timestamp> round_began_;
     deadline next_look_{};                           // from the front
+    deadline look_when_taken_{};                     // where tenants share and all that was seen is taken
     deadline next_want_{};                           // when others are to hear again that slots lack here
     std::optional<deadline> next_start_;             // when a rate that is used up lets something start again
     std::atomic<steady_clock::rep> last_round_{0};   // the end of the last one

@@ -10,6 +10,8 @@ namespace {
 
 // So many are served in one claim: with more, each extent would be cut into crumbs.
 constexpr std::size_t served_at_once = 16;
+// Who is served beside them, where these have little, gets so many extents of a lane: how many it has is not known, and where many have some there is no need to look.
+constexpr int crumbs = 2;
 
 }
 
@@ -19,27 +21,46 @@ struct fair_share::candidate {
     double running = 0;                              // for each unit of weight
 };
 
-void fair_share::seen(const std::vector<storage::waiting_lane>& lanes)
+void fair_share::begin_round()
 {
-    for (auto& [key, who] : tenants_) who.lanes.clear();
-    for (const auto& each : lanes) {
+    for (auto& [key, who] : tenants_) {
+        who.lanes.clear();
+        who.place.reset();
+    }
+    waiting_ = 0;
+    seen_ = 0;
+}
+
+void fair_share::seen(const std::vector<storage::waiting_lane>& page)
+{
+    std::vector<tenant*> more;
+    for (const auto& each : page) {
         if (!each.open) continue;
         tenant& who = tenants_[each.tenant];
         who.weight = std::max(each.weight, 1);
+        if (!who.place) who.place = seen_++;
+        if (who.lanes.empty()) {
+            ++waiting_;
+            who.served = std::max(who.served, clock_);
+        }
         who.lanes.push_back(each);
+        if (who.lanes.size() > 1) more.push_back(&who);
     }
+    std::sort(more.begin(), more.end());
+    more.erase(std::unique(more.begin(), more.end()), more.end());
+    for (auto* who : more) std::sort(who->lanes.begin(), who->lanes.end(), [](const auto& a, const auto& b) { return a.head < b.head; });
+}
+
+void fair_share::end_round()
+{
     std::optional<double> least;
     for (const auto& [key, who] : tenants_) {
-        if (who.had_work && !who.lanes.empty()) least = std::min(least.value_or(who.served), who.served);
+        if (who.had_work && who.place) least = std::min(least.value_or(who.served), who.served);
     }
     clock_ = std::max(clock_, least.value_or(clock_));
-    waiting_ = 0;
     for (auto& [key, who] : tenants_) {
-        who.had_work = !who.lanes.empty();
-        if (who.lanes.empty()) continue;
-        ++waiting_;
-        who.served = std::max(who.served, clock_);
-        std::sort(who.lanes.begin(), who.lanes.end(), [](const auto& a, const auto& b) { return a.head < b.head; });
+        who.had_work = who.place.has_value();
+        if (who.had_work) who.served = std::max(who.served, clock_);
     }
     // Who has no work, and would begin where the others are, need not be known.
     std::erase_if(tenants_, [this](const auto& each) { return each.second.lanes.empty() && each.second.served <= clock_; });
@@ -56,7 +77,7 @@ std::vector<fair_share::candidate> fair_share::first_in_order(std::size_t most, 
     std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(most), all.end(), [](const candidate& a, const candidate& b) {
         if (a.running != b.running) return a.running < b.running;
         if (a.who->served != b.who->served) return a.who->served < b.who->served;
-        return a.key < b.key;
+        return *a.who->place < *b.who->place;        // another instance sees them in another order
     });
     all.resize(most);
     return all;
@@ -93,7 +114,7 @@ std::vector<tenant_share> fair_share::choose(int budget, std::size_t most_lanes,
     for (std::size_t i = 0; i < all.size() && lanes < most_lanes && (i < below || expected < budget); ++i) {
         const int most = i < shares.size() ? shares[i] : usual * all[i].who->weight;
         if (most <= 0) continue;
-        tenant_share one{all[i].key, std::min(most, budget), {}};
+        tenant_share one{all[i].key, std::min(most, budget), {}, i < below ? std::nullopt : std::optional(crumbs)};
         int waiting = 0;
         for (const auto& each : all[i].who->lanes) {
             if (waiting >= one.most || lanes == most_lanes) break;
@@ -109,21 +130,30 @@ std::vector<tenant_share> fair_share::choose(int budget, std::size_t most_lanes,
 
 void fair_share::claimed(const std::vector<tenant_share>& asked, const std::vector<storage::claimed_extent>& got, int budget)
 {
-    std::unordered_map<lane_id, int> by_lane;
+    struct taken {
+        int executions = 0;
+        int extents = 0;
+    };
+    std::unordered_map<lane_id, taken> by_lane;
     int total = 0;
     for (const auto& each : got) {
-        by_lane[each.lane] += each.remaining;
+        auto& from = by_lane[each.lane];
+        from.executions += each.remaining;
+        ++from.extents;
         total += each.remaining;
     }
     for (const auto& one : asked) {
         tenant& who = tenants_[one.tenant];
         int n = 0;
+        bool has_more = false;
         for (const auto& each : one.lanes) {
             const auto at = by_lane.find(each.lane);
-            if (at != by_lane.end()) n += at->second;
+            if (at == by_lane.end()) continue;
+            n += at->second.executions;
+            has_more = has_more || (one.extents && at->second.extents >= *one.extents);
         }
         who.served += static_cast<double>(n) / who.weight;
-        if (n >= one.most || total >= budget) continue;
+        if (n >= one.most || total >= budget || has_more) continue;
         // They are its best ones, so they stand first.
         who.lanes.erase(who.lanes.begin(), who.lanes.begin() + static_cast<std::ptrdiff_t>(std::min(one.lanes.size(), who.lanes.size())));
         if (who.lanes.empty()) --waiting_;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -14,6 +15,7 @@ struct tenant_share {
     tenant_key tenant;
     int most;                                        // executions, at least 1
     std::vector<storage::seen_lane> lanes;           // where the best of its ranks are
+    std::optional<int> extents{};                    // of each lane at most so many, the best; nullopt: as many as make up the best of the share
 };
 
 // From which tenants an instance claims, so that they share by their weights what it can run. Of two that have work waiting the one is served first of
@@ -22,12 +24,17 @@ struct tenant_share {
 // where the others are. Pure: the claimer performs what it chooses.
 class fair_share {
 public:
-    // All lanes with work, instead of those known before. What may not start now is passed over.
-    void seen(const std::vector<storage::waiting_lane>& lanes);
+    // A round of looks goes through all lanes with work, page by page, and there may be claims between. It begins with none, instead of those known before.
+    void begin_round();
+    // What may not start now is passed over.
+    void seen(const std::vector<storage::waiting_lane>& page);
+    void end_round();
 
     bool empty() const { return waiting_ == 0; }
     // Those with work.
     std::size_t tenants() const { return waiting_; }
+    // Those that had work when it was their lanes' turn in this round.
+    std::size_t tenants_seen() const { return seen_; }
 
     // Whom to serve next, in this order, of `budget` executions; the shares may come to more, as not everybody has as much as his share. At most so many lanes. `running`: how
     // many executions of a tenant run here.
@@ -40,7 +47,8 @@ private:
     struct tenant {
         int weight = 1;
         double served = 0;                           // executions for each unit of weight
-        bool had_work = false;                       // when the lanes were last seen
+        std::optional<std::size_t> place{};          // in the order in which they were seen in this round
+        bool had_work = false;                       // in the round before
         std::vector<storage::waiting_lane> lanes{};  // the best first
     };
     struct candidate;
@@ -49,6 +57,7 @@ private:
 
     std::unordered_map<tenant_key, tenant> tenants_;
     std::size_t waiting_ = 0;
+    std::size_t seen_ = 0;
     double clock_ = 0;                               // where who comes begins: at who was served least of those that have had work since; never goes back
 };
 

@@ -2,7 +2,9 @@
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <limits>
 #include <map>
+#include <set>
 
 using namespace rowlock;
 using namespace rowlock::test;
@@ -75,7 +77,7 @@ TEST_CASE("shares are within limits, and what a limit keeps back is not taken", 
     CHECK(db.value(fmt::format("select in_use from limits where limit_id = {}", both)) == "6");
     CHECK(db.value(fmt::format("select in_use from limits where limit_id = {}", only_a)) == "2");
     CHECK(db.violations() == "");
-    const auto seen = storage::see_lanes(db.service(), me, {}, 16);
+    const auto seen = storage::see_lanes(db.service(), me, {lane_id{}}, 16);
     REQUIRE(seen.lanes.size() == 2);
     CHECK_FALSE(seen.lanes[0].open);
     CHECK_FALSE(seen.lanes[1].open);
@@ -92,16 +94,91 @@ TEST_CASE("a look at the lanes says what may start, by weight and front, in page
     db.rows(fmt::format("update lanes set paused = true where lane_id = {}", paused.lane.value));
     const auto me = db.instance();
     submission().extent(paused, 5).extent(a, 2).extent(b, 7).commit(db.service());
-    const auto first = storage::see_lanes(db.service(), me, {}, 2);
+    const auto first = storage::see_lanes(db.service(), me, {lane_id{}}, 2);
     REQUIRE(first.lanes.size() == 2);
     CHECK(first.lanes[0].lane == paused.lane);
     CHECK_FALSE(first.lanes[0].open);
     CHECK(first.lanes[1].open);
     CHECK(first.lanes[1].waiting == 2);
     CHECK(first.next_after == a.lane);
-    const auto second = storage::see_lanes(db.service(), me, first.next_after, 2);
+    const auto second = storage::see_lanes(db.service(), me, {first.next_after}, 2);
     REQUIRE(second.lanes.size() == 1);
     CHECK(second.lanes[0].weight == 3);
     CHECK(second.lanes[0].waiting == 7);
     CHECK(second.next_after == lane_id{});
+}
+
+TEST_CASE("each instance begins to look at another place, and goes round", "[pg][queue][fairness]")
+{
+    queue_database db;
+    submission work;
+    std::set<int> all;
+    for (int i = 0; i < 40; ++i) {
+        const auto job = db.job(fmt::format("job-{}", i));
+        work.extent(job, 1);
+        all.insert(job.lane.value);
+    }
+    work.commit(db.service());
+    std::set<int> places;
+    for (int i = 0; i < 4; ++i) {
+        const auto me = db.instance();
+        auto page = storage::see_lanes(db.service(), me, {}, 7);
+        const auto place = page.began_after;
+        CHECK(places.insert(place.value).second);
+        std::vector<int> seen;
+        storage::lane_span next{place};
+        for (;;) {
+            for (const auto& each : page.lanes) seen.push_back(each.lane.value);
+            if (page.next_after.value != 0) next.after = page.next_after;
+            else if (!next.until && place.value != 0) next = {lane_id{}, place};
+            else break;
+            page = storage::see_lanes(db.service(), me, next, 7);
+        }
+        CHECK(seen.size() == all.size());
+        CHECK(std::set<int>(seen.begin(), seen.end()) == all);
+    }
+    // Any two are further apart than a tenth of the lanes.
+    int last = std::numeric_limits<int>::min() / 2;
+    for (const int place : places) {
+        CHECK(place - last > 4);
+        last = place;
+    }
+}
+
+TEST_CASE("the lanes with work are found whether they have little each or much", "[pg][queue][fairness]")
+{
+    queue_database db;
+    const auto made = db.job("first");
+    // 300 lanes with little, one with much among them, and then 40 of which each has much.
+    for (int i = 1; i <= 340; ++i) db.job(fmt::format("job-{}", i));
+    db.rows(fmt::format("insert into extents (lo, hi, lane_id, rank, eligible_at, priority, ready, remaining) "
+                        "select x.id, x.id, l.lane_id, clock() - x.k * interval '1 second', clock(), 500, true, l.lane_id % 3 + 1 "
+                        "from lanes l, lateral (select gen_random_uuid() as id, k from generate_series(1, case when l.lane_id = {0} + 150 or l.lane_id > {0} + 300 then 50 else l.lane_id % 2 end) k) x",
+                        made.lane.value));
+    const std::string expected = "select string_agg(x.lane_id || ' ' || x.rank || ' ' || x.remaining, ',' order by x.lane_id) from (select * from (select distinct on (lane_id) * from extents where "
+                                 "lane_id > {0} and lane_id <= {1} order by lane_id, rank) y order by lane_id limit {2}) x";
+    const std::string found = "select string_agg(u.l || ' ' || u.r || ' ' || u.n, ',' order by k) from lanes_with_work({0}, {1}, {2}) w, unnest(w.lanes, w.ranks, w.fronts) with ordinality u (l, r, n, k)";
+    for (const auto& [after, until, lanes] : {std::tuple{0, 1'000'000, 1000}, {0, 1'000'000, 20}, {0, 100, 1000}, {120, 1'000'000, 60}, {made.lane.value + 300, 1'000'000, 1000}, {250, 251, 5}, {5000, 6000, 5}}) {
+        CAPTURE(after, until, lanes);
+        CHECK(db.value(fmt::format(fmt::runtime(found), after, until, lanes)) == db.value(fmt::format(fmt::runtime(expected), after, until, lanes)));
+    }
+}
+
+TEST_CASE("of a share so many extents of each lane are taken as it says, the best, and no more executions than it has", "[pg][queue][fairness]")
+{
+    queue_database db;
+    const auto a = db.job("a");
+    const auto b = db.job("b", {.tenant = db.tenant("acme")});
+    const auto me = db.instance();
+    submission work;
+    for (int i = 0; i < 5; ++i) work.extent(a, 3, {.priority = static_cast<std::int16_t>(500 + i)}).extent(b, 3);
+    work.commit(db.service());
+    auto some = share({a}, 100);
+    some.extents = 2;
+    CHECK(by_lane(storage::claim_shares(db.service(), me, {some, share({b}, 8)}, 100)) == std::map<int, int>{{a.lane.value, 6}, {b.lane.value, 8}});
+    CHECK(db.value(fmt::format("select min(priority) from extents where owner = {} and lane_id = {}", me.value, a.lane.value)) == "503");
+    some.most = 4;
+    CHECK(by_lane(storage::claim_shares(db.service(), me, {some}, 100)) == std::map<int, int>{{a.lane.value, 4}});
+    CHECK(by_lane(storage::claim_shares(db.service(), me, {some}, 3)) == std::map<int, int>{{a.lane.value, 3}});
+    CHECK(db.violations() == "");
 }

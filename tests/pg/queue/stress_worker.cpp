@@ -226,7 +226,9 @@ void stress_worker::submit(bool eager)
 std::vector<storage::claimed_extent> stress_worker::claim_shares(int budget)
 {
     std::vector<storage::claim_share> shares;
-    for (const auto& each : storage::see_lanes(session_, me_, {}, 16, keeper_.offered()).lanes) shares.push_back({{{each.lane, std::nullopt}}, dice_.between(1, 20)});
+    for (const auto& each : storage::see_lanes(session_, me_, {}, 16, keeper_.offered()).lanes) {
+        shares.push_back({{{each.lane, std::nullopt}}, dice_.between(1, 20), dice_.chance(0.5) ? std::optional(dice_.between(1, 3)) : std::nullopt});
+    }
     note("shared out");
     return shares.empty() ? std::vector<storage::claimed_extent>{} : storage::claim_shares(session_, me_, shares, budget, keeper_.offered());
 }
