@@ -440,45 +440,10 @@ begin
     if skips then return query select 's', u.k::int, u.lo, null::uuid[] from skip_outside_1(p_lo, p_hi) x join unnest(p_lo) with ordinality u (lo, k) on u.lo = x.lo; end if;
 end $$;
 
--- How many extents of each of these lanes make up the best p_budget executions of all of them, by rank; or of each group of lanes the best of its share. Takes no
--- locks. Each look goes deeper into the lanes: few extents are read where there are many lanes or large extents, many where one lane has all the best.
--- A group with p_extents gets so many of each of its lanes, and none of them is looked at.
-create function share_out(p_lane int[], p_from timestamptz[], p_group int[], p_share int[], p_budget int, p_extents int[], out lanes int[], out froms timestamptz[], out groups int[], out extents int[])
-language plpgsql stable as $$
-declare
-    depth int; deeper boolean; given record;
-begin
-    if p_extents is not null then
-        select array_agg(u.lane_id) as lanes, array_agg(coalesce(u.from_rank, '-infinity')) as froms, array_agg(u.grp) as groups, array_agg(p_extents[u.grp]) as extents into given
-        from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp) where p_extents[u.grp] is not null;
-        if given.lanes is not null then
-            select array_agg(u.lane_id), array_agg(u.from_rank), array_agg(u.grp) into p_lane, p_from, p_group
-            from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp) where p_extents[u.grp] is null;
-        end if;
-    end if;
-    -- Many lanes: twice the share of each. Few: they may have large extents.
-    depth := case when cardinality(p_lane) < 16 then 8 else greatest(2, 2 * p_budget / cardinality(p_lane)) end;
-    while cardinality(p_lane) > 0 loop
-        select array_agg(t.lane_id), array_agg(t.from_rank), array_agg(t.grp), array_agg(t.chosen), bool_or(t.chosen = depth) into lanes, froms, groups, extents, deeper
-        from (select x.lane_id, x.from_rank, x.grp, count(*)::int as chosen
-              from (select u.lane_id, u.from_rank, u.grp, sum(s.remaining) over (partition by u.grp order by s.rank rows unbounded preceding) - s.remaining as before
-                    from (select u.lane_id, coalesce(u.from_rank, '-infinity') as from_rank, coalesce(u.grp, 1) as grp from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp)) u
-                    cross join lateral (select s.rank, s.remaining from extents s
-                        where s.owner is null and s.ready and s.lane_id = u.lane_id and s.rank >= u.from_rank and s.expires_at > clock()
-                        order by s.rank limit depth) s) x
-              where x.before < coalesce(p_share[x.grp], p_budget) group by x.lane_id, x.from_rank, x.grp) t;
-        exit when deeper is not true or depth >= p_budget;
-        depth := 4 * depth;
-    end loop;
-    if p_extents is not null then
-        lanes := lanes || given.lanes; froms := froms || given.froms; groups := groups || given.groups; extents := extents || given.extents;
-    end if;
-end $$;
-
 -- Claims at most p_budget executions of these lanes, the best ranks first. An extent that is larger than what is left of the budget, or than its limits allow, is split.
 -- p_from: the rank in each lane from which on is looked (null: from the front): what was claimed lately has left dead index entries at the front, and while somebody holds
 -- a snapshot nothing clears them away. p_group: the tenants that the lanes are of, numbered in the order in which they are served, and p_share what each of them may get;
--- without them the best ranks of all lanes come first. p_extents: see share_out. p_keeps: it keeps slots of limits of at least so many (null: of none), and has p_kept_n of limit p_kept that it does
+-- without them the best ranks of all lanes come first. p_extents: see share_out (0021). p_keeps: it keeps slots of limits of at least so many (null: of none), and has p_kept_n of limit p_kept that it does
 -- not use; kept_ids says of which limits what was claimed uses such slots. What lacks is taken and kept. How many it keeps after that, of limits where this may have
 -- changed, comes in rows without `lo`: `remaining` of limit kept_ids[1]. p_epoch: see begin_epoch_1.
 create function claim_1(p_instance int, p_lane int[], p_from timestamptz[], p_budget int, p_group int[] default null, p_share int[] default null,

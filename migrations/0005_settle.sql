@@ -3,7 +3,7 @@
 -- What the ended attempts of a batch have used of a plan run that has budgets (0023).
 create type plan_use as (plan_run_id uuid, tenant_key int, plan_key int, attempts bigint, seconds float8, cost_units float8, refused boolean, next_ids uuid[]);
 
--- A group commit of ends. p_extent[i] is the number (from 1) of the extent (p_lo, p_fence) of execution i. Any part of an extent, in any
+-- A group commit of ends. p_extent[i] is the number (from 1) of the extent (p_lo, p_fence) of execution i. They are quickest in ascending order. Any part of an extent, in any
 -- order. p_age_us: how long ago the work returned. p_failed_at: the numbers (from 1) of those that failed; for each of them p_category, p_details, p_kept,
 -- p_next, p_next_ms and p_next_wait_ms as record_failures_1 takes them: nothing else has a next attempt. p_clean: executions that left live notes
 -- or cancel requests behind. p_watched: the numbers of those whose job has a circuit breaker. p_planned: of those that are nodes of plans, or have
@@ -24,25 +24,25 @@ create function settle_1(
     p_failed_at int[], p_category smallint[], p_details text[], p_kept bigint[], p_next_wait_ms bigint[], p_planned int[])
 returns setof uuid language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-    n_extents int := cardinality(p_lo); at_ tid[]; hi uuid[]; left_ int[]; claimed timestamptz[]; lanes_ int[]; upstreams int[]; found_ int[];
+    n_extents int := cardinality(p_lo); at_ tid[]; hi uuid[]; left_ int[]; claimed timestamptz[]; lanes_ int[]; upstreams int[]; los uuid[]; fences int[];
     held int; d_extent int[]; d_n int[]; whole tid[]; parts uuid[]; part jsonb; expected bigint; done bigint; partly boolean; failed_ids uuid[]; nexts uuid[]; limited boolean; limit_ids_ int[]; limit_n bigint[];
     over_ uuid[]; over_status smallint[]; ordered boolean := false; budgeted boolean; seconds_ float8[]; uses plan_use[];
 begin
     -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
     -- `is not distinct from` keeps the planner off extents_owned: all that the instance owns, once for each extent, is quadratic.
-    select array_agg(x.k), array_agg(x.at), array_agg(x.hi), array_agg(x.remaining), array_agg(x.claimed_at), array_agg(x.lane_id), count(*), coalesce(bool_or(x.limited), false)
-    into found_, at_, hi, left_, claimed, lanes_, held, limited
-    from (select u.k, s.at, s.hi, s.lane_id, s.remaining, s.claimed_at, s.limit_ids is not null as limited
-          from (select u.lo, u.fence, u.k from unnest(p_lo, p_fence) with ordinality u (lo, fence, k) order by u.lo) u
-          cross join lateral (select s.ctid as at, s.hi, s.lane_id, s.remaining, s.claimed_at, s.limit_ids from extents s
-                              where s.lo = u.lo and s.owner is not distinct from p_instance and s.fence = u.fence for no key update) s
-          order by u.k) x;
-    if held < n_extents then
-        return query select u.lo from unnest(p_lo) with ordinality u (lo, k) where held = 0 or u.k <> all (found_);
+    select array_agg(x.lo), array_agg(x.fence), array_agg(x.at), array_agg(x.hi), array_agg(x.remaining), array_agg(x.claimed_at), array_agg(x.lane_id), count(*), coalesce(bool_or(x.limited), false)
+    into los, fences, at_, hi, left_, claimed, lanes_, held, limited
+    from (select s.lo, s.fence, s.ctid as at, s.hi, s.remaining, s.claimed_at, s.lane_id, s.limit_ids is not null as limited
+          from extents s where s.lo = any (p_lo) and s.owner is not distinct from p_instance order by s.lo for no key update) x;
+    -- Something is lost, or they came in another order.
+    if los is distinct from p_lo or fences <> p_fence then
+        select array_agg(x.at), array_agg(x.hi), array_agg(coalesce(x.remaining, 0)), array_agg(x.claimed_at), array_agg(coalesce(x.lane_id, 0)), count(x.at), coalesce(bool_or(x.limited), false)
+        into at_, hi, left_, claimed, lanes_, held, limited
+        from (select f.* from unnest(p_lo, p_fence) with ordinality u (lo, fence, k)
+              left join lateral (select s.ctid as at, s.hi, s.lane_id, s.remaining, s.claimed_at, s.limit_ids is not null as limited from extents s
+                                 where s.lo = u.lo and s.owner is not distinct from p_instance and s.fence = u.fence limit 1) f on true order by u.k) x;
+        return query select u.lo from unnest(p_lo, left_) u (lo, n) where u.n = 0;
         if held = 0 then return; end if;
-        select array_agg(x.at), array_agg(x.hi), array_agg(coalesce(x.remaining, 0)), array_agg(x.claimed_at), array_agg(coalesce(x.lane_id, 0)) into at_, hi, left_, claimed, lanes_
-        from (select f.* from generate_series(1, n_extents) g (k)
-              left join unnest(found_, at_, hi, left_, claimed, lanes_) f (k, at, hi, remaining, claimed_at, lane_id) on f.k = g.k order by g.k) x;
     end if;
     if held < n_extents or p_again then
         p_extent := array(select case when left_[u.extent] > 0 and not (p_again and exists (

@@ -12,13 +12,18 @@ create function lanes_open_to(p_kept int[]) returns table (lane_id int, tenant_k
 
 -- Which lanes have something to claim, after p_after and up to p_until, at most p_lanes of them, in their order; the best rank in each, and how many executions the extent with
 -- it has. Paused lanes come too (the cursor must pass them). Where lanes have little each, what waits in them is read on end; else, and from then on, one index probe finds
--- the next lane, however much waits in this one.
-create function lanes_with_work(p_after int, p_until int, p_lanes int, out lanes int[], out ranks timestamptz[], out fronts int[]) language plpgsql stable as $$
+-- the next lane, however much waits in this one. places: where these extents are stored, if each is all that waits in its lane.
+create function lanes_with_work(p_after int, p_until int, p_lanes int, out lanes int[], out ranks timestamptz[], out fronts int[], out places tid[]) language plpgsql stable as $$
 declare
-    until_ int := coalesce(p_until, 2147483647); more record;
+    until_ int := coalesce(p_until, 2147483647); different int; more record;
 begin
-    if 32 <= (select count(distinct x.lane_id) from (
-            select s.lane_id from extents s where s.owner is null and s.ready and s.lane_id > p_after and s.lane_id <= until_ order by s.lane_id, s.rank limit 128) x) then
+    if 8 <= (select count(distinct x.lane_id) from (
+            select s.lane_id from extents s where s.owner is null and s.ready and s.lane_id > p_after and s.lane_id <= until_ order by s.lane_id, s.rank limit 32) x) then
+        select array_agg(x.lane_id), array_agg(x.rank), array_agg(x.remaining), array_agg(x.at), count(distinct x.lane_id) into lanes, ranks, fronts, places, different
+        from (select s.lane_id, s.rank, s.remaining, s.ctid as at from extents s where s.owner is null and s.ready and s.lane_id > p_after and s.lane_id <= until_
+              order by s.lane_id, s.rank limit p_lanes) x;
+        if different = cardinality(lanes) then return; end if;
+        places := null;
         select array_agg(y.lane_id), array_agg(y.rank), array_agg(y.remaining), max(y.lane_id) into lanes, ranks, fronts, p_after
         from (select distinct on (x.lane_id) x.lane_id, x.rank, x.remaining
               from (select s.lane_id, s.rank, s.remaining from extents s where s.owner is null and s.ready and s.lane_id > p_after and s.lane_id <= until_
@@ -40,36 +45,91 @@ begin
     lanes := lanes || more.lanes; ranks := ranks || more.ranks; fronts := fronts || more.fronts;
 end $$;
 
--- After which lane an instance begins to look at them: by the golden ratio, so that those that joined one after the other begin far apart, and one does not go where another
--- is before it.
+-- How many extents of each of these lanes make up the best p_budget executions of all of them, by rank; or of each group of lanes the best of its share. Takes no
+-- locks. Each look goes deeper into the lanes: few extents are read where there are many lanes or large extents, many where one lane has all the best.
+-- A group with p_extents gets so many of each of its lanes, and none of them is looked at.
+create function share_out(p_lane int[], p_from timestamptz[], p_group int[], p_share int[], p_budget int, p_extents int[], out lanes int[], out froms timestamptz[], out groups int[], out extents int[])
+language plpgsql stable as $$
+declare
+    depth int; deeper boolean; given record;
+begin
+    if p_extents is not null then
+        select array_agg(u.lane_id) as lanes, array_agg(coalesce(u.from_rank, '-infinity')) as froms, array_agg(u.grp) as groups, array_agg(p_extents[u.grp]) as extents into given
+        from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp) where p_extents[u.grp] is not null;
+        if given.lanes is not null then
+            select array_agg(u.lane_id), array_agg(u.from_rank), array_agg(u.grp) into p_lane, p_from, p_group
+            from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp) where p_extents[u.grp] is null;
+        end if;
+    end if;
+    -- Many lanes: twice the share of each. Few: they may have large extents.
+    depth := case when cardinality(p_lane) < 16 then 8 else greatest(2, 2 * p_budget / cardinality(p_lane)) end;
+    while cardinality(p_lane) > 0 loop
+        select array_agg(t.lane_id), array_agg(t.from_rank), array_agg(t.grp), array_agg(t.chosen), bool_or(t.chosen = depth) into lanes, froms, groups, extents, deeper
+        from (select x.lane_id, x.from_rank, x.grp, count(*)::int as chosen
+              from (select u.lane_id, u.from_rank, u.grp, sum(s.remaining) over (partition by u.grp order by s.rank rows unbounded preceding) - s.remaining as before
+                    from (select u.lane_id, coalesce(u.from_rank, '-infinity') as from_rank, coalesce(u.grp, 1) as grp from unnest(p_lane, p_from, p_group) u (lane_id, from_rank, grp)) u
+                    cross join lateral (select s.rank, s.remaining from extents s
+                        where s.owner is null and s.ready and s.lane_id = u.lane_id and s.rank >= u.from_rank and s.expires_at > clock()
+                        order by s.rank limit depth) s) x
+              where x.before < coalesce(p_share[x.grp], p_budget) group by x.lane_id, x.from_rank, x.grp) t;
+        exit when deeper is not true or depth >= p_budget;
+        depth := 4 * depth;
+    end loop;
+    if p_extents is not null then
+        lanes := lanes || given.lanes; froms := froms || given.froms; groups := groups || given.groups; extents := extents || given.extents;
+    end if;
+end $$;
+
+-- After which lane an instance begins to look at them: the instances that claim begin equally far apart, so that one does not go where another is before it.
 create function place_of(p_instance int) returns int language sql stable as $$
-    select coalesce(floor((select max(l.lane_id) from lanes l) * (p_instance * 0.6180339887 % 1)), 0)::int $$;
+    select coalesce(floor((select max(l.lane_id) from lanes l) * i.before::float8 / nullif(i.n, 0)), 0)::int
+    from (select count(*) filter (where i.instance_id < p_instance) as before, count(*) as n from instances i where i.state = 'ALIVE' and i.draining_at is null) i $$;
 
 -- The first p_lanes lanes after p_after (null: from the instance's own place on) and up to p_until (null: to the end) that have work, and whether any of it may start now, on
--- this instance, which keeps free slots of the limits p_kept (of what may not: neither tenant nor weight); and a row without a lane: where this look began and where the next goes on (0: all were seen), what looking cost
--- in microseconds, and how long until a rate that is used up lets something start again.
-create function see_lanes_1(p_instance int, p_after int, p_until int, p_lanes int, p_kept int[] default null)
-returns table (lane_id int, tenant_key int, weight int, rank timestamptz, waiting int, is_open boolean, began_after int, next_after int, look_us int, start_us bigint) language plpgsql
-    set plan_cache_mode = force_generic_plan as $$
+-- this instance, which keeps free slots of the limits p_kept (of what may not: neither tenant nor weight); and a row without a lane: where this look began and where the next
+-- goes on (0: all were seen), what looking cost in microseconds, and how long until a rate that is used up lets something start again.
+-- p_budget: there is nothing to share out where all that waits in these lanes can be started at once, each has but one extent, no tenant gets more than a sixteenth of the
+-- budget, and no limit or breaker has to be asked: so it is claimed on sight. Then there are rows with `lo` as well, and no
+-- ranks.
+create function see_lanes_1(p_instance int, p_after int, p_until int, p_lanes int, p_kept int[] default null, p_budget int default 0)
+returns table (lane_id int, tenant_key int, weight int, rank timestamptz, waiting int, is_open boolean, began_after int, next_after int, look_us int, start_us bigint,
+               lo uuid, hi uuid, fence int, claimed_at timestamptz) language plpgsql
+    set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
-    seen record; began timestamptz := clock_timestamp(); look int; here instances; full_ int[] := '{}';
+    seen record; page record; began timestamptz := clock_timestamp(); look int; here instances; full_ int[] := '{}'; places tid[]; on_sight boolean;
 begin
+    if p_budget > 0 then here := read_rules(p_instance); else select * into here from instances i where i.instance_id = p_instance; end if;
     p_after := coalesce(p_after, place_of(p_instance));
-    select w.lanes, w.ranks, w.fronts, cardinality(w.lanes) as n into seen from lanes_with_work(p_after, p_until, p_lanes) w;
+    select w.lanes, w.ranks, w.fronts, w.places, cardinality(w.lanes) as n into seen from lanes_with_work(p_after, p_until, p_lanes) w;
     look := extract(epoch from clock_timestamp() - began) * 1000000;
-    select * into here from instances i where i.instance_id = p_instance;
     if here.confines is not null then
         full_ := array(select r.lane_id from unnest(confined_rules(here, seen.lanes, null)) r cross join lateral unnest(r.limit_ids, r.limit_ns) u (id, n) cross join lateral newest_limit(u.id) m
                        where u.id = any (here.confines) and is_reached(m, coalesce(u.n, 1)));
     end if;
-    return query
-        select u.lane_id, o.tenant_key, coalesce(t.weight, 1), u.rank, u.waiting, o.lane_id is not null and u.lane_id <> all (full_), null::int, null::int, null::int, null::bigint
-        from unnest(seen.lanes, seen.ranks, seen.fronts) u (lane_id, rank, waiting)
-        left join lateral (select o.lane_id, o.tenant_key from lanes_open_to(p_kept) o where o.lane_id = u.lane_id and (o.placement is null or o.placement <@ here.labels) limit 1) o on true
-        left join lateral (select t.weight from tenants t where t.tenant_key = o.tenant_key limit 1) t on true;
+    select array_agg(o.tenant_key) as tenants, array_agg(coalesce(t.weight, 1)) as weights, array_agg(o.lane_id is not null and u.lane_id <> all (full_)) as opens, bool_and(o.is_plain) as is_plain into page
+    from unnest(seen.lanes) u (lane_id)
+    left join lateral (select o.lane_id, o.tenant_key, o.now is null and o.breaker_id is null as is_plain
+                       from lanes_open_to(p_kept) o where o.lane_id = u.lane_id and (o.placement is null or o.placement <@ here.labels) limit 1) o on true
+    left join lateral (select t.weight from tenants t where t.tenant_key = o.tenant_key and t.weight <> 1 limit 1) t on true;
+    if p_budget > 0 and seen.places is not null and page.is_plain and here.confines is null and here.draining_at is null then
+        select sum(t.n) <= p_budget and max(t.n) <= greatest(p_budget / 16, 1) into on_sight
+        from (select sum(u.n) as n from unnest(page.tenants, seen.fronts, page.opens) u (tenant_key, n, is_open) where u.is_open group by u.tenant_key) t;
+    end if;
+    return query select u.lane_id, u.tenant_key, u.weight, case when on_sight is not true or not u.is_open then u.rank end, u.n, u.is_open,
+                        null::int, null::int, null::int, null::bigint, null::uuid, null::uuid, null::int, null::timestamptz
+                 from unnest(seen.lanes, page.tenants, page.weights, seen.ranks, seen.fronts, page.opens) u (lane_id, tenant_key, weight, rank, n, is_open);
+    if on_sight then
+        -- As in claim_1. No place is used for another extent meanwhile: what was there is kept for the snapshot of the statement that calls this.
+        places := array(select u.at from unnest(seen.places, page.opens) u (at, is_open) where u.is_open);
+        places := array(select s.ctid from extents s where s.ctid = any (places) and s.owner is null and s.ready and s.expires_at > clock() for no key update skip locked);
+        return query
+        update extents s set owner = p_instance, fence = s.fence + 1, claimed_at = greatest(clock(), s.eligible_at)
+        where s.ctid = any (places)
+        returning s.lane_id, null::int, null::int, null::timestamptz, s.remaining, true, null::int, null::int, null::int, null::bigint, s.lo, s.hi, s.fence, s.claimed_at;
+    end if;
     return query select null::int, null::int, null::int, null::timestamptz, null::int, null::boolean, p_after, case when seen.n = p_lanes then seen.lanes[seen.n] else 0 end, look,
-                        case when seen.n > 0 then (extract(epoch from next_start_of_all() - clock()) * 1000000)::bigint end;
+                        case when seen.n > 0 then (extract(epoch from next_start_of_all() - clock()) * 1000000)::bigint end, null::uuid, null::uuid, null::int, null::timestamptz;
 end $$;
 
 -- Made after the grants of 0015.
@@ -77,7 +137,7 @@ do $$
 declare
     f regprocedure;
 begin
-    for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['lanes_with_work', 'place_of', 'see_lanes_1', 'lanes_open_to']) loop
+    for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['lanes_with_work', 'share_out', 'place_of', 'see_lanes_1', 'lanes_open_to']) loop
         execute format('revoke execute on function %s from public', f);
         if has_role('rowlock_app') then execute format('grant execute on function %s to rowlock_app', f); end if;
     end loop;

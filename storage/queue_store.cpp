@@ -222,24 +222,28 @@ std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std:
     });
 }
 
-constexpr statement see_lanes_statement{"see_lanes", "select lane_id, tenant_key, weight, rank, waiting, is_open, began_after, next_after, look_us, start_us from see_lanes_1($1, $2, $3, $4, $5::int[])"};
+constexpr statement see_lanes_statement{"see_lanes", "select lane_id, tenant_key, weight, rank, waiting, is_open, began_after, next_after, look_us, start_us, lo, hi, fence, claimed_at from see_lanes_1($1, $2, $3, $4, $5::int[], $6)"};
 
-lanes_answer see_lanes(session& s, instance_id owner, lane_span span, int lanes, slot_offer* offer)
+lanes_answer see_lanes(session& s, instance_id owner, lane_span span, int lanes, slot_offer* offer, int budget)
 {
     const auto number = [](const std::optional<lane_id>& lane) { return lane ? std::optional(lane->value) : std::nullopt; };
     offer_columns kept(offer);
-    lanes_answer answer;
-    for (const auto& row : s.exec(see_lanes_statement, owner.value, number(span.after), number(span.until), lanes, kept.limits.parameter())) {
-        if (!row[0].is_null()) {
-            answer.lanes.push_back({{row[0].as<int>()}, {row[1].as<int>(0)}, row[2].as<int>(), time_of(row[3]), row[4].as<int>(), row[5].as<bool>()});
-            continue;
+    return with_lease([&] {
+        lanes_answer answer;
+        for (const auto& row : s.exec(see_lanes_statement, owner.value, number(span.after), number(span.until), lanes, kept.limits.parameter(), budget)) {
+            if (!row[10].is_null()) {
+                answer.extents.push_back({id_of(row[10]), id_of(row[11]), {row[0].as<int>()}, {row[12].as<int>()}, row[4].as<int>(), time_of(row[13])});
+            } else if (!row[0].is_null()) {
+                answer.lanes.push_back({{row[0].as<int>()}, {row[1].as<int>(0)}, row[2].as<int>(), row[3].is_null() ? timestamp{} : time_of(row[3]), row[4].as<int>(), row[5].as<bool>()});
+            } else {
+                answer.began_after = {row[6].as<int>()};
+                answer.next_after = {row[7].as<int>()};
+                answer.looked = std::chrono::microseconds{row[8].as<int>()};
+                if (!row[9].is_null()) answer.next_start_in = std::chrono::microseconds{row[9].as<std::int64_t>()};
+            }
         }
-        answer.began_after = {row[6].as<int>()};
-        answer.next_after = {row[7].as<int>()};
-        answer.looked = std::chrono::microseconds{row[8].as<int>()};
-        if (!row[9].is_null()) answer.next_start_in = std::chrono::microseconds{row[9].as<std::int64_t>()};
-    }
-    return answer;
+        return answer;
+    });
 }
 
 constexpr statement claim_shares_statement{"claim_shares", "select lo, hi, lane_id, fence, remaining, claimed_at, kept_ids from claim_1($1, $2::int[], $3::timestamptz[], $4, $5::int[], $6::int[], $7, $8::int[], $9::bigint[], $10, $11::int[])"};

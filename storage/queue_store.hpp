@@ -119,6 +119,7 @@ struct waiting_lane {
 };
 struct lanes_answer {
     std::vector<waiting_lane> lanes;
+    std::vector<claimed_extent> extents; // claimed on sight; then those lanes that are open have no head
     lane_id began_after{};
     lane_id next_after{};                // as in claim_answer, and so are these
     std::chrono::microseconds looked{0};
@@ -126,11 +127,12 @@ struct lanes_answer {
 };
 // Which lanes to look at: those after `after`, up to `until`.
 struct lane_span {
-    std::optional<lane_id> after{};      // nullopt: from the instance's own place on, which is far from those of the others
+    std::optional<lane_id> after{};      // nullopt: from the instance's own place on, as far as can be from those of the others
     std::optional<lane_id> until{};      // nullopt: to the end
 };
-// Looks at the first `lanes` lanes with work of the span, for this instance.
-lanes_answer see_lanes(session& s, instance_id owner, lane_span span, int lanes, slot_offer* offer = nullptr);
+// Looks at the first `lanes` lanes with work of the span, for this instance; and claims all that waits in them, where that is no more than `budget` executions and
+// nothing has to be shared out or asked for. Throws lease_lost_error, with a budget.
+lanes_answer see_lanes(session& s, instance_id owner, lane_span span, int lanes, slot_offer* offer = nullptr, int budget = 0);
 // A tenant's lanes, with the rank from which on is looked in each (nullopt: from the front), and how much he may get.
 struct claim_share {
     std::vector<std::pair<lane_id, std::optional<timestamp>>> lanes;

@@ -26,7 +26,9 @@ constexpr std::chrono::milliseconds looked_lately{250};
 // While tenants share, a fifth of the time goes into looking at all lanes, and half of it when what was seen is taken; but it is not done more often than this.
 constexpr int sharing_look_share = 4;
 constexpr std::chrono::milliseconds shortest_between_looks{20};
-constexpr int lanes_a_look = 2048;
+constexpr int lanes_a_look = 1024;
+// One that takes longer is not made with slots in hand.
+constexpr std::chrono::milliseconds long_look{20};
 constexpr std::size_t most_known_lanes = 1'000'000;
 constexpr std::chrono::milliseconds between_wants{250};
 constexpr std::chrono::seconds between_doubts{1};
@@ -214,19 +216,12 @@ void claimer::end_round()
     if (tenants_.size() > most_known_lanes) tenants_.clear();
 }
 
-void claimer::look_fairly(storage::session& s, instance_id owner)
-{
-    do {
-        look_at_page(s, owner);
-        const std::lock_guard lock(mutex_);
-        if (stopping_) return;
-    } while (round_ && shares_.tenants() < max_shared_lanes);
-}
+bool claimer::looks_on() const { return round_ && shares_.tenants() < max_shared_lanes; }
 
-void claimer::look_at_page(storage::session& s, instance_id owner)
+std::vector<storage::claimed_extent> claimer::look_at_page(storage::session& s, instance_id owner, int budget)
 {
     if (!round_) {
-        round_ = fair_round{};
+        round_ = fair_round{.shared_out = !shares_.empty()};
         seen_.clear();
         looked_ = {};
         next_start_.reset();
@@ -234,23 +229,33 @@ void claimer::look_at_page(storage::session& s, instance_id owner)
         shares_.begin_round();
     }
     fair_round& round = *round_;
+    // On sight nobody is asked whose turn it is: only while all that was seen could be started.
+    const bool on_sight_too = !round.shared_out && shares_.empty();
     const auto began = steady_clock::now();
-    const auto page = storage::see_lanes(s, owner, round.next, lanes_a_look, keeper_.offered());
-    round.took += steady_clock::now() - began;
+    auto page = storage::see_lanes(s, owner, round.next, lanes_a_look, keeper_.offered(), on_sight_too ? budget : 0);
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
     looked_ += page.looked;
+    last_page_ = page.looked;
     if (page.next_start_in) next_start_ = steady_clock::now() + *page.next_start_in;
+    std::unordered_map<lane_id, int> on_sight;
+    for (const auto& x : page.extents) on_sight[x.lane] += x.remaining;
     for (const auto& each : page.lanes) {
-        seen_.push_back({each.lane, each.head, each.tenant});
+        if (page.extents.empty() || !each.open) seen_.push_back({each.lane, each.head, each.tenant});
         if (!each.open) continue;
         tenants_[each.lane] = each.tenant;
         if (!round.first) round.first = each.tenant;
+        if (const auto at = on_sight.find(each.lane); at != on_sight.end()) shares_.served(each, at->second);
     }
-    shares_.seen(page.lanes);
+    if (page.extents.empty()) {
+        shares_.seen(page.lanes);
+        round.took += steady_clock::now() - began;
+    }
+    round.claimed = round.claimed || !page.extents.empty();
     if (!round.next.after) round.place = page.began_after;
     if (page.next_after.value != 0) round.next.after = page.next_after;
     else if (!round.next.until && round.place.value != 0) round.next = {lane_id{}, round.place};
     else end_fair_round();
+    return std::move(page.extents);
 }
 
 void claimer::end_fair_round()
@@ -259,9 +264,10 @@ void claimer::end_fair_round()
     shares_.end_round();
     sharing_ = shares_.tenants_seen() > 1;
     const auto now = steady_clock::now();
-    const auto rested = now + std::max<steady_clock::duration>(sharing_look_share * round_->took, shortest_between_looks);
+    const auto least = round_->claimed ? steady_clock::duration{} : shortest_between_looks;
+    const auto rested = now + std::max<steady_clock::duration>(sharing_look_share * round_->took, least);
     next_look_ = sharing_ ? rested : std::max(next_look_, rested);
-    look_when_taken_ = now + std::max<steady_clock::duration>(round_->took, shortest_between_looks);
+    look_when_taken_ = now + std::max<steady_clock::duration>(round_->took, least);
     if (sharing_) waiting_.several();
     else if (!round_->first) waiting_.nobody();
     else waiting_.only(*round_->first);
@@ -288,6 +294,7 @@ claimer::some claimer::claim_fairly(storage::session& s, instance_id owner, int 
         shares.push_back(std::move(share));
     }
     some made{storage::claim_shares(s, owner, shares, budget, keeper_.offered())};
+    counts_.statements.fetch_add(1, std::memory_order_relaxed);
     shares_.claimed(asked, made.extents, budget);
     return made;
 }
@@ -297,6 +304,7 @@ claimer::some claimer::claim_best(storage::session& s, instance_id owner, int bu
     // A round of looks that has begun is gone on with.
     const bool mid_round = cursor_.value != 0;
     const auto near = mid_round || steady_clock::now() >= next_look_ ? std::vector<storage::seen_lane>{} : floors_.all();
+    counts_.statements.fetch_add(1, std::memory_order_relaxed);
     some made{near.empty() ? look(s, owner, budget) : storage::claim_from(s, owner, near, budget, keeper_.offered())};
     if (!made.extents.empty()) return made;
     if (!near.empty()) {
@@ -313,19 +321,20 @@ claimer::found claimer::claim_once(storage::session& s)
 {
     const instance_id owner = self_.id();
     if (!self_.may_start() || owner.value == 0) return found::nothing;
-    // Others may have the slots meanwhile.
     const bool shares = sharing_ || round_ || !shares_.empty();
-    const bool looks = round_ ? shares_.tenants() < max_shared_lanes : steady_clock::now() >= next_look_;
+    const bool looks = shares && free_.available() > 0 && (looks_on() || (!round_ && steady_clock::now() >= next_look_));
+    const bool first = last_page_ > long_look;
     keeper_.offer(owner);
-    if (shares && looks && free_.available() > 0) look_fairly(s, owner);
+    // Others may have the slots meanwhile.
+    if (looks && first) look_at_page(s, owner, 0);
     const int budget = free_.take(max_claim);
     if (budget == 0) return found::something;
     some claimed;
     int taken = 0;
     try {
         crash_point("claim.before_commit");
-        claimed = shares ? claim_fairly(s, owner, budget) : claim_best(s, owner, budget);
-        counts_.statements.fetch_add(1, std::memory_order_relaxed);
+        if (looks && !first) claimed.extents = look_at_page(s, owner, budget);
+        if (claimed.extents.empty() && !looks_on()) claimed = shares ? claim_fairly(s, owner, budget) : claim_best(s, owner, budget);
         for (const auto& x : claimed.extents) taken += x.remaining;
         free_.give(budget - taken);
         keeper_.claimed(claimed.extents);

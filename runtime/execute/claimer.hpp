@@ -19,7 +19,7 @@ namespace rowlock::runtime {
 // Claims queued work for the free slots, on a database thread of its own. Works only when it was told that there may be
 // something, and goes on while it finds something. While looks from the front of the lanes are dear (see lane_floors) they get a
 // small part of its time, and the claims between them go by what the last one saw. Where several tenants have work they share (fair_share): all lanes are
-// looked at every now and then, page by page, and the claims between go by that.
+// looked at every now and then, page by page, and the claims between go by that; a page of which everything can be started is claimed as it is seen.
 class claimer {
 public:
     struct listeners {
@@ -68,9 +68,10 @@ private:
     some claim_best(storage::session& s, instance_id owner, int budget);
     // While several tenants have work.
     some claim_fairly(storage::session& s, instance_id owner, int budget);
-    // Looks at lanes until enough tenants are known to claim for, or all lanes have been seen. Each instance begins elsewhere, so that they seldom go for the same.
-    void look_fairly(storage::session& s, instance_id owner);
-    void look_at_page(storage::session& s, instance_id owner);
+    // It is looked on until enough tenants are known to claim for, or all lanes have been seen.
+    bool looks_on() const;
+    // Looks at the next lanes. Each instance begins elsewhere, so that they seldom go for the same. Claims what need not be shared out.
+    std::vector<storage::claimed_extent> look_at_page(storage::session& s, instance_id owner, int budget);
     void end_fair_round();
     void end_round();
     void start(storage::session& s, instance_id owner, const std::vector<storage::claimed_extent>& extents);
@@ -95,12 +96,15 @@ private:
     struct fair_round {
         storage::lane_span next{};                   // which lanes are to be seen next: to the end, and then from the front up to
         lane_id place{};                             // where it began
-        steady_clock::duration took{};
+        bool shared_out = false;                     // when it began somebody was waiting for his turn
+        steady_clock::duration took{};               // where nothing was claimed on sight
+        bool claimed = false;
         std::optional<tenant_key> first{};           // of those that have work that may start
     };
     std::optional<fair_round> round_;                // of looks at the lanes of all tenants, that is under way
     std::vector<storage::seen_lane> seen_;           // in this round
     std::chrono::microseconds looked_{0};            // what this round has cost so far
+    std::chrono::microseconds last_page_{0};         // what the last look at some of the lanes of all tenants has cost
     std::optional<timestamp> round_began_;
     deadline next_look_{};                           // from the front
     deadline look_when_taken_{};                     // where tenants share and all that was seen is taken

@@ -134,18 +134,23 @@ void settler::fill(const std::vector<finished*>& ends)
 {
     columns_.clear();
     std::unordered_map<execution_id, int> extents;
+    std::vector<const finished*> firsts;             // one of each extent
+    for (const auto* end : ends) {
+        if (extents.try_emplace(end->extent_lo).second) firsts.push_back(end);
+    }
+    std::sort(firsts.begin(), firsts.end(), [](const auto* a, const auto* b) { return a->extent_lo < b->extent_lo; });
+    for (const auto* first : firsts) {
+        columns_.lo.add(first->extent_lo);
+        columns_.fence.add(first->fence.value);
+        extents[first->extent_lo] = columns_.lo.size();
+    }
     const auto block = self_.next_block();
     std::uint32_t ordinal = 0;
     const auto now = steady_clock::now();
     for (const auto* end : ends) {
-        const auto [at, fresh] = extents.try_emplace(end->extent_lo, static_cast<int>(extents.size()) + 1);
-        if (fresh) {
-            columns_.lo.add(end->extent_lo);
-            columns_.fence.add(end->fence.value);
-        }
         const outcome& o = end->result;
         columns_.id.add(end->id);
-        columns_.extent.add(at->second);
+        columns_.extent.add(extents.at(end->extent_lo));
         columns_.status.add(static_cast<std::int16_t>(o.status));
         const auto age = std::chrono::duration_cast<std::chrono::microseconds>(now - end->returned_at).count();
         columns_.age_us.add(static_cast<std::int32_t>(std::clamp<std::int64_t>(age, 0, 2'000'000'000)));

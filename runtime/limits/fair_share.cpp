@@ -31,18 +31,28 @@ void fair_share::begin_round()
     seen_ = 0;
 }
 
+fair_share::tenant& fair_share::met(const storage::waiting_lane& lane)
+{
+    tenant& who = tenants_[lane.tenant];
+    who.weight = std::max(lane.weight, 1);
+    if (!who.place) who.place = seen_++;
+    if (who.lanes.empty()) who.served = std::max(who.served, clock_);
+    return who;
+}
+
+void fair_share::served(const storage::waiting_lane& lane, int n)
+{
+    tenant& who = met(lane);
+    who.served += static_cast<double>(n) / who.weight;
+}
+
 void fair_share::seen(const std::vector<storage::waiting_lane>& page)
 {
     std::vector<tenant*> more;
     for (const auto& each : page) {
         if (!each.open) continue;
-        tenant& who = tenants_[each.tenant];
-        who.weight = std::max(each.weight, 1);
-        if (!who.place) who.place = seen_++;
-        if (who.lanes.empty()) {
-            ++waiting_;
-            who.served = std::max(who.served, clock_);
-        }
+        tenant& who = met(each);
+        if (who.lanes.empty()) ++waiting_;
         who.lanes.push_back(each);
         if (who.lanes.size() > 1) more.push_back(&who);
     }

@@ -20,14 +20,16 @@ struct tenant_share {
 
 // From which tenants an instance claims, so that they share by their weights what it can run. Of two that have work waiting the one is served first of
 // which less runs here for each unit of its weight; where that is equal, the one that was served less since both have had work (start-time fair queueing:
-// Goyal, Vin, Cheng, SIGCOMM 1996). What a tenant does not use is the others'. Nothing is kept for who has no work, nor made up for: who comes back begins
-// where the others are. Pure: the claimer performs what it chooses.
+// Goyal, Vin, Cheng, SIGCOMM 1996), and then the one that was seen first, as each instance begins to look elsewhere. What a tenant does not use is the
+// others'. Nothing is kept for who has no work, nor made up for: who comes back begins where the others are. Pure: the claimer performs what it chooses.
 class fair_share {
 public:
     // A round of looks goes through all lanes with work, page by page, and there may be claims between. It begins with none, instead of those known before.
     void begin_round();
     // What may not start now is passed over.
     void seen(const std::vector<storage::waiting_lane>& page);
+    // It was claimed on sight, so many executions of it: nothing of it waits.
+    void served(const storage::waiting_lane& lane, int n);
     void end_round();
 
     bool empty() const { return waiting_ == 0; }
@@ -40,7 +42,8 @@ public:
     // many executions of a tenant run here.
     std::vector<tenant_share> choose(int budget, std::size_t most_lanes, const std::function<int(tenant_key)>& running) const;
 
-    // What came of it. A tenant that got less than its share although the budget was not used up has no more in these lanes, until they are seen again.
+    // What came of it. A tenant that got less than its share although the budget was not used up has no more in these lanes, until they are seen again;
+    // unless it got all the extents of one that it might have.
     void claimed(const std::vector<tenant_share>& asked, const std::vector<storage::claimed_extent>& got, int budget);
 
 private:
@@ -52,6 +55,8 @@ private:
         std::vector<storage::waiting_lane> lanes{};  // the best first
     };
     struct candidate;
+    // Has work in this round.
+    tenant& met(const storage::waiting_lane& lane);
     // At most so many.
     std::vector<candidate> first_in_order(std::size_t most, const std::function<int(tenant_key)>& running) const;
 

@@ -2,7 +2,6 @@
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
-#include <limits>
 #include <map>
 #include <set>
 
@@ -120,8 +119,8 @@ TEST_CASE("each instance begins to look at another place, and goes round", "[pg]
     }
     work.commit(db.service());
     std::set<int> places;
-    for (int i = 0; i < 4; ++i) {
-        const auto me = db.instance();
+    const std::vector instances{db.instance(), db.instance(), db.instance(), db.instance()};
+    for (const auto me : instances) {
         auto page = storage::see_lanes(db.service(), me, {}, 7);
         const auto place = page.began_after;
         CHECK(places.insert(place.value).second);
@@ -137,10 +136,9 @@ TEST_CASE("each instance begins to look at another place, and goes round", "[pg]
         CHECK(seen.size() == all.size());
         CHECK(std::set<int>(seen.begin(), seen.end()) == all);
     }
-    // Any two are further apart than a tenth of the lanes.
-    int last = std::numeric_limits<int>::min() / 2;
+    int last = *places.begin() - 10;
     for (const int place : places) {
-        CHECK(place - last > 4);
+        CHECK(place - last == 10);
         last = place;
     }
 }
@@ -180,5 +178,70 @@ TEST_CASE("of a share so many extents of each lane are taken as it says, the bes
     some.most = 4;
     CHECK(by_lane(storage::claim_shares(db.service(), me, {some}, 100)) == std::map<int, int>{{a.lane.value, 4}});
     CHECK(by_lane(storage::claim_shares(db.service(), me, {some}, 3)) == std::map<int, int>{{a.lane.value, 3}});
+    CHECK(db.violations() == "");
+}
+
+TEST_CASE("what all can be started at once is claimed on sight, and nothing of it where it has to be shared out", "[pg][queue][fairness][limits]")
+{
+    queue_database db;
+    std::vector<queue_job> jobs;
+    for (int i = 0; i < 12; ++i) jobs.push_back(db.job(fmt::format("job-{}", i), {.tenant = db.tenant(fmt::format("tenant-{}", i))}));
+    db.rows(fmt::format("update tenants set weight = 5 where tenant_key = {}", jobs[3].tenant.value));
+    const auto me = db.instance();
+    const storage::lane_span all{lane_id{}};
+    const auto see = [&](int budget) { return storage::see_lanes(db.service(), me, all, 100, nullptr, budget); };
+    submission work;
+    for (const auto& each : jobs) work.extent(each, 2);
+    work.commit(db.service());
+    const bool paused = GENERATE(false, true);
+    if (paused) db.rows(fmt::format("update lanes set paused = true where lane_id = {}", jobs[5].lane.value));
+
+    SECTION("all of it")
+    {
+        const auto seen = see(100);
+        CHECK(seen.lanes.size() == jobs.size());
+        CHECK(seen.extents.size() == jobs.size() - (paused ? 1 : 0));
+        for (const auto& x : seen.extents) {
+            CHECK(x.remaining == 2);
+            CHECK(x.fence == rowlock::fence{1});
+        }
+        CHECK(seen.lanes[3].weight == 5);
+        CHECK(seen.lanes[5].open == !paused);
+        CHECK(db.value(fmt::format("select count(*) from extents where owner = {}", me.value)) == std::to_string(seen.extents.size()));
+        CHECK(see(100).extents.empty());
+    }
+    SECTION("nothing without a budget, or with too small a one")
+    {
+        CHECK(see(0).extents.empty());
+        CHECK(see(20).extents.empty());
+    }
+    SECTION("nothing where a tenant would get more than a sixteenth of the budget") { CHECK(see(31).extents.empty()); }
+    SECTION("nothing where a lane has more than one extent")
+    {
+        submission().extent(jobs[0], 1).commit(db.service());
+        CHECK(see(100).extents.empty());
+    }
+    SECTION("nothing where a limit has to be asked")
+    {
+        db.limit(100, {jobs[7]});
+        CHECK(see(100).extents.empty());
+    }
+    SECTION("nothing for an instance that is drained")
+    {
+        db.rows(fmt::format("select drain_1({}, true, 'test', 'test')", me.value));
+        CHECK(see(100).extents.empty());
+    }
+    SECTION("nothing for one without a lease")
+    {
+        db.rows(fmt::format("update instances set lease_until = clock() - interval '1 s' where instance_id = {}", me.value));
+        CHECK_THROWS_AS(see(100), storage::lease_lost_error);
+    }
+    SECTION("what another holds is left to it")
+    {
+        pqxx::connection other(db.url());
+        pqxx::work holds(other);
+        holds.exec(fmt::format("select from rowlock.extents where lane_id = {} for update", jobs[2].lane.value));
+        CHECK(see(100).extents.size() == jobs.size() - (paused ? 2 : 1));
+    }
     CHECK(db.violations() == "");
 }

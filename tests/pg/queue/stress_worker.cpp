@@ -226,7 +226,12 @@ void stress_worker::submit(bool eager)
 std::vector<storage::claimed_extent> stress_worker::claim_shares(int budget)
 {
     std::vector<storage::claim_share> shares;
-    for (const auto& each : storage::see_lanes(session_, me_, {}, 16, keeper_.offered()).lanes) {
+    const auto seen = storage::see_lanes(session_, me_, {}, dice_.one_of<int>({1, 3, 16}), keeper_.offered(), dice_.chance(0.5) ? budget : 0);
+    if (!seen.extents.empty()) {
+        note("claimed on sight");
+        return seen.extents;
+    }
+    for (const auto& each : seen.lanes) {
         shares.push_back({{{each.lane, std::nullopt}}, dice_.between(1, 20), dice_.chance(0.5) ? std::optional(dice_.between(1, 3)) : std::nullopt});
     }
     note("shared out");
