@@ -11,7 +11,7 @@ create function lanes_open_to(p_kept int[]) returns table (lane_id int, tenant_k
           where is_reached(m, coalesce(n.n, 1)) and (p_kept is null or n.id <> all (p_kept)))) $$;
 
 -- Which lanes have something to claim, after p_after and up to p_until, at most p_lanes of them, in their order; the best rank in each, and how many executions the extent with
--- it has. Paused lanes come too (the cursor must pass them). Where lanes have little each, what waits in them is read on end; else, and from then on, one index probe finds
+-- it has. Paused lanes come too (the cursor must pass them). Where many lanes have little each, what waits in them is read on end; else, and from then on, one index probe finds
 -- the next lane, however much waits in this one. places: where these extents are stored, if each is all that waits in its lane.
 create function lanes_with_work(p_after int, p_until int, p_lanes int, out lanes int[], out ranks timestamptz[], out fronts int[], out places tid[]) language plpgsql stable as $$
 declare
@@ -21,8 +21,11 @@ begin
             select s.lane_id from extents s where s.owner is null and s.ready and s.lane_id > p_after and s.lane_id <= until_ order by s.lane_id, s.rank limit 32) x) then
         select array_agg(x.lane_id), array_agg(x.rank), array_agg(x.remaining), array_agg(x.at), count(distinct x.lane_id) into lanes, ranks, fronts, places, different
         from (select s.lane_id, s.rank, s.remaining, s.ctid as at from extents s where s.owner is null and s.ready and s.lane_id > p_after and s.lane_id <= until_
-              order by s.lane_id, s.rank limit p_lanes) x;
-        if different = cardinality(lanes) then return; end if;
+              order by s.lane_id, s.rank limit p_lanes + 1) x;
+        if different = cardinality(lanes) then
+            lanes := lanes[:p_lanes]; ranks := ranks[:p_lanes]; fronts := fronts[:p_lanes]; places := places[:p_lanes];
+            return;
+        end if;
         places := null;
         select array_agg(y.lane_id), array_agg(y.rank), array_agg(y.remaining), max(y.lane_id) into lanes, ranks, fronts, p_after
         from (select distinct on (x.lane_id) x.lane_id, x.rank, x.remaining
@@ -88,16 +91,16 @@ create function place_of(p_instance int) returns int language sql stable as $$
 -- The first p_lanes lanes after p_after (null: from the instance's own place on) and up to p_until (null: to the end) that have work, and whether any of it may start now, on
 -- this instance, which keeps free slots of the limits p_kept (of what may not: neither tenant nor weight); and a row without a lane: where this look began and where the next
 -- goes on (0: all were seen), what looking cost in microseconds, and how long until a rate that is used up lets something start again.
--- p_budget: there is nothing to share out where all that waits in these lanes can be started at once, each has but one extent, no tenant gets more than a sixteenth of the
--- budget, and no limit or breaker has to be asked: so it is claimed on sight. Then there are rows with `lo` as well, and no
--- ranks.
-create function see_lanes_1(p_instance int, p_after int, p_until int, p_lanes int, p_kept int[] default null, p_budget int default 0)
+-- p_budget: there is little to share out where all that waits in these lanes can be started at once, each has but one extent, no tenant gets more than one in 256 of the budget,
+-- and no limit or breaker has to be asked: so it is claimed on sight. Then there are rows with `lo` as well, no ranks, and is_open in the row without a lane. p_epoch: see
+-- begin_epoch_1.
+create function see_lanes_1(p_instance int, p_after int, p_until int, p_lanes int, p_kept int[] default null, p_budget int default 0, p_epoch int default 0)
 returns table (lane_id int, tenant_key int, weight int, rank timestamptz, waiting int, is_open boolean, began_after int, next_after int, look_us int, start_us bigint,
                lo uuid, hi uuid, fence int, claimed_at timestamptz) language plpgsql
     set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
-    seen record; page record; began timestamptz := clock_timestamp(); look int; here instances; full_ int[] := '{}'; places tid[]; on_sight boolean;
+    seen record; page record; began timestamptz := clock_timestamp(); look int; here instances; full_ int[] := '{}'; places tid[]; on_sight boolean := false;
 begin
     if p_budget > 0 then here := read_rules(p_instance); else select * into here from instances i where i.instance_id = p_instance; end if;
     p_after := coalesce(p_after, place_of(p_instance));
@@ -112,11 +115,11 @@ begin
     left join lateral (select o.lane_id, o.tenant_key, o.now is null and o.breaker_id is null as is_plain
                        from lanes_open_to(p_kept) o where o.lane_id = u.lane_id and (o.placement is null or o.placement <@ here.labels) limit 1) o on true
     left join lateral (select t.weight from tenants t where t.tenant_key = o.tenant_key and t.weight <> 1 limit 1) t on true;
-    if p_budget > 0 and seen.places is not null and page.is_plain and here.confines is null and here.draining_at is null then
-        select sum(t.n) <= p_budget and max(t.n) <= greatest(p_budget / 16, 1) into on_sight
+    if p_budget > 0 and seen.places is not null and page.is_plain and here.confines is null and here.draining_at is null and here.epoch <= p_epoch then
+        select coalesce(sum(t.n) <= p_budget and max(t.n) <= greatest(p_budget / 256, 1), false) into on_sight
         from (select sum(u.n) as n from unnest(page.tenants, seen.fronts, page.opens) u (tenant_key, n, is_open) where u.is_open group by u.tenant_key) t;
     end if;
-    return query select u.lane_id, u.tenant_key, u.weight, case when on_sight is not true or not u.is_open then u.rank end, u.n, u.is_open,
+    return query select u.lane_id, u.tenant_key, u.weight, case when not on_sight or not u.is_open then u.rank end, u.n, u.is_open,
                         null::int, null::int, null::int, null::bigint, null::uuid, null::uuid, null::int, null::timestamptz
                  from unnest(seen.lanes, page.tenants, page.weights, seen.ranks, seen.fronts, page.opens) u (lane_id, tenant_key, weight, rank, n, is_open);
     if on_sight then
@@ -128,7 +131,7 @@ begin
         where s.ctid = any (places)
         returning s.lane_id, null::int, null::int, null::timestamptz, s.remaining, true, null::int, null::int, null::int, null::bigint, s.lo, s.hi, s.fence, s.claimed_at;
     end if;
-    return query select null::int, null::int, null::int, null::timestamptz, null::int, null::boolean, p_after, case when seen.n = p_lanes then seen.lanes[seen.n] else 0 end, look,
+    return query select null::int, null::int, null::int, null::timestamptz, null::int, on_sight, p_after, case when seen.n = p_lanes then seen.lanes[seen.n] else 0 end, look,
                         case when seen.n > 0 then (extract(epoch from next_start_of_all() - clock()) * 1000000)::bigint end, null::uuid, null::uuid, null::int, null::timestamptz;
 end $$;
 

@@ -222,7 +222,7 @@ std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std:
     });
 }
 
-constexpr statement see_lanes_statement{"see_lanes", "select lane_id, tenant_key, weight, rank, waiting, is_open, began_after, next_after, look_us, start_us, lo, hi, fence, claimed_at from see_lanes_1($1, $2, $3, $4, $5::int[], $6)"};
+constexpr statement see_lanes_statement{"see_lanes", "select lane_id, tenant_key, weight, rank, waiting, is_open, began_after, next_after, look_us, start_us, lo, hi, fence, claimed_at from see_lanes_1($1, $2, $3, $4, $5::int[], $6, $7)"};
 
 lanes_answer see_lanes(session& s, instance_id owner, lane_span span, int lanes, slot_offer* offer, int budget)
 {
@@ -230,12 +230,13 @@ lanes_answer see_lanes(session& s, instance_id owner, lane_span span, int lanes,
     offer_columns kept(offer);
     return with_lease([&] {
         lanes_answer answer;
-        for (const auto& row : s.exec(see_lanes_statement, owner.value, number(span.after), number(span.until), lanes, kept.limits.parameter(), budget)) {
+        for (const auto& row : s.exec(see_lanes_statement, owner.value, number(span.after), number(span.until), lanes, kept.limits.parameter(), budget, kept.epoch())) {
             if (!row[10].is_null()) {
                 answer.extents.push_back({id_of(row[10]), id_of(row[11]), {row[0].as<int>()}, {row[12].as<int>()}, row[4].as<int>(), time_of(row[13])});
             } else if (!row[0].is_null()) {
                 answer.lanes.push_back({{row[0].as<int>()}, {row[1].as<int>(0)}, row[2].as<int>(), row[3].is_null() ? timestamp{} : time_of(row[3]), row[4].as<int>(), row[5].as<bool>()});
             } else {
+                answer.on_sight = row[5].as<bool>();
                 answer.began_after = {row[6].as<int>()};
                 answer.next_after = {row[7].as<int>()};
                 answer.looked = std::chrono::microseconds{row[8].as<int>()};

@@ -119,7 +119,8 @@ struct waiting_lane {
 };
 struct lanes_answer {
     std::vector<waiting_lane> lanes;
-    std::vector<claimed_extent> extents; // claimed on sight; then those lanes that are open have no head
+    bool on_sight = false;               // what waited in the open lanes was claimed, but for what others had locked; these lanes have no head
+    std::vector<claimed_extent> extents; // that were claimed so
     lane_id began_after{};
     lane_id next_after{};                // as in claim_answer, and so are these
     std::chrono::microseconds looked{0};

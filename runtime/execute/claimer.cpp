@@ -23,7 +23,8 @@ constexpr std::size_t max_shared_lanes = 1024;
 constexpr int look_share = 100;
 constexpr std::chrono::seconds longest_without_look{1};
 constexpr std::chrono::milliseconds looked_lately{250};
-// While tenants share, a fifth of the time goes into looking at all lanes, and half of it when what was seen is taken; but it is not done more often than this.
+// While tenants share, at most a fifth of the time goes into looking at lanes, and half of it when what was seen is taken. Rounds that claimed nothing on sight do not come more
+// often than this.
 constexpr int sharing_look_share = 4;
 constexpr std::chrono::milliseconds shortest_between_looks{20};
 constexpr int lanes_a_look = 1024;
@@ -233,6 +234,8 @@ std::vector<storage::claimed_extent> claimer::look_at_page(storage::session& s, 
     const bool on_sight_too = !round.shared_out && shares_.empty();
     const auto began = steady_clock::now();
     auto page = storage::see_lanes(s, owner, round.next, lanes_a_look, keeper_.offered(), on_sight_too ? budget : 0);
+    const auto took = steady_clock::now() - began;
+    round.next_page = steady_clock::now() + sharing_look_share * took;
     counts_.statements.fetch_add(1, std::memory_order_relaxed);
     looked_ += page.looked;
     last_page_ = page.looked;
@@ -240,16 +243,15 @@ std::vector<storage::claimed_extent> claimer::look_at_page(storage::session& s, 
     std::unordered_map<lane_id, int> on_sight;
     for (const auto& x : page.extents) on_sight[x.lane] += x.remaining;
     for (const auto& each : page.lanes) {
-        if (page.extents.empty() || !each.open) seen_.push_back({each.lane, each.head, each.tenant});
+        if (!page.on_sight || !each.open) seen_.push_back({each.lane, each.head, each.tenant});
         if (!each.open) continue;
         tenants_[each.lane] = each.tenant;
         if (!round.first) round.first = each.tenant;
         if (const auto at = on_sight.find(each.lane); at != on_sight.end()) shares_.served(each, at->second);
     }
-    if (page.extents.empty()) {
-        shares_.seen(page.lanes);
-        round.took += steady_clock::now() - began;
-    }
+    // Of a page that was claimed on sight others may have had some.
+    if (!page.on_sight) shares_.seen(page.lanes);
+    if (!page.lanes.empty()) round.took += took * static_cast<int>(page.lanes.size() - on_sight.size()) / static_cast<int>(page.lanes.size());
     round.claimed = round.claimed || !page.extents.empty();
     if (!round.next.after) round.place = page.began_after;
     if (page.next_after.value != 0) round.next.after = page.next_after;
@@ -276,7 +278,7 @@ void claimer::end_fair_round()
 
 claimer::some claimer::claim_fairly(storage::session& s, instance_id owner, int budget)
 {
-    if (shares_.empty() && shares_.tenants_seen() == 0) return {{}, found::nothing};
+    if (shares_.empty() && shares_.tenants_seen() == 0) return {{}, sharing_ ? found::nothing_near : found::nothing};
     if (shares_.empty()) {
         // What was used up is looked at again, but not at once.
         next_look_ = std::min(next_look_, look_when_taken_);
@@ -290,7 +292,11 @@ claimer::some claimer::claim_fairly(storage::session& s, instance_id owner, int 
     std::vector<storage::claim_share> shares;
     for (const auto& one : asked) {
         storage::claim_share share{{}, one.most, one.extents};
-        for (const auto& each : one.lanes) share.lanes.emplace_back(each.lane, floors_.of(each.lane));
+        // The floors are as old as the last whole round; what was seen since may stand below.
+        for (const auto& each : one.lanes) {
+            const auto floor = floors_.of(each.lane);
+            share.lanes.emplace_back(each.lane, floor ? std::optional(std::min(*floor, each.head)) : std::nullopt);
+        }
         shares.push_back(std::move(share));
     }
     some made{storage::claim_shares(s, owner, shares, budget, keeper_.offered())};
@@ -322,7 +328,7 @@ claimer::found claimer::claim_once(storage::session& s)
     const instance_id owner = self_.id();
     if (!self_.may_start() || owner.value == 0) return found::nothing;
     const bool shares = sharing_ || round_ || !shares_.empty();
-    const bool looks = shares && free_.available() > 0 && (looks_on() || (!round_ && steady_clock::now() >= next_look_));
+    const bool looks = shares && free_.available() > 0 && (looks_on() || steady_clock::now() >= (round_ ? round_->next_page : next_look_));
     const bool first = last_page_ > long_look;
     keeper_.offer(owner);
     // Others may have the slots meanwhile.

@@ -97,7 +97,8 @@ private:
         storage::lane_span next{};                   // which lanes are to be seen next: to the end, and then from the front up to
         lane_id place{};                             // where it began
         bool shared_out = false;                     // when it began somebody was waiting for his turn
-        steady_clock::duration took{};               // where nothing was claimed on sight
+        deadline next_page{};                        // where enough tenants are known meanwhile
+        steady_clock::duration took{};               // for what was not claimed on sight
         bool claimed = false;
         std::optional<tenant_key> first{};           // of those that have work that may start
     };

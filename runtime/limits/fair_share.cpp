@@ -73,7 +73,7 @@ void fair_share::end_round()
         if (who.had_work) who.served = std::max(who.served, clock_);
     }
     // Who has no work, and would begin where the others are, need not be known.
-    std::erase_if(tenants_, [this](const auto& each) { return each.second.lanes.empty() && each.second.served <= clock_; });
+    std::erase_if(tenants_, [this](const auto& each) { return each.second.lanes.empty() && !each.second.had_work && each.second.served <= clock_; });
 }
 
 std::vector<fair_share::candidate> fair_share::first_in_order(std::size_t most, const std::function<int(tenant_key)>& running) const

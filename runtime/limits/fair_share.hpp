@@ -33,7 +33,7 @@ public:
     void end_round();
 
     bool empty() const { return waiting_ == 0; }
-    // Those with work.
+    // Those that have work: of the lanes seen so far in this round, and not used up.
     std::size_t tenants() const { return waiting_; }
     // Those that had work when it was their lanes' turn in this round.
     std::size_t tenants_seen() const { return seen_; }

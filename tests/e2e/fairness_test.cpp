@@ -43,6 +43,31 @@ TEST_CASE("a tenant with a long queue delays one with a short one by no more tha
     CHECK(count("tenant_id = 'many' and status = 'COMPLETED'") < 1500);
 }
 
+TEST_CASE("of more tenants with long queues than are known at once, none waits for another's queue to end", "[e2e][fairness]")
+{
+    constexpr int tenants = 1300;                    // of which 1,024 are looked at in a page
+    constexpr int each = 50;
+    const test_database database;
+    server_process server({"serve", "--database", database.url(), "--auth", "none", "--executor-parallelism", "16"});
+    REQUIRE(server.put("/v1/jobs/job", {{"handler", {{"type", "noop"}}}}).status == 201);
+    rows_at(database.url(), fmt::format("insert into tenants (tenant_id) select 'tenant-' || i from generate_series(1, {}) i", tenants));
+    rows_at(database.url(),
+            "with made as (insert into jobs (tenant_key, job_id, current_version, changed_seq) "
+            "select t.tenant_key, j.job_id, 1, nextval('job_changes') from tenants t, jobs j where t.tenant_id like 'tenant-%' returning job_key, tenant_key), "
+            "versions as (insert into job_versions (job_key, version, definition, max_attempts, author) "
+            "select m.job_key, 1, v.definition, v.max_attempts, 'test' from made m, (select * from job_versions limit 1) v) "
+            "insert into lanes (tenant_key, job_key, handler) select m.tenant_key, m.job_key, 'noop' from made m");
+    rows_at(database.url(),
+            fmt::format("select enqueue_1(array_agg(j.job_key), null, null, null, null, null, null, null, null) from (select j.job_key from jobs j join tenants t using (tenant_key) "
+                        "where t.tenant_id like 'tenant-%' order by j.job_key) j cross join generate_series(1, {}) i",
+                        each));
+    rows_at(database.url(), "select wake()");
+    eventually("each tenant has had its first", [&] {
+        return rows_at(database.url(), "select count(distinct e.lane_id) from results r join executions e using (execution_id)")[0][0].as<int>() == tenants;
+    });
+    CHECK(rows_at(database.url(), "select count(*) from results")[0][0].as<int>() < tenants * each / 2);
+}
+
 TEST_CASE("composite jobs that only wait are not counted against the work of their tenant", "[e2e][fairness][composite]")
 {
     const test_database database;

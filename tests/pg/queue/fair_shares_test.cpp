@@ -198,50 +198,56 @@ TEST_CASE("what all can be started at once is claimed on sight, and nothing of i
 
     SECTION("all of it")
     {
-        const auto seen = see(100);
+        const auto seen = see(1000);
         CHECK(seen.lanes.size() == jobs.size());
         CHECK(seen.extents.size() == jobs.size() - (paused ? 1 : 0));
         for (const auto& x : seen.extents) {
             CHECK(x.remaining == 2);
             CHECK(x.fence == rowlock::fence{1});
         }
+        CHECK(seen.on_sight);
         CHECK(seen.lanes[3].weight == 5);
         CHECK(seen.lanes[5].open == !paused);
         CHECK(db.value(fmt::format("select count(*) from extents where owner = {}", me.value)) == std::to_string(seen.extents.size()));
-        CHECK(see(100).extents.empty());
+        CHECK(see(1000).extents.empty());
     }
     SECTION("nothing without a budget, or with too small a one")
     {
         CHECK(see(0).extents.empty());
         CHECK(see(20).extents.empty());
     }
-    SECTION("nothing where a tenant would get more than a sixteenth of the budget") { CHECK(see(31).extents.empty()); }
+    SECTION("nothing where a tenant would get more than one in 256 of the budget") { CHECK(see(511).extents.empty()); }
+    SECTION("nothing after its doubts")
+    {
+        storage::begin_epoch(db.service(), me);
+        CHECK(see(1000).extents.empty());
+    }
     SECTION("nothing where a lane has more than one extent")
     {
         submission().extent(jobs[0], 1).commit(db.service());
-        CHECK(see(100).extents.empty());
+        CHECK(see(1000).extents.empty());
     }
     SECTION("nothing where a limit has to be asked")
     {
         db.limit(100, {jobs[7]});
-        CHECK(see(100).extents.empty());
+        CHECK(see(1000).extents.empty());
     }
     SECTION("nothing for an instance that is drained")
     {
         db.rows(fmt::format("select drain_1({}, true, 'test', 'test')", me.value));
-        CHECK(see(100).extents.empty());
+        CHECK(see(1000).extents.empty());
     }
     SECTION("nothing for one without a lease")
     {
         db.rows(fmt::format("update instances set lease_until = clock() - interval '1 s' where instance_id = {}", me.value));
-        CHECK_THROWS_AS(see(100), storage::lease_lost_error);
+        CHECK_THROWS_AS(see(1000), storage::lease_lost_error);
     }
     SECTION("what another holds is left to it")
     {
         pqxx::connection other(db.url());
         pqxx::work holds(other);
         holds.exec(fmt::format("select from rowlock.extents where lane_id = {} for update", jobs[2].lane.value));
-        CHECK(see(100).extents.size() == jobs.size() - (paused ? 2 : 1));
+        CHECK(see(1000).extents.size() == jobs.size() - (paused ? 2 : 1));
     }
     CHECK(db.violations() == "");
 }
