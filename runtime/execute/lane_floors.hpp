@@ -16,7 +16,7 @@ namespace rowlock::runtime {
 // from the front. Any thread.
 class lane_floors {
 public:
-    // A look from the front that went round all lanes saw these, at database time `now`; all of it took the database so long.
+    // A look from the front that went round all lanes saw these, at database time `now`, but for what was claimed at once; all of it took the database so long.
     void seen(const std::vector<storage::seen_lane>& lanes, timestamp now, std::chrono::microseconds took);
 
     // Are looks from the front dear now?
