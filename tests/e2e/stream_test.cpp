@@ -1,4 +1,6 @@
 #include "tests/support/database_proxy.hpp"
+#include "tests/support/database_rows.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/stream_client.hpp"
 
 #include <boost/json/array.hpp>
@@ -208,12 +210,27 @@ TEST_CASE("what is no frame is rejected, and the stream goes on", "[e2e][stream]
     CHECK(stream.ask(submit_frame("still", {one_of("streamed")})).at("op") == "accepted");
 }
 
+namespace {
+
+// The first tick after a job was changed makes its instance forget it, and the next frame would ask the database, which stands still by then.
+void await_two_ticks(const test_database& database)
+{
+    const auto lease = [&] { return rows_at(database.url(), "select lease_until from instances where state = 'ALIVE'")[0][0].as<std::string>(); };
+    for (int i = 0; i < 2; ++i) {
+        const auto before = lease();
+        eventually("the lease is renewed", [&] { return lease() != before; });
+    }
+}
+
+}
+
 TEST_CASE("past max_in_flight frames are refused, and those in flight are not touched", "[e2e][stream]")
 {
     const test_database database;
     database_proxy between(database.url());
-    server_process server({"serve", "--auth", "none", "--database", between.url()}, {{"ROWLOCK_STREAM_MAX_IN_FLIGHT", "3"}});
+    server_process server({"serve", "--auth", "none", "--database", between.url()}, {{"ROWLOCK_STREAM_MAX_IN_FLIGHT", "3"}, {"ROWLOCK_LEASE_SECONDS", "6"}});
     server.define("held", {{"type", "noop"}});
+    await_two_ticks(database);
     server.run("held");
     stream_client stream(server);
     REQUIRE(stream.max_in_flight == 3);
@@ -242,8 +259,9 @@ TEST_CASE("what is in flight is answered before a server that stops says goodbye
 {
     const test_database database;
     database_proxy between(database.url());
-    server_process server({"serve", "--auth", "none", "--database", between.url()}, {{"ROWLOCK_GRACEFUL_TIMEOUT_SECONDS", "0"}, {"ROWLOCK_DRAIN_SECONDS", "0"}});
+    server_process server({"serve", "--auth", "none", "--database", between.url()}, {{"ROWLOCK_GRACEFUL_TIMEOUT_SECONDS", "0"}, {"ROWLOCK_DRAIN_SECONDS", "0"}, {"ROWLOCK_LEASE_SECONDS", "6"}});
     server.define("held", {{"type", "noop"}});
+    await_two_ticks(database);
     server.run("held");
     stream_client idle(server);
     stream_client busy(server);
