@@ -4,7 +4,7 @@
 create type plan_use as (plan_run_id uuid, tenant_key int, plan_key int, attempts bigint, seconds float8, cost_units float8, refused boolean, next_ids uuid[]);
 
 -- A group commit of ends. p_extent[i] is the number (from 1) of the extent (p_lo, p_fence) of execution i. They are quickest in ascending order. Any part of an extent, in any
--- order. p_age_us: how long ago the work returned. p_failed_at: the numbers (from 1) of those that failed; for each of them p_category, p_details, p_kept,
+-- order; and p_id empty: execution i is all that extent i ever had, all under one fence, and none is in p_watched. p_age_us: how long ago the work returned. p_failed_at: the numbers (from 1) of those that failed; for each of them p_category, p_details, p_kept,
 -- p_next, p_next_ms and p_next_wait_ms as record_failures_1 takes them: nothing else has a next attempt. p_clean: executions that left live notes
 -- or cancel requests behind. p_watched: the numbers of those whose job has a circuit breaker. p_planned: of those that are nodes of plans, or have
 -- an ordering key. Shorter arrays stand for nulls.
@@ -24,34 +24,56 @@ create function settle_1(
     p_failed_at int[], p_category smallint[], p_details text[], p_kept bigint[], p_next_wait_ms bigint[], p_planned int[])
 returns setof uuid language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
-    n_extents int := cardinality(p_lo); at_ tid[]; hi uuid[]; left_ int[]; claimed timestamptz[]; lanes_ int[]; upstreams int[]; los uuid[]; fences int[];
+    n_extents int := cardinality(p_lo); alone boolean := cardinality(p_id) = 0; at_ tid[]; hi uuid[]; left_ int[]; claimed timestamptz[]; lanes_ int[]; upstreams int[]; los uuid[]; fences int[];
     held int; d_extent int[]; d_n int[]; whole tid[]; parts uuid[]; part jsonb; expected bigint; done bigint; partly boolean; failed_ids uuid[]; nexts uuid[]; limited boolean; limit_ids_ int[]; limit_n bigint[];
-    over_ uuid[]; over_status smallint[]; ordered boolean := false; budgeted boolean; seconds_ float8[]; uses plan_use[];
+    rules lane_rule[]; over_ uuid[]; over_status smallint[]; ordered boolean := false; budgeted boolean; seconds_ float8[]; uses plan_use[];
 begin
-    -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
-    -- `is not distinct from` keeps the planner off extents_owned: all that the instance owns, once for each extent, is quadratic.
-    select array_agg(x.lo), array_agg(x.fence), array_agg(x.at), array_agg(x.hi), array_agg(x.remaining), array_agg(x.claimed_at), array_agg(x.lane_id), count(*), coalesce(bool_or(x.limited), false)
-    into los, fences, at_, hi, left_, claimed, lanes_, held, limited
-    from (select s.lo, s.fence, s.ctid as at, s.hi, s.remaining, s.claimed_at, s.lane_id, s.limit_ids is not null as limited
-          from extents s where s.lo = any (p_lo) and s.owner is not distinct from p_instance order by s.lo for no key update) x;
-    -- Something is lost, or they came in another order.
-    if los is distinct from p_lo or fences <> p_fence then
-        select array_agg(x.at), array_agg(x.hi), array_agg(coalesce(x.remaining, 0)), array_agg(x.claimed_at), array_agg(coalesce(x.lane_id, 0)), count(x.at), coalesce(bool_or(x.limited), false)
-        into at_, hi, left_, claimed, lanes_, held, limited
-        from (select f.* from unnest(p_lo, p_fence) with ordinality u (lo, fence, k)
-              left join lateral (select s.ctid as at, s.hi, s.lane_id, s.remaining, s.claimed_at, s.limit_ids is not null as limited from extents s
-                                 where s.lo = u.lo and s.owner is not distinct from p_instance and s.fence = u.fence limit 1) f on true order by u.k) x;
+    if alone then
+        -- Nothing of them is left: deleting them locks them as the others are locked below.
+        with gone as (delete from extents s where s.lo = any (p_lo) and s.hi = s.lo and s.owner is not distinct from p_instance and s.fence = p_fence[1]
+                      returning s.lo, s.claimed_at, s.lane_id, s.limit_ids, s.limit_ns)
+        select array_agg(g.lo), array_agg(g.claimed_at), array_agg(g.lane_id), count(*), array_agg(row(g.lane_id, g.limit_ids, g.limit_ns)::lane_rule) filter (where g.limit_ids is not null)
+        into los, claimed, lanes_, held, rules from gone g;
+        if los is distinct from p_lo then
+            select array_agg((g.lo is not null)::int order by u.k), array_agg(g.claimed_at order by u.k), array_agg(coalesce(g.lane_id, 0) order by u.k) into left_, claimed, lanes_
+            from unnest(p_lo) with ordinality u (lo, k) left join unnest(los, claimed, lanes_) g (lo, claimed_at, lane_id) on g.lo = u.lo;
+        end if;
+        select array_agg(l.id), array_agg(coalesce(l.n, 1)::bigint) into limit_ids_, limit_n from unnest(rules) r cross join lateral unnest(r.limit_ids, r.limit_ns) l (id, n);
+        p_id := p_lo; hi := p_lo; limited := rules is not null;
+    else
+        -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
+        -- `is not distinct from` keeps the planner off extents_owned: all that the instance owns, once for each extent, is quadratic.
+        select array_agg(x.lo), array_agg(x.fence), array_agg(x.at), array_agg(x.hi), array_agg(x.remaining), array_agg(x.claimed_at), array_agg(x.lane_id), count(*), coalesce(bool_or(x.limited), false)
+        into los, fences, at_, hi, left_, claimed, lanes_, held, limited
+        from (select s.lo, s.fence, s.ctid as at, s.hi, s.remaining, s.claimed_at, s.lane_id, s.limit_ids is not null as limited
+              from extents s where s.lo = any (p_lo) and s.owner is not distinct from p_instance order by s.lo for no key update) x;
+        -- Something is lost, or they came in another order.
+        if los is distinct from p_lo or fences <> p_fence then
+            select array_agg(x.at), array_agg(x.hi), array_agg(coalesce(x.remaining, 0)), array_agg(x.claimed_at), array_agg(coalesce(x.lane_id, 0)), count(x.at), coalesce(bool_or(x.limited), false)
+            into at_, hi, left_, claimed, lanes_, held, limited
+            from (select f.* from unnest(p_lo, p_fence) with ordinality u (lo, fence, k)
+                  left join lateral (select s.ctid as at, s.hi, s.lane_id, s.remaining, s.claimed_at, s.limit_ids is not null as limited from extents s
+                                     where s.lo = u.lo and s.owner is not distinct from p_instance and s.fence = u.fence limit 1) f on true order by u.k) x;
+        end if;
+    end if;
+    if held < n_extents then
         return query select u.lo from unnest(p_lo, left_) u (lo, n) where u.n = 0;
         if held = 0 then return; end if;
     end if;
-    if held < n_extents or p_again then
-        p_extent := array(select case when left_[u.extent] > 0 and not (p_again and exists (
-                            select 1 from results r where r.execution_id = u.id)) then u.extent else 0 end
-                        from unnest(p_id, p_extent) with ordinality u (id, extent, k) order by u.k);
+    if alone then
+        -- What has a result is in no extent: p_again needs no look.
+        p_extent := array(select case when left_ is null or left_[k] > 0 then k else 0 end from generate_series(1, n_extents) k);
+        expected := held;
+    else
+        if held < n_extents or p_again then
+            p_extent := array(select case when left_[u.extent] > 0 and not (p_again and exists (
+                                select 1 from results r where r.execution_id = u.id)) then u.extent else 0 end
+                            from unnest(p_id, p_extent) with ordinality u (id, extent, k) order by u.k);
+        end if;
+        select array_agg(extent), array_agg(n), sum(n), bool_or(n < left_[extent]) into d_extent, d_n, expected, partly
+        from (select u.extent, count(*)::int as n from unnest(p_extent) u (extent) where u.extent > 0 group by u.extent) g;
+        if d_extent is null then return; end if;
     end if;
-    select array_agg(extent), array_agg(n), sum(n), bool_or(n < left_[extent]) into d_extent, d_n, expected, partly
-    from (select u.extent, count(*)::int as n from unnest(p_extent) u (extent) where u.extent > 0 group by u.extent) g;
-    if d_extent is null then return; end if;
     if cardinality(p_failed_at) > 0 then
         select array_agg(f.id), array_agg(case when f.id is not null then f.next end) into failed_ids, p_next
         from (select case when p_extent[u.at] > 0 and p_status[u.at] in (6, 7) then p_id[u.at] end as id, u.next
@@ -112,16 +134,18 @@ begin
         delete from cancel_requests c where c.execution_id = any (p_clean);
     end if;
 
-    if limited then
-        select array_agg(l.id), array_agg(u.n::bigint * coalesce(l.n, 1)) into limit_ids_, limit_n
-        from unnest(d_extent, d_n) u (extent, n) cross join lateral (select s.limit_ids, s.limit_ns from extents s where s.lo = p_lo[u.extent] limit 1) s,
-             unnest(s.limit_ids, s.limit_ns) l (id, n);
+    if not alone then
+        if limited then
+            select array_agg(l.id), array_agg(u.n::bigint * coalesce(l.n, 1)) into limit_ids_, limit_n
+            from unnest(d_extent, d_n) u (extent, n) cross join lateral (select s.limit_ids, s.limit_ns from extents s where s.lo = p_lo[u.extent] limit 1) s,
+                 unnest(s.limit_ids, s.limit_ns) l (id, n);
+        end if;
+        -- They are locked, so they are where they were.
+        whole := array(select at_[u.extent] from unnest(d_extent, d_n) u (extent, n) where left_[u.extent] = u.n);
+        delete from extents s where s.ctid = any (whole);
+        get diagnostics done = row_count;
+        if done <> cardinality(whole) then raise exception 'settle finds % of % extents', done, cardinality(whole) using errcode = 'RL003'; end if;
     end if;
-    -- They are locked, so they are where they were.
-    whole := array(select at_[u.extent] from unnest(d_extent, d_n) u (extent, n) where left_[u.extent] = u.n);
-    delete from extents s where s.ctid = any (whole);
-    get diagnostics done = row_count;
-    if done <> cardinality(whole) then raise exception 'settle finds % of % extents', done, cardinality(whole) using errcode = 'RL003'; end if;
     if partly then
         select jsonb_object_agg(p_lo[u.extent], u.n), array_agg(p_lo[u.extent]) into part, parts
         from unnest(d_extent, d_n) u (extent, n) where left_[u.extent] <> u.n;

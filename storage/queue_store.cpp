@@ -231,11 +231,14 @@ lanes_answer see_lanes(session& s, instance_id owner, lane_span span, int lanes,
     return with_lease([&] {
         lanes_answer answer;
         for (const auto& row : s.exec(see_lanes_statement, owner.value, number(span.after), number(span.until), lanes, kept.limits.parameter(), budget, kept.epoch())) {
-            if (!row[10].is_null()) {
-                answer.extents.push_back({id_of(row[10]), id_of(row[11]), {row[0].as<int>()}, {row[12].as<int>()}, row[4].as<int>(), time_of(row[13])});
-            } else if (!row[0].is_null()) {
-                answer.lanes.push_back({{row[0].as<int>()}, {row[1].as<int>(0)}, row[2].as<int>(), row[3].is_null() ? timestamp{} : time_of(row[3]), row[4].as<int>(), row[5].as<bool>()});
+            if (!row[0].is_null()) {
+                const lane_id lane{row[0].as<int>()};
+                const int waiting = row[4].as<int>();
+                const bool claimed = !row[10].is_null();
+                answer.lanes.push_back({lane, {row[1].as<int>(0)}, row[2].as<int>(), claimed ? timestamp{} : time_of(row[3]), waiting, claimed || row[5].as<bool>()});
+                if (claimed) answer.extents.push_back({id_of(row[10]), id_of(row[11]), lane, {row[12].as<int>()}, waiting, time_of(row[13])});
             } else {
+                answer.seen = row[4].as<std::size_t>(0);
                 answer.on_sight = row[5].as<bool>();
                 answer.began_after = {row[6].as<int>()};
                 answer.next_after = {row[7].as<int>()};
@@ -278,7 +281,7 @@ std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const st
 
 // A statement of its own: a large answer to a slow reader then holds no lock.
 constexpr statement read_executions_statement{"read_executions", R"sql(
-    select u.k, e.execution_id, e.run_id, e.job_key, e.job_version, e.attempt_number, e.lost_count, e.priority, e.parameters, e.correlation_id, e.trace_parent,
+    select e.execution_id, e.run_id, e.job_key, e.job_version, e.attempt_number, e.lost_count, e.priority, e.parameters, e.correlation_id, e.trace_parent,
            e.plan_run_id is not null,
            -- A next attempt has a time of its own, which is no matter of the job.
            case when e.trigger_type = 5 then (select f.scheduled_time from executions f where f.execution_id = e.run_id) else e.scheduled_time end,
@@ -286,25 +289,46 @@ constexpr statement read_executions_statement{"read_executions", R"sql(
                (select format('The budget of the policy %s is used up: the plan has used %s.', o.policy_id, o.used)
                 from plan_overdrafts o join policies p on p.owner_key = o.owner_key and p.policy_id = o.policy_id and p.version = o.version and p.enabled
                 where o.plan_run_id = e.plan_run_id and o.blocks limit 1) end
-    from unnest($1::uuid[], $2::uuid[]) with ordinality u (lo, hi, k)
-    cross join lateral (select * from executions e where e.execution_id between u.lo and u.hi) e)sql"};
+    from (select e.* from executions e where e.execution_id = any ($1::uuid[]) and e.execution_id between $2 and $3
+          union all
+          select e.* from unnest($4::uuid[], $5::uuid[]) u (lo, hi) cross join lateral (select * from executions e where e.execution_id between u.lo and u.hi) e) e)sql"};
+
+// Single executions are looked up together, in every partition between the first and the last of them: so these have to be made within a day.
+constexpr std::uint64_t looked_up_together = 24 * 3600 * 1000;
 
 std::vector<claimed_execution> read_executions(session& s, const std::vector<claimed_extent>& extents)
 {
-    array lo(array::element::uuid);
-    array hi(array::element::uuid);
+    if (extents.empty()) return {};
+    std::vector<std::pair<execution_id, int>> in_order;
     std::size_t n = 0;
     for (const auto& x : extents) {
-        lo.add(x.lo);
-        hi.add(x.hi);
+        in_order.emplace_back(x.lo, static_cast<int>(in_order.size()));
         n += static_cast<std::size_t>(x.remaining);
+    }
+    std::sort(in_order.begin(), in_order.end());
+    array single(array::element::uuid);
+    array lo(array::element::uuid);
+    array hi(array::element::uuid);
+    const execution_id first = in_order.front().first;
+    execution_id last = first;
+    for (const auto& [id, k] : in_order) {
+        const auto& x = extents[static_cast<std::size_t>(k)];
+        if (x.lo == x.hi && x.lo.milliseconds() - first.milliseconds() < looked_up_together) {
+            single.add(x.lo);
+            last = x.lo;
+        } else {
+            lo.add(x.lo);
+            hi.add(x.hi);
+        }
     }
     std::vector<claimed_execution> read;
     read.reserve(n);
-    for (const auto& row : s.exec(read_executions_statement, lo.parameter(), hi.parameter())) {
-        read.push_back({row[0].as<int>() - 1, id_of(row[1]), id_of(row[2]), {row[3].as<int>()}, row[4].as<int>(), row[5].as<int>(), row[6].as<int>(),
-                        row[7].as<int>(), row[8].is_null() ? "{}" : row[8].c_str(), row[9].c_str(), row[10].c_str(), row[11].as<bool>(), row[12].is_null() ? std::nullopt : std::optional(time_of(row[12])),
-                        row[13].c_str()});
+    for (const auto& row : s.exec(read_executions_statement, single.parameter(), first.str(), last.str(), lo.parameter(), hi.parameter())) {
+        const execution_id id = id_of(row[0]);
+        const auto extent = std::prev(std::upper_bound(in_order.begin(), in_order.end(), id, [](const execution_id& one, const auto& other) { return one < other.first; }))->second;
+        read.push_back({extent, id, id_of(row[1]), {row[2].as<int>()}, row[3].as<int>(), row[4].as<int>(), row[5].as<int>(),
+                        row[6].as<int>(), row[7].is_null() ? "{}" : row[7].c_str(), row[8].c_str(), row[9].c_str(), row[10].as<bool>(), row[11].is_null() ? std::nullopt : std::optional(time_of(row[11])),
+                        row[12].c_str()});
     }
     return read;
 }

@@ -118,8 +118,9 @@ struct waiting_lane {
     bool open = true;                    // it may start now
 };
 struct lanes_answer {
-    std::vector<waiting_lane> lanes;
-    bool on_sight = false;               // what waited in the open lanes was claimed, but for what others had locked; these lanes have no head
+    std::size_t seen = 0;                // so many lanes with work
+    std::vector<waiting_lane> lanes;     // these; of those that were claimed on sight not what others had locked
+    bool on_sight = false;               // what waited in the open lanes was claimed: they have no head
     std::vector<claimed_extent> extents; // that were claimed so
     lane_id began_after{};
     lane_id next_after{};                // as in claim_answer, and so are these
@@ -166,7 +167,9 @@ std::vector<claimed_execution> read_executions(session& s, const std::vector<cla
 struct settle_batch {
     using e = array::element;
     array lo{e::uuid}, fence{e::int4};
-    array id{e::uuid}, extent{e::int4}, status{e::int2}, age_us{e::int4}, exit_code{e::int4}, error_code{e::text}, error_message{e::text},
+    // Both empty: execution i is all that extent i ever had (settle_1).
+    array id{e::uuid}, extent{e::int4};
+    array status{e::int2}, age_us{e::int4}, exit_code{e::int4}, error_code{e::text}, error_message{e::text},
         records_processed{e::int8}, records_failed{e::int8}, metrics{e::json}, outputs{e::json}, termination{e::text}, actor{e::text};
     array clean{e::uuid};
     array watched{e::int4};

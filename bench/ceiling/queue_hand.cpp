@@ -138,14 +138,20 @@ std::size_t queue_hand::settle(std::size_t most)
     std::size_t n = 0;
     std::uint32_t nexts = 0;
     std::int32_t extent = 0;
+    // In ascending order, and those that are alone by their extents only: as instances do it.
+    const auto end = owned_.begin() + static_cast<std::ptrdiff_t>(std::min(most, owned_.size()));
+    std::sort(owned_.begin(), end, [](const auto& a, const auto& b) { return a.lo < b.lo; });
+    const bool alone = std::all_of(owned_.begin(), end, [this](const auto& x) { return x.executions.size() == 1 && x.under == owned_.front().under; });
     while (!owned_.empty() && n < most) {
         const owned_extent& x = owned_.front();
         ends_.lo.add(x.lo);
         ends_.fence.add(x.under.value);
         ++extent;
         for (const execution_id& id : x.executions) {
-            ends_.id.add(id);
-            ends_.extent.add(extent);
+            if (!alone) {
+                ends_.id.add(id);
+                ends_.extent.add(extent);
+            }
             ends_.age_us.add(std::int32_t{0});
             due_ += failing_.share;
             if (due_ < 1) {
@@ -183,7 +189,7 @@ void queue_hand::add_failure(const execution_id& next)
         ends_.next.add(next);
         ends_.next_ms.add(std::uniform_int_distribution{shortest_delay_ms, longest_delay_ms}(random_));
     }
-    ends_.failed_at.add(ends_.id.size());
+    ends_.failed_at.add(ends_.status.size());
     ends_.category.add(static_cast<std::int16_t>(error_category::transient));
     ends_.details.add_null();
     ends_.kept.add(static_cast<std::int64_t>(storage::dead_letters_kept.count()));

@@ -251,7 +251,7 @@ std::vector<storage::claimed_extent> claimer::look_at_page(storage::session& s, 
     }
     // Of a page that was claimed on sight others may have had some.
     if (!page.on_sight) shares_.seen(page.lanes);
-    if (!page.lanes.empty()) round.took += took * static_cast<int>(page.lanes.size() - on_sight.size()) / static_cast<int>(page.lanes.size());
+    if (page.seen > 0) round.took += took * static_cast<int>(page.seen - on_sight.size()) / static_cast<int>(page.seen);
     round.claimed = round.claimed || !page.extents.empty();
     if (!round.next.after) round.place = page.began_after;
     if (page.next_after.value != 0) round.next.after = page.next_after;
@@ -432,7 +432,7 @@ std::vector<assignment> claimer::read_work(storage::session& s, instance_id owne
         auto& job = definitions[i];
         const auto& extent = extents[static_cast<std::size_t>(e.extent)];
         if (job->definition.waits()) dependents.add(e.id);
-        work.push_back({e.id, e.run_id, extent.lo, extent.fence, owner, std::move(job), e.attempt_number, e.lost_count, e.priority, std::move(e.parameters),
+        work.push_back({e.id, e.run_id, extent.lo, extent.lo == extent.hi, extent.fence, owner, std::move(job), e.attempt_number, e.lost_count, e.priority, std::move(e.parameters),
                         std::move(e.correlation_id), std::move(e.trace_parent), extent.claimed_at, e.in_plan, e.scheduled_time, std::move(e.refusal)});
     }
     if (dependents.size() > 0) {

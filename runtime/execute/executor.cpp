@@ -22,7 +22,7 @@ constexpr std::size_t share = 32;     // executions handed to one core before th
 // The end of an attempt after which, for now, nothing follows.
 finished last_end(const assignment& work, outcome result)
 {
-    finished end{work.id, work.run_id, work.extent_lo, work.fence, work.owner, std::move(result), steady_clock::now()};
+    finished end{work.id, work.run_id, work.extent_lo, work.alone, work.fence, work.owner, std::move(result), steady_clock::now()};
     end.job = work.job;
     end.followed = work.in_plan || !work.job->definition.ordering_path.empty();
     return end;

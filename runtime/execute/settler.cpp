@@ -144,13 +144,18 @@ void settler::fill(const std::vector<finished*>& ends)
         columns_.fence.add(first->fence.value);
         extents[first->extent_lo] = columns_.lo.size();
     }
+    const bool alone = std::all_of(ends.begin(), ends.end(), [](const auto* end) { return end->alone && !end->job->definition.breaker; });
     const auto block = self_.next_block();
     std::uint32_t ordinal = 0;
+    std::int32_t number = 0;
     const auto now = steady_clock::now();
-    for (const auto* end : ends) {
+    for (const auto* end : alone ? firsts : std::vector<const finished*>(ends.begin(), ends.end())) {
         const outcome& o = end->result;
-        columns_.id.add(end->id);
-        columns_.extent.add(extents.at(end->extent_lo));
+        ++number;
+        if (!alone) {
+            columns_.id.add(end->id);
+            columns_.extent.add(extents.at(end->extent_lo));
+        }
         columns_.status.add(static_cast<std::int16_t>(o.status));
         const auto age = std::chrono::duration_cast<std::chrono::microseconds>(now - end->returned_at).count();
         columns_.age_us.add(static_cast<std::int32_t>(std::clamp<std::int64_t>(age, 0, 2'000'000'000)));
@@ -164,8 +169,8 @@ void settler::fill(const std::vector<finished*>& ends)
         columns_.termination.add_text_or_null(o.termination);
         columns_.actor.add_text_or_null(end->actor);
         if (end->leaves_notes) columns_.clean.add(end->id);
-        if (end->followed) columns_.planned.add(columns_.id.size());
-        fill_failure(*end, columns_.id.size(), end->retry_in ? std::optional(block.id(ordinal++)) : std::nullopt);
+        if (end->followed) columns_.planned.add(number);
+        fill_failure(*end, number, end->retry_in ? std::optional(block.id(ordinal++)) : std::nullopt);
     }
 }
 

@@ -20,6 +20,7 @@ struct finished {
     execution_id id;
     execution_id run_id;
     execution_id extent_lo;
+    bool alone = false;                              // in its extent, from the first
     rowlock::fence fence;
     instance_id owner;
     outcome result;

@@ -358,7 +358,7 @@ void submitter::start_owned(plan& p, const std::vector<int>& owned)
         for (std::size_t k = x.first; k < x.first + static_cast<std::size_t>(x.n); ++k) {
             const auto& place = p.layout.places[k];
             const submission& s = p.requests[place.request]->items[place.item];
-            work.push_back({place.id, place.id, x.lo, fence{1}, p.owner, s.job, 1, 0, s.priority, s.parameters, s.correlation_id, s.trace_parent, self_.database_now()});
+            work.push_back({place.id, place.id, x.lo, x.n == 1, fence{1}, p.owner, s.job, 1, 0, s.priority, s.parameters, s.correlation_id, s.trace_parent, self_.database_now()});
         }
     }
     free_.give(p.slots - static_cast<int>(work.size()));

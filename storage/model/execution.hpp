@@ -32,6 +32,7 @@ struct assignment {
     execution_id id;
     execution_id run_id;
     execution_id extent_lo;                          // the extent it was claimed with,
+    bool alone = false;                              // which has no other execution,
     rowlock::fence fence;                            // the proof of the claim,
     instance_id owner;                               // and under which id this process made it
     job_version_ptr job;

@@ -86,6 +86,13 @@ std::optional<execution_id> execution_id::parse(std::string_view text)
     return execution_id{*id};
 }
 
+std::uint64_t execution_id::milliseconds() const
+{
+    std::uint64_t ms = 0;
+    for (std::size_t i = 0; i < 6; ++i) ms = ms << 8 | value.bytes[i];
+    return ms;
+}
+
 std::uint32_t execution_id::ordinal() const
 {
     const auto& b = value.bytes;

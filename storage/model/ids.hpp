@@ -38,6 +38,7 @@ struct execution_id {
 
     static execution_id make(std::uint64_t milliseconds, std::uint64_t block, std::uint32_t ordinal);
     static std::optional<execution_id> parse(std::string_view text);
+    std::uint64_t milliseconds() const;              // since 1970: when it was made, by the clock of its maker
     std::uint32_t ordinal() const;
     execution_id with_ordinal(std::uint32_t ordinal) const;
     std::string str() const { return value.str(); }

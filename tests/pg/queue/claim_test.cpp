@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -82,6 +83,38 @@ TEST_CASE("a claim that wants less than an extent splits it, and the rest can be
     CHECK(std::count_if(read.begin(), read.end(), [](const auto& e) { return e.extent == 0; }) == 3);
     CHECK(read.front().parameters == R"({"n": 1})");
     CHECK(read.front().attempt_number == 1);
+}
+
+TEST_CASE("what was claimed is read, single or not, however far apart it was made", "[pg][queue]")
+{
+    queue_database db;
+    const auto job = db.job("a");
+    const auto me = db.instance();
+    const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+    const auto on = [](auto day) { return execution_id::make(static_cast<std::uint64_t>(std::chrono::milliseconds(day.time_since_epoch()).count()), 77, 0); };
+    std::map<execution_id, execution_id> extent_of;
+    const auto send = [&](submission one, int n) {
+        one.extent(job, n).commit(db.service());
+        for (const auto& id : one.ids()) extent_of[id] = one.id();
+    };
+    // Each in a partition of its own.
+    send(submission(on(today - std::chrono::days(1))), 1);
+    send(submission(on(today)), 1);
+    send(submission(on(today + std::chrono::days(1))), 1);
+    send(submission(), 3);
+    send(submission(), 1);
+    auto extents = claim(db.service(), me);
+    REQUIRE(extents.size() == 5);
+    std::reverse(extents.begin(), extents.end());
+
+    const auto read = storage::read_executions(db.service(), extents);
+    CHECK(read.size() == extent_of.size());
+    for (const auto& e : read) {
+        CHECK(extents.at(static_cast<std::size_t>(e.extent)).lo == extent_of.at(e.id));
+        extent_of.erase(e.id);
+    }
+    CHECK(extent_of.empty());
+    CHECK(storage::read_executions(db.service(), {}).empty());
 }
 
 TEST_CASE("a claim takes no more than its budget, whatever the lanes hold", "[pg][queue]")

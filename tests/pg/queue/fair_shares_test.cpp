@@ -186,28 +186,38 @@ TEST_CASE("what all can be started at once is claimed on sight, and nothing of i
     queue_database db;
     std::vector<queue_job> jobs;
     for (int i = 0; i < 12; ++i) jobs.push_back(db.job(fmt::format("job-{}", i), {.tenant = db.tenant(fmt::format("tenant-{}", i))}));
-    db.rows(fmt::format("update tenants set weight = 5 where tenant_key = {}", jobs[3].tenant.value));
     const auto me = db.instance();
     const storage::lane_span all{lane_id{}};
     const auto see = [&](int budget) { return storage::see_lanes(db.service(), me, all, 100, nullptr, budget); };
     submission work;
     for (const auto& each : jobs) work.extent(each, 2);
     work.commit(db.service());
+    // Where neither is, the rows of the lanes say all.
+    const bool weighted = GENERATE(false, true);
     const bool paused = GENERATE(false, true);
+    if (weighted) db.rows(fmt::format("update tenants set weight = 5 where tenant_key = {}", jobs[3].tenant.value));
     if (paused) db.rows(fmt::format("update lanes set paused = true where lane_id = {}", jobs[5].lane.value));
 
     SECTION("all of it")
     {
         const auto seen = see(1000);
-        CHECK(seen.lanes.size() == jobs.size());
+        CHECK(seen.seen == jobs.size());
+        REQUIRE(seen.lanes.size() == jobs.size());
         CHECK(seen.extents.size() == jobs.size() - (paused ? 1 : 0));
+        for (const auto& each : seen.lanes) {
+            const auto job = std::find_if(jobs.begin(), jobs.end(), [&](const auto& one) { return one.lane == each.lane; });
+            REQUIRE(job != jobs.end());
+            const bool rests = paused && job == jobs.begin() + 5;
+            CHECK(each.open == !rests);
+            CHECK(each.tenant == (rests ? tenant_key{} : job->tenant));
+            CHECK(each.weight == (weighted && job == jobs.begin() + 3 ? 5 : 1));
+            CHECK(each.waiting == 2);
+        }
         for (const auto& x : seen.extents) {
             CHECK(x.remaining == 2);
             CHECK(x.fence == rowlock::fence{1});
         }
         CHECK(seen.on_sight);
-        CHECK(seen.lanes[3].weight == 5);
-        CHECK(seen.lanes[5].open == !paused);
         CHECK(db.value(fmt::format("select count(*) from extents where owner = {}", me.value)) == std::to_string(seen.extents.size()));
         CHECK(see(1000).extents.empty());
     }
@@ -247,7 +257,10 @@ TEST_CASE("what all can be started at once is claimed on sight, and nothing of i
         pqxx::connection other(db.url());
         pqxx::work holds(other);
         holds.exec(fmt::format("select from rowlock.extents where lane_id = {} for update", jobs[2].lane.value));
-        CHECK(see(1000).extents.size() == jobs.size() - (paused ? 2 : 1));
+        const auto seen = see(1000);
+        CHECK(seen.extents.size() == jobs.size() - (paused ? 2 : 1));
+        CHECK(seen.seen == jobs.size());
+        CHECK(seen.lanes.size() == jobs.size() - 1);
     }
     CHECK(db.violations() == "");
 }

@@ -113,9 +113,15 @@ ends& ends::from(const execution_id& lo, fence f)
 
 void ends::add(const execution_id& id, execution_status status)
 {
-    last_ = id;
     columns_.id.add(id);
     columns_.extent.add(static_cast<std::int32_t>(extents_));
+    add_status(id, status);
+}
+
+void ends::add_status(const execution_id& id, execution_status status)
+{
+    last_ = id;
+    ++count_;
     columns_.status.add(static_cast<std::int16_t>(status));
     columns_.age_us.add(static_cast<std::int32_t>(0));
 }
@@ -129,7 +135,11 @@ ends& ends::end(const execution_id& id, execution_status status)
 ends& ends::fail(const execution_id& id, const execution_id& next, std::chrono::milliseconds delay, std::optional<std::chrono::milliseconds> kept,
                  std::optional<std::chrono::milliseconds> next_wait)
 {
-    add(id, execution_status::failed);
+    return end(id, execution_status::failed).retried(next, delay, kept, next_wait);
+}
+
+ends& ends::retried(const execution_id& next, std::chrono::milliseconds delay, std::optional<std::chrono::milliseconds> kept, std::optional<std::chrono::milliseconds> next_wait)
+{
     add_failure(error_category::transient, kept);
     columns_.next.add(next);
     columns_.next_ms.add(static_cast<std::int32_t>(delay.count()));
@@ -143,6 +153,14 @@ ends& ends::all(const std::vector<execution_id>& ids)
     return *this;
 }
 
+ends& ends::alone(const execution_id& id, fence f, execution_status status)
+{
+    columns_.lo.add(id);
+    columns_.fence.add(f.value);
+    add_status(id, status);
+    return *this;
+}
+
 ends& ends::clean()
 {
     columns_.clean.add(last_);
@@ -151,13 +169,13 @@ ends& ends::clean()
 
 ends& ends::followed()
 {
-    columns_.planned.add(columns_.id.size());
+    columns_.planned.add(count_);
     return *this;
 }
 
 ends& ends::watched()
 {
-    columns_.watched.add(static_cast<std::int32_t>(columns_.id.size()));
+    columns_.watched.add(count_);
     return *this;
 }
 
@@ -172,7 +190,7 @@ ends& ends::recorded(error_category category, std::optional<std::chrono::millise
 
 void ends::add_failure(error_category category, std::optional<std::chrono::milliseconds> kept)
 {
-    columns_.failed_at.add(columns_.id.size());
+    columns_.failed_at.add(count_);
     columns_.category.add(static_cast<std::int16_t>(category));
     columns_.details.add_null();
     columns_.kept.add(count_of(kept));

@@ -25,7 +25,7 @@ public:
         std::string_view submitter{};
         std::string_view parameters = R"({"n": 1})";
     };
-    submission() : next_(first_of_new_block()) {}
+    explicit submission(const execution_id& first = first_of_new_block()) : next_(first) {}
 
     // One extent of n executions that are admitted alike.
     submission& extent(const queue_job& job, int n = 1) { return extent(job, n, like{}); }
@@ -62,10 +62,14 @@ public:
     // The extent that the ends which follow lie in.
     ends& from(const execution_id& lo, fence f);
     ends& end(const execution_id& id, execution_status status = execution_status::completed);
-    // It failed, and is tried again after the delay. Its dead letter, if it is not, is kept so long (nullopt: it gets none).
+    // The last one failed, and is tried again after the delay. Its dead letter, if it is not, is kept so long (nullopt: it gets none).
+    ends& retried(const execution_id& next, std::chrono::milliseconds delay = {}, std::optional<std::chrono::milliseconds> kept = {}, std::optional<std::chrono::milliseconds> next_wait = {});
+    // An end, and that.
     ends& fail(const execution_id& id, const execution_id& next, std::chrono::milliseconds delay = {}, std::optional<std::chrono::milliseconds> kept = {},
                std::optional<std::chrono::milliseconds> next_wait = {});
     ends& all(const std::vector<execution_id>& ids);
+    // It is all that its extent ever had: what is said so has no from(), and stands in no commit with what has.
+    ends& alone(const execution_id& id, fence f, execution_status status = execution_status::completed);
     // The last one has left notes or requests behind.
     ends& clean();
     // The last one's job has a breaker.
@@ -81,9 +85,11 @@ public:
 
 private:
     void add(const execution_id& id, execution_status status);
+    void add_status(const execution_id& id, execution_status status);
     void add_failure(error_category category, std::optional<std::chrono::milliseconds> kept);
 
     int extents_ = 0;
+    std::int32_t count_ = 0;
     execution_id last_{};
     storage::settle_batch columns_;
 };

@@ -1,5 +1,6 @@
 #include "tests/pg/queue/queue_traffic.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
@@ -273,4 +274,82 @@ TEST_CASE("a result keeps what the work came back with", "[pg][queue]")
     CHECK(row["termination"].as<std::string>() == "GRACEFUL");
     CHECK(db.value(fmt::format("select result_status from v_executions where execution_id = '{}'", sent.id(1).str())) == "SUCCESS");
     CHECK(db.violations() == "");
+}
+
+TEST_CASE("what is alone in its extent ends by deleting that, and everything else is as ever", "[pg][queue]")
+{
+    queue_database db;
+    const auto job = db.job("a");
+    db.limit(5, {job});
+    const auto me = db.instance();
+    submission sent;
+    sent.extent(job).extent(job).extent(job).extent(job).commit(db.service());
+    REQUIRE(claim(db.service(), me).size() == 4);
+    REQUIRE(storage::cancel(db.service(), job.tenant, sent.id(2), "test", "no more").owner == me);
+    const auto next = first_of_new_block();
+    const auto never = first_of_new_block();
+
+    ends done;
+    done.alone(sent.id(0), fence{1}).alone(sent.id(1), fence{1}, execution_status::failed).retried(next, 90s);
+    done.alone(sent.id(2), fence{1}, execution_status::failed).retried(never).clean().alone(sent.id(3), fence{1}, execution_status::timeout);
+    const bool again = GENERATE(false, true);
+    CHECK(done.commit(db.service(), me, again).empty());
+
+    CHECK(db.status(sent.id(0)) == "COMPLETED");
+    CHECK(db.status(sent.id(1)) == "FAILED");
+    CHECK(db.status(next) == "PENDING");
+    CHECK(db.status(sent.id(2)) == "FAILED");
+    CHECK(db.status(sent.id(3)) == "TIMEOUT");
+    // An accepted cancel ends the run.
+    CHECK(db.value(fmt::format("select count(*) from executions where execution_id = '{}'", never.str())) == "0");
+    CHECK(storage::cancel_requests(db.service(), me).empty());
+    CHECK(db.value("select count(*) from extents where owner is not null") == "0");
+    CHECK(db.value("select count(*) from results where started_at is null or returned_at < started_at or fence <> 1") == "0");
+    CHECK(db.violations() == "");
+
+    const auto before = everything(db);
+    ends repeated;
+    repeated.alone(sent.id(0), fence{1}).alone(sent.id(3), fence{1});
+    CHECK(repeated.commit(db.service(), me, true) == std::vector{sent.id(0), sent.id(3)});
+    CHECK(everything(db) == before);
+}
+
+TEST_CASE("of ends that are alone in their extents those under a claim that does not hold any more change nothing", "[pg][queue]")
+{
+    struct row {
+        const char* why;
+        int lost;
+    };
+    const auto r = GENERATE(values<row>({{"an older fence", 1}, {"another owner", 2}, {"an extent with others", 3}, {"there is none", 4}}));
+    INFO(r.why);
+    queue_database db;
+    const auto job = db.job("a");
+    const auto me = db.instance();
+    submission sent;
+    sent.extent(job).extent(job).extent(job).extent(job, 2).extent(job).commit(db.service());
+    const execution_id lost = r.lost < 4 ? sent.id(static_cast<std::size_t>(r.lost)) : first_of_new_block();
+    auto extents = claim(db.service(), me);
+    for (const auto& x : extents) {
+        if (x.lo != lost || r.lost == 3) continue;
+        hand_back(db.service(), me, x);
+        const auto now = claim_one(db.service(), r.lost == 2 ? db.instance() : me);
+        CHECK(now.lo == lost);
+        CHECK(now.fence == fence{2});
+    }
+    const auto of_lost = fmt::format("select concat((select json_agg(s) from extents s where lo = '{0}'), (select json_agg(r) from results r where execution_id = '{0}'))", lost.str());
+    const auto before = db.value(of_lost);
+
+    std::vector<execution_id> order{sent.id(0), lost, sent.id(5)};
+    if (GENERATE(false, true)) std::reverse(order.begin(), order.end());
+    ends done;
+    for (const auto& id : order) done.alone(id, fence{1});
+    CHECK(done.commit(db.service(), me) == std::vector{lost});
+    CHECK(db.status(sent.id(0)) == "COMPLETED");
+    CHECK(db.status(sent.id(5)) == "COMPLETED");
+    CHECK(db.value(of_lost) == before);
+    CHECK(db.violations() == "");
+
+    const auto all = everything(db);
+    CHECK(ends().alone(lost, fence{1}).commit(db.service(), me) == std::vector{lost});
+    CHECK(everything(db) == all);
 }

@@ -141,14 +141,14 @@ void stress_worker::adopt()
         ledger_.add(x.lo, x.fence, x.remaining, {}, kept);
         std::map<execution_id, int> attempts;
         for (const auto& row : session_.exec(unfinished, x.lo.str(), x.hi.str())) attempts[parsed(row[0])] = row[1].as<int>();
-        take({x.lo, x.fence}, attempts);
+        take({x.lo, x.fence}, attempts, x.lo == x.hi);
         note("adopted");
     }
 }
 
-void stress_worker::take(const owned_key& key, const std::map<execution_id, int>& attempts)
+void stress_worker::take(const owned_key& key, const std::map<execution_id, int>& attempts, bool alone)
 {
-    owned_[key] = {attempts};
+    owned_[key] = {attempts, alone};
     for (const auto& [id, n] : attempts) {
         log_.handed.push_back({id, key.second, me_});
         known_.push_back(id);
@@ -218,7 +218,7 @@ void stress_worker::submit(bool eager)
     for (const int k : mine) {
         std::map<execution_id, int> attempts;
         for (const auto& id : extents[static_cast<std::size_t>(k) - 1]) attempts[id] = 1;
-        take({extents[static_cast<std::size_t>(k) - 1].front(), fence{1}}, attempts);
+        take({extents[static_cast<std::size_t>(k) - 1].front(), fence{1}}, attempts, attempts.size() == 1);
         note("started at once");
     }
 }
@@ -253,7 +253,7 @@ void stress_worker::claim_some()
         // Claimed it is, whether the following read comes through or not.
         std::map<execution_id, int> attempts;
         for (const auto& id : ids_in(x.lo, x.hi)) attempts[id] = attempts_allowed;
-        take({x.lo, x.fence}, attempts);
+        take({x.lo, x.fence}, attempts, x.lo == x.hi);
         note("claimed");
     }
     if (claimed > budget) log_.failures.push_back(fmt::format("{} claimed, {} wanted", claimed, budget));
@@ -270,21 +270,32 @@ void stress_worker::claim_some()
 std::optional<stress_worker::planned_settle> stress_worker::plan_settle(double share)
 {
     planned_settle plan;
-    for (const auto& [key, x] : owned_) {
-        if (x.attempts.empty() || !dice_.chance(share)) continue;
+    // Those that are alone in their extents, under one fence: a commit of its own kind.
+    const auto first = std::find_if(owned_.begin(), owned_.end(), [](const auto& one) { return one.second.alone && !one.second.attempts.empty(); });
+    const bool alone = first != owned_.end() && dice_.chance(0.5);
+    if (alone) note("settled alone");
+    std::vector<owned_key> order;
+    for (const auto& [key, x] : owned_) order.push_back(key);
+    if (dice_.chance(0.3)) dice_.shuffle(order);
+    for (const auto& key : order) {
+        const owned& x = owned_.at(key);
+        if (x.attempts.empty() || !dice_.chance(share) || (alone && (!x.alone || key.second != first->first.second))) continue;
         std::vector<execution_id> part;
         for (const auto& [id, n] : x.attempts) part.push_back(id);
         dice_.shuffle(part);
         if (dice_.chance(0.5)) part.resize(static_cast<std::size_t>(dice_.between(1, static_cast<int>(part.size()))));
-        plan.columns.from(key.first, key.second);
+        if (!alone) plan.columns.from(key.first, key.second);
+        const auto end = [&](const execution_id& id, execution_status status) -> ends& {
+            return alone ? plan.columns.alone(id, key.second, status) : plan.columns.end(id, status);
+        };
         for (const auto& id : part) {
             if (to_cancel_.contains(id)) {
-                plan.columns.end(id, execution_status::cancelled).clean();
+                end(id, execution_status::cancelled).clean();
             } else if (dice_.chance(0.12)) {
-                if (x.attempts.at(id) < attempts_allowed) plan.columns.fail(id, first_of_new_block(), std::chrono::milliseconds(dice_.one_of<int>({0, 0, 300, 1500})));
-                else plan.columns.end(id, execution_status::failed);
+                auto& failed = end(id, execution_status::failed);
+                if (x.attempts.at(id) < attempts_allowed) failed.retried(first_of_new_block(), std::chrono::milliseconds(dice_.one_of<int>({0, 0, 300, 1500})));
             } else {
-                plan.columns.end(id);
+                end(id, execution_status::completed);
             }
             plan.members.emplace_back(key, id);
         }

@@ -38,6 +38,7 @@ public:
 private:
     struct owned {
         std::map<execution_id, int> attempts;                    // unfinished: id -> attempt number
+        bool alone = false;                                      // its extent has never had another
     };
     using owned_key = std::pair<execution_id, fence>;
     struct planned_settle {
@@ -54,7 +55,7 @@ private:
     void submit(bool eager);
     void claim_some();
     std::vector<storage::claimed_extent> claim_shares(int budget);
-    void take(const owned_key& key, const std::map<execution_id, int>& attempts);
+    void take(const owned_key& key, const std::map<execution_id, int>& attempts, bool alone);
     std::optional<planned_settle> plan_settle(double share);
     void settle_now(planned_settle& plan);
     void account(const planned_settle& plan, const std::vector<execution_id>& lost);
