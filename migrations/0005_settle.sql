@@ -22,14 +22,15 @@ create function settle_1(
     p_processed bigint[], p_failed bigint[], p_metrics json[], p_outputs json[], p_termination text[], p_actor text[],
     p_next uuid[], p_next_ms int[], p_clean uuid[], p_watched int[],
     p_failed_at int[], p_category smallint[], p_details text[], p_kept bigint[], p_next_wait_ms bigint[], p_planned int[])
-returns setof uuid language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+returns setof uuid language plpgsql set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 declare
     n_extents int := cardinality(p_lo); alone boolean := cardinality(p_id) = 0; at_ tid[]; hi uuid[]; left_ int[]; claimed timestamptz[]; lanes_ int[]; upstreams int[]; los uuid[]; fences int[];
     held int; d_extent int[]; d_n int[]; whole tid[]; parts uuid[]; part jsonb; expected bigint; done bigint; partly boolean; failed_ids uuid[]; nexts uuid[]; limited boolean; limit_ids_ int[]; limit_n bigint[];
     rules lane_rule[]; over_ uuid[]; over_status smallint[]; ordered boolean := false; budgeted boolean; seconds_ float8[]; uses plan_use[];
 begin
     if alone then
-        -- Nothing of them is left: deleting them locks them as the others are locked below.
+        if cardinality(p_watched) > 0 then raise exception 'a breaker is told by extents' using errcode = 'RL003'; end if;
+        -- Nothing of them is left: deleting them locks them as the others are locked below, in ascending order, as the index is read (0001).
         with gone as (delete from extents s where s.lo = any (p_lo) and s.hi = s.lo and s.owner is not distinct from p_instance and s.fence = p_fence[1]
                       returning s.lo, s.claimed_at, s.lane_id, s.limit_ids, s.limit_ns)
         select array_agg(g.lo), array_agg(g.claimed_at), array_agg(g.lane_id), count(*), array_agg(row(g.lane_id, g.limit_ids, g.limit_ns)::lane_rule) filter (where g.limit_ids is not null)
@@ -113,8 +114,9 @@ begin
     -- What this finds is what is registered now: no cache of an instance is asked.
     upstreams := array(select d.upstream_lane from dependencies d where d.upstream_lane = any (lanes_));
     if cardinality(upstreams) > 0 then
-        perform advance_dependents_1(array(select u.id from unnest(p_id, p_extent) with ordinality u (id, extent, k)
-                                           where u.extent > 0 and lanes_[u.extent] = any (upstreams) order by u.k));
+        -- The later end decides, and that is the one whose work returned later.
+        perform advance_dependents_1(array(select u.id from unnest(p_id, p_extent, p_age_us) with ordinality u (id, extent, age_us, k)
+                                           where u.extent > 0 and lanes_[u.extent] = any (upstreams) order by u.age_us desc nulls last, u.k));
     end if;
     if cardinality(p_planned) > 0 or cardinality(upstreams) > 0 then
         perform advance_order_1(case when ordered then over_ else '{}' end, '{}');

@@ -240,8 +240,10 @@ lanes_answer see_lanes(session& s, instance_id owner, lane_span span, int lanes,
             } else {
                 answer.seen = row[4].as<std::size_t>(0);
                 answer.on_sight = row[5].as<bool>();
-                answer.began_after = {row[6].as<int>()};
-                answer.next_after = {row[7].as<int>()};
+                if (!span.after) span.began = {row[6].as<int>()};
+                const lane_id next{row[7].as<int>()};
+                if (next.value != 0) answer.next = {next, span.until, span.began};
+                else if (!span.until && span.began.value != 0) answer.next = {lane_id{}, span.began, span.began};
                 answer.looked = std::chrono::microseconds{row[8].as<int>()};
                 if (!row[9].is_null()) answer.next_start_in = std::chrono::microseconds{row[9].as<std::int64_t>()};
             }
@@ -259,10 +261,10 @@ std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const st
     array heads(array::element::timestamptz);
     array groups(array::element::int4);
     array most(array::element::int4);
-    array deep(array::element::int4);
+    array depths(array::element::int4);
     for (std::size_t k = 0; k < shares.size(); ++k) {
         most.add(shares[k].most);
-        deep.add(shares[k].extents);
+        depths.add(shares[k].extents);
         for (const auto& [lane, head] : shares[k].lanes) {
             ids.add(lane.value);
             heads.add(head);
@@ -271,7 +273,7 @@ std::vector<claimed_extent> claim_shares(session& s, instance_id owner, const st
     }
     return with_lease([&] {
         std::vector<claimed_extent> extents;
-        for (const auto& row : s.exec(claim_shares_statement, owner.value, ids.parameter(), heads.parameter(), budget, groups.parameter(), most.parameter(), kept.least(), kept.limits.parameter(), kept.ns.parameter(), kept.epoch(), deep.parameter())) {
+        for (const auto& row : s.exec(claim_shares_statement, owner.value, ids.parameter(), heads.parameter(), budget, groups.parameter(), most.parameter(), kept.least(), kept.limits.parameter(), kept.ns.parameter(), kept.epoch(), depths.parameter())) {
             if (row[0].is_null()) kept.answered(row);
             else extents.push_back(claimed(row));
         }
@@ -293,7 +295,7 @@ constexpr statement read_executions_statement{"read_executions", R"sql(
           union all
           select e.* from unnest($4::uuid[], $5::uuid[]) u (lo, hi) cross join lateral (select * from executions e where e.execution_id between u.lo and u.hi) e) e)sql"};
 
-// Single executions are looked up together, in every partition between the first and the last of them: so these have to be made within a day.
+// Single executions are looked up together, in every partition between the first and the last of them: so these have to be made within a day, the latest.
 constexpr std::uint64_t looked_up_together = 24 * 3600 * 1000;
 
 std::vector<claimed_execution> read_executions(session& s, const std::vector<claimed_extent>& extents)
@@ -309,13 +311,13 @@ std::vector<claimed_execution> read_executions(session& s, const std::vector<cla
     array single(array::element::uuid);
     array lo(array::element::uuid);
     array hi(array::element::uuid);
-    const execution_id first = in_order.front().first;
-    execution_id last = first;
+    const execution_id last = in_order.back().first;
+    execution_id first = last;
     for (const auto& [id, k] : in_order) {
         const auto& x = extents[static_cast<std::size_t>(k)];
-        if (x.lo == x.hi && x.lo.milliseconds() - first.milliseconds() < looked_up_together) {
+        if (x.lo == x.hi && last.milliseconds() - x.lo.milliseconds() < looked_up_together) {
             single.add(x.lo);
-            last = x.lo;
+            first = std::min(first, x.lo);
         } else {
             lo.add(x.lo);
             hi.add(x.hi);

@@ -117,20 +117,20 @@ struct waiting_lane {
     int waiting;                         // executions of the extent at its front
     bool open = true;                    // it may start now
 };
+// Which lanes to look at: those after `after`, up to `until`.
+struct lane_span {
+    std::optional<lane_id> after{};      // nullopt: from the instance's own place on, as far as can be from those of the others
+    std::optional<lane_id> until{};      // nullopt: to the end
+    lane_id began{};                     // after which lane the round of looks began that this is part of
+};
 struct lanes_answer {
     std::size_t seen = 0;                // so many lanes with work
     std::vector<waiting_lane> lanes;     // these; of those that were claimed on sight not what others had locked
     bool on_sight = false;               // what waited in the open lanes was claimed: they have no head
     std::vector<claimed_extent> extents; // that were claimed so
-    lane_id began_after{};
-    lane_id next_after{};                // as in claim_answer, and so are these
-    std::chrono::microseconds looked{0};
+    std::optional<lane_span> next{};     // where the round goes on: to the end, and then from the front to where it began; nullopt: all lanes were seen
+    std::chrono::microseconds looked{0}; // as in claim_answer, and so is this
     std::optional<std::chrono::microseconds> next_start_in{};
-};
-// Which lanes to look at: those after `after`, up to `until`.
-struct lane_span {
-    std::optional<lane_id> after{};      // nullopt: from the instance's own place on, as far as can be from those of the others
-    std::optional<lane_id> until{};      // nullopt: to the end
 };
 // Looks at the first `lanes` lanes with work of the span, for this instance; and claims all that waits in them, where that is no more than `budget` executions and
 // nothing has to be shared out or asked for. Throws lease_lost_error, with a budget.

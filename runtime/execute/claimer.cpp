@@ -253,9 +253,7 @@ std::vector<storage::claimed_extent> claimer::look_at_page(storage::session& s, 
     if (!page.on_sight) shares_.seen(page.lanes);
     if (page.seen > 0) round.took += took * static_cast<int>(page.seen - on_sight.size()) / static_cast<int>(page.seen);
     round.claimed = round.claimed || !page.extents.empty();
-    if (!round.next.after) round.place = page.began_after;
-    if (page.next_after.value != 0) round.next.after = page.next_after;
-    else if (!round.next.until && round.place.value != 0) round.next = {lane_id{}, round.place};
+    if (page.next) round.next = *page.next;
     else end_fair_round();
     return std::move(page.extents);
 }

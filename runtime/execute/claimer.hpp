@@ -94,8 +94,7 @@ private:
     std::unordered_map<lane_id, tenant_key> tenants_;    // whose lanes are
     lane_id cursor_{0};                              // of the round of looks that is under way; 0: the next begins one
     struct fair_round {
-        storage::lane_span next{};                   // which lanes are to be seen next: to the end, and then from the front up to
-        lane_id place{};                             // where it began
+        storage::lane_span next{};                   // which lanes are to be seen next
         bool shared_out = false;                     // when it began somebody was waiting for his turn
         deadline next_page{};                        // where enough tenants are known meanwhile
         steady_clock::duration took{};               // for what was not claimed on sight

@@ -99,12 +99,13 @@ TEST_CASE("a look at the lanes says what may start, by weight and front, in page
     CHECK_FALSE(first.lanes[0].open);
     CHECK(first.lanes[1].open);
     CHECK(first.lanes[1].waiting == 2);
-    CHECK(first.next_after == a.lane);
-    const auto second = storage::see_lanes(db.service(), me, {first.next_after}, 2);
+    REQUIRE(first.next);
+    CHECK(first.next->after == a.lane);
+    const auto second = storage::see_lanes(db.service(), me, *first.next, 2);
     REQUIRE(second.lanes.size() == 1);
     CHECK(second.lanes[0].weight == 3);
     CHECK(second.lanes[0].waiting == 7);
-    CHECK(second.next_after == lane_id{});
+    CHECK_FALSE(second.next);
 }
 
 TEST_CASE("each instance begins to look at another place, and goes round", "[pg][queue][fairness]")
@@ -122,16 +123,13 @@ TEST_CASE("each instance begins to look at another place, and goes round", "[pg]
     const std::vector instances{db.instance(), db.instance(), db.instance(), db.instance()};
     for (const auto me : instances) {
         auto page = storage::see_lanes(db.service(), me, {}, 7);
-        const auto place = page.began_after;
-        CHECK(places.insert(place.value).second);
+        REQUIRE(page.next);
+        CHECK(places.insert(page.next->began.value).second);
         std::vector<int> seen;
-        storage::lane_span next{place};
         for (;;) {
             for (const auto& each : page.lanes) seen.push_back(each.lane.value);
-            if (page.next_after.value != 0) next.after = page.next_after;
-            else if (!next.until && place.value != 0) next = {lane_id{}, place};
-            else break;
-            page = storage::see_lanes(db.service(), me, next, 7);
+            if (!page.next) break;
+            page = storage::see_lanes(db.service(), me, *page.next, 7);
         }
         CHECK(seen.size() == all.size());
         CHECK(std::set<int>(seen.begin(), seen.end()) == all);

@@ -89,6 +89,36 @@ TEST_CASE("ends of many executions of an upstream start as many dependents, with
     CHECK(db.violations() == "");
 }
 
+TEST_CASE("of ends that are settled together the one that returned last decides, whatever their ids", "[pg][waits]")
+{
+    queue_database db;
+    const auto me = db.instance(1h);
+    const auto gate = db.job("gate", {.rules = R"({"is_gate": true})"});
+    const auto other = db.job("other");
+    db.job("b", {.rules = R"({"dependencies": [{"id": "g", "upstream": "gate", "type": 1, "skip": false}, {"id": "o", "upstream": "other", "type": 1, "skip": false}]})"});
+    submission sent;
+    sent.extent(gate).extent(gate).commit(db.service());
+    REQUIRE(claim(db.service(), me).size() == 2);
+    const bool fails_last = GENERATE(false, true);
+    const bool alone = GENERATE(false, true);
+    CAPTURE(fails_last, alone);
+
+    ends both;
+    for (std::size_t i = 0; i < 2; ++i) {
+        const auto status = i == 0 ? execution_status::failed : execution_status::completed;
+        if (alone) both.alone(sent.id(i), fence{1}, status);
+        else both.from(sent.id(i), fence{1}).end(sent.id(i), status);
+        if (i == 0) both.recorded(error_category::permanent, {});
+    }
+    both.columns().age_us.clear();
+    for (const bool earlier : {!fails_last, fails_last}) both.columns().age_us.add(std::int32_t{earlier ? 5000 : 1000});
+    REQUIRE(both.commit(db.service(), me).empty());
+
+    run(db, me, other);
+    CHECK(db.value("select count(*) from v_executions where job_id = 'b'") == (fails_last ? "0" : "1"));
+    CHECK(db.violations() == "");
+}
+
 TEST_CASE("an execution whose cancel holds its row is passed over, and the next one is let go", "[pg][waits]")
 {
     pair_of_jobs jobs;
