@@ -112,7 +112,7 @@ begin
         ordered := over_ is not null and plans_advance_1(over_, 0::smallint, over_status);
     end if;
     -- What this finds is what is registered now: no cache of an instance is asked.
-    upstreams := array(select d.upstream_lane from dependencies d where d.upstream_lane = any (lanes_));
+    if exists (select from dependencies) then upstreams := array(select d.upstream_lane from dependencies d where d.upstream_lane = any (lanes_)); end if;
     if cardinality(upstreams) > 0 then
         -- The later end decides, and that is the one whose work returned later.
         perform advance_dependents_1(array(select u.id from unnest(p_id, p_extent, p_age_us) with ordinality u (id, extent, age_us, k)

@@ -88,26 +88,35 @@ create function place_of(p_instance int) returns int language sql stable as $$
     select coalesce(floor((select max(l.lane_id) from lanes l) * i.before::float8 / nullif(i.n, 0)), 0)::int
     from (select count(*) filter (where i.instance_id < p_instance) as before, count(*) as n from instances i where i.state = 'ALIVE' and i.draining_at is null) i $$;
 
--- The first p_lanes lanes after p_after (null: from the instance's own place on) and up to p_until (null: to the end) that have work, and whether any of it may start now, on
--- this instance, which keeps free slots of the limits p_kept (of what may not: neither tenant nor weight); and a row without a lane: where this look began and where the next
--- goes on (0: all were seen), what looking cost in microseconds, and how long until a rate that is used up lets something start again.
+-- A time in microseconds since 1970, exact for these centuries: read and written quicker than its text. Inlined.
+create function micros(p_at timestamptz) returns bigint language sql stable parallel safe as $$ select (date_part('epoch', p_at) * 1000000)::bigint $$;
+
+-- The first p_lanes lanes after p_after (null: from the instance's own place on) and up to p_until (null: to the end) that have work, whose they are (0: of what may not start),
+-- the weights of their tenants (null: all 1), their best ranks (null: all of these lanes were open, and claimed), how many executions wait at the front of each, and whether any of it may start now, on this instance, which
+-- keeps free slots of the limits p_kept (opens; null: of all); where this look began and where the next goes on (0: all were seen), what finding the lanes cost, and how many
+-- microseconds until a rate that is used up lets something start again.
 -- p_budget: there is little to share out where all that waits in these lanes can be started at once, each has but one extent, no tenant gets more than one in 256 of the budget,
--- and no limit or breaker has to be asked: so it is claimed on sight. Then is_open of the row without a lane is true, and instead of the lanes with something to start there are
--- the extents that were claimed of them: those with `lo`. p_epoch: see begin_epoch_1.
-create function see_lanes_1(p_instance int, p_after int, p_until int, p_lanes int, p_kept int[] default null, p_budget int default 0, p_epoch int default 0)
-returns table (lane_id int, tenant_key int, weight int, rank timestamptz, waiting int, is_open boolean, began_after int, next_after int, look_us int, start_us bigint,
-               lo uuid, hi uuid, fence int, claimed_at timestamptz) language plpgsql
+-- and no limit or breaker has to be asked: so it is claimed on sight, but for what others have locked. Then los, his, fences, counts and claimed_at are of the extents that were
+-- claimed, in claimed_lanes. p_epoch: see begin_epoch_1.
+create function see_lanes_1(p_instance int, p_after int, p_until int, p_lanes int, p_kept int[] default null, p_budget int default 0, p_epoch int default 0,
+                            out lanes int[], out tenants int[], out weights int[], out ranks bigint[], out waiting int[], out opens boolean[], out on_sight boolean,
+                            out claimed_lanes int[], out los uuid[], out his uuid[], out fences int[], out counts int[], out claimed_at bigint[],
+                            out began_after int, out next_after int, out look_us int, out start_us bigint) language plpgsql
     set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$      -- see settle_1
 #variable_conflict use_column
 declare
-    seen record; page record; began timestamptz := clock_timestamp(); look int; here instances; full_ int[] := '{}'; places tid[]; on_sight boolean := false;
+    seen record; page record; began timestamptz := clock_timestamp(); here instances; full_ int[] := '{}'; places tid[];
 begin
     if p_budget > 0 then here := read_rules(p_instance); else select * into here from instances i where i.instance_id = p_instance; end if;
-    p_after := coalesce(p_after, place_of(p_instance));
-    select w.lanes, w.ranks, w.fronts, w.places, cardinality(w.lanes) as n into seen from lanes_with_work(p_after, p_until, p_lanes) w;
-    look := extract(epoch from clock_timestamp() - began) * 1000000;
+    began_after := coalesce(p_after, place_of(p_instance));
+    select w.lanes, w.ranks, w.fronts, w.places into seen from lanes_with_work(began_after, p_until, p_lanes) w;
+    look_us := extract(epoch from clock_timestamp() - began) * 1000000;
+    lanes := seen.lanes; waiting := seen.fronts; on_sight := false;
+    next_after := case when cardinality(seen.lanes) = p_lanes then seen.lanes[p_lanes] else 0 end;
+    if lanes is null then return; end if;
+    start_us := extract(epoch from next_start_of_all() - clock()) * 1000000;
     -- Most lanes have no rule of their own, and most tenants the same weight: then their rows say all.
-    select array_agg(l.lane_id) as lanes, array_agg(l.tenant_key) as tenants, array_fill(1, array[count(*)::int]) as weights, array_fill(true, array[count(*)::int]) as opens,
+    select array_agg(l.lane_id) as lanes, array_agg(l.tenant_key) as tenants,
            bool_and(not l.paused and l.window_until is null and l.limit_ids is null and l.breaker_id is null and l.placement is null) as is_plain into page
     from lanes l where l.lane_id = any (seen.lanes);
     if page.lanes is distinct from seen.lanes or not page.is_plain or here.confines is not null or exists (select from tenants t where t.weight <> 1) then
@@ -115,31 +124,29 @@ begin
             full_ := array(select r.lane_id from unnest(confined_rules(here, seen.lanes, null)) r cross join lateral unnest(r.limit_ids, r.limit_ns) u (id, n) cross join lateral newest_limit(u.id) m
                            where u.id = any (here.confines) and is_reached(m, coalesce(u.n, 1)));
         end if;
-        select array_agg(o.tenant_key) as tenants, array_agg(coalesce(t.weight, 1)) as weights, array_agg(o.lane_id is not null and u.lane_id <> all (full_)) as opens, bool_and(o.is_plain) as is_plain into page
+        select array_agg(coalesce(o.tenant_key, 0)) as tenants, array_agg(coalesce(t.weight, 1)) as weights, array_agg(o.lane_id is not null and u.lane_id <> all (full_)) as opens,
+               bool_and(o.is_plain) as is_plain into page
         from unnest(seen.lanes) u (lane_id)
         left join lateral (select o.lane_id, o.tenant_key, o.now is null and o.breaker_id is null as is_plain
                            from lanes_open_to(p_kept) o where o.lane_id = u.lane_id and (o.placement is null or o.placement <@ here.labels) limit 1) o on true
         left join lateral (select t.weight from tenants t where t.tenant_key = o.tenant_key and t.weight <> 1 limit 1) t on true;
+        weights := page.weights; opens := page.opens;
     end if;
+    tenants := page.tenants;
     if p_budget > 0 and seen.places is not null and page.is_plain and here.confines is null and here.draining_at is null and here.epoch <= p_epoch then
         select coalesce(sum(t.n) <= p_budget and max(t.n) <= greatest(p_budget / 256, 1), false) into on_sight
-        from (select sum(u.n) as n from unnest(page.tenants, seen.fronts, page.opens) u (tenant_key, n, is_open) where u.is_open group by u.tenant_key) t;
+        from (select sum(u.n) as n from unnest(page.tenants, seen.fronts, opens) u (tenant_key, n, is_open) where u.is_open is not false group by u.tenant_key) t;
     end if;
-    return query select u.lane_id, u.tenant_key, u.weight, u.rank, u.n, u.is_open,
-                        null::int, null::int, null::int, null::bigint, null::uuid, null::uuid, null::int, null::timestamptz
-                 from unnest(seen.lanes, page.tenants, page.weights, seen.ranks, seen.fronts, page.opens) u (lane_id, tenant_key, weight, rank, n, is_open)
-                 where not on_sight or not u.is_open;
-    if on_sight then
-        -- As in claim_1. No place is used for another extent meanwhile: what was there is kept for the snapshot of the statement that calls this.
-        places := array(select u.at from unnest(seen.places, page.opens) u (at, is_open) where u.is_open);
-        places := array(select s.ctid from extents s where s.ctid = any (places) and s.owner is null and s.ready and s.expires_at > clock() for no key update skip locked);
-        return query
-        update extents s set owner = p_instance, fence = s.fence + 1, claimed_at = greatest(clock(), s.eligible_at)
-        where s.ctid = any (places)
-        returning s.lane_id, page.tenants[width_bucket(s.lane_id, seen.lanes)], page.weights[width_bucket(s.lane_id, seen.lanes)], null::timestamptz, s.remaining, true, null::int, null::int, null::int, null::bigint, s.lo, s.hi, s.fence, s.claimed_at;
-    end if;
-    return query select null::int, null::int, null::int, null::timestamptz, seen.n, on_sight, p_after, case when seen.n = p_lanes then seen.lanes[seen.n] else 0 end, look,
-                        case when seen.n > 0 then (extract(epoch from next_start_of_all() - clock()) * 1000000)::bigint end, null::uuid, null::uuid, null::int, null::timestamptz;
+    if not on_sight or opens is not null then ranks := array(select micros(u.rank) from unnest(seen.ranks) with ordinality u (rank, k) order by u.k); end if;
+    if not on_sight then return; end if;
+    -- As in claim_1. No place is used for another extent meanwhile: what was there is kept for the snapshot of the statement that calls this.
+    places := array(select u.at from unnest(seen.places, opens) u (at, is_open) where u.is_open is not false);
+    places := array(select s.ctid from extents s where s.ctid = any (places) and s.owner is null and s.ready and s.expires_at > clock() for no key update skip locked);
+    with claimed as (
+        update extents s set owner = p_instance, fence = s.fence + 1, claimed_at = greatest(clock(), s.eligible_at) where s.ctid = any (places)
+        returning s.lane_id, s.lo, s.hi, s.fence, s.remaining, s.claimed_at)
+    select array_agg(c.lane_id), array_agg(c.lo), array_agg(c.hi), array_agg(c.fence), array_agg(c.remaining), array_agg(micros(c.claimed_at))
+    into claimed_lanes, los, his, fences, counts, claimed_at from claimed c;
 end $$;
 
 -- Made after the grants of 0015.
@@ -147,7 +154,7 @@ do $$
 declare
     f regprocedure;
 begin
-    for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['lanes_with_work', 'share_out', 'place_of', 'see_lanes_1', 'lanes_open_to']) loop
+    for f in select p.oid from pg_proc p where p.pronamespace = 'rowlock'::regnamespace and p.proname = any (array['lanes_with_work', 'share_out', 'place_of', 'see_lanes_1', 'lanes_open_to', 'micros']) loop
         execute format('revoke execute on function %s from public', f);
         if has_role('rowlock_app') then execute format('grant execute on function %s to rowlock_app', f); end if;
     end loop;

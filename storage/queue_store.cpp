@@ -140,15 +140,7 @@ namespace {
 std::vector<limit_id> kept_of(const pqxx::field& field)
 {
     std::vector<limit_id> kept;
-    if (field.is_null()) return kept;
-    const std::string_view ids = field.c_str();
-    for (std::size_t at = 1; at < ids.size();) {
-        const auto end = std::min(ids.find(',', at), ids.size() - 1);
-        int id = 0;
-        std::from_chars(ids.data() + at, ids.data() + end, id);
-        kept.push_back({id});
-        at = end + 1;
-    }
+    for (const auto id : numbers_of(field)) kept.push_back({static_cast<std::int32_t>(id)});
     return kept;
 }
 
@@ -222,31 +214,39 @@ std::vector<claimed_extent> claim_from(session& s, instance_id owner, const std:
     });
 }
 
-constexpr statement see_lanes_statement{"see_lanes", "select lane_id, tenant_key, weight, rank, waiting, is_open, began_after, next_after, look_us, start_us, lo, hi, fence, claimed_at from see_lanes_1($1, $2, $3, $4, $5::int[], $6, $7)"};
+constexpr statement see_lanes_statement{"see_lanes", R"sql(
+    select lanes, tenants, weights, ranks, waiting, opens, on_sight, claimed_lanes, los, his, fences, counts, claimed_at, began_after, next_after, look_us, start_us
+    from see_lanes_1($1, $2, $3, $4, $5::int[], $6, $7))sql"};
 
 lanes_answer see_lanes(session& s, instance_id owner, lane_span span, int lanes, slot_offer* offer, int budget)
 {
     const auto number = [](const std::optional<lane_id>& lane) { return lane ? std::optional(lane->value) : std::nullopt; };
+    const auto small = [](std::int64_t n) { return static_cast<std::int32_t>(n); };
+    const auto at = [](std::int64_t micros) { return timestamp{std::chrono::microseconds{micros}}; };
     offer_columns kept(offer);
     return with_lease([&] {
         lanes_answer answer;
-        for (const auto& row : s.exec(see_lanes_statement, owner.value, number(span.after), number(span.until), lanes, kept.limits.parameter(), budget, kept.epoch())) {
-            if (!row[0].is_null()) {
-                const lane_id lane{row[0].as<int>()};
-                const int waiting = row[4].as<int>();
-                const bool claimed = !row[10].is_null();
-                answer.lanes.push_back({lane, {row[1].as<int>(0)}, row[2].as<int>(), claimed ? timestamp{} : time_of(row[3]), waiting, claimed || row[5].as<bool>()});
-                if (claimed) answer.extents.push_back({id_of(row[10]), id_of(row[11]), lane, {row[12].as<int>()}, waiting, time_of(row[13])});
-            } else {
-                answer.seen = row[4].as<std::size_t>(0);
-                answer.on_sight = row[5].as<bool>();
-                if (!span.after) span.began = {row[6].as<int>()};
-                const lane_id next{row[7].as<int>()};
-                if (next.value != 0) answer.next = {next, span.until, span.began};
-                else if (!span.until && span.began.value != 0) answer.next = {lane_id{}, span.began, span.began};
-                answer.looked = std::chrono::microseconds{row[8].as<int>()};
-                if (!row[9].is_null()) answer.next_start_in = std::chrono::microseconds{row[9].as<std::int64_t>()};
-            }
+        const auto row = s.exec(see_lanes_statement, owner.value, number(span.after), number(span.until), lanes, kept.limits.parameter(), budget, kept.epoch()).at(0);
+        answer.on_sight = row[6].as<bool>();
+        if (!span.after) span.began = {row[13].as<int>()};
+        const lane_id next{row[14].as<int>()};
+        if (next.value != 0) answer.next = {next, span.until, span.began};
+        else if (!span.until && span.began.value != 0) answer.next = {lane_id{}, span.began, span.began};
+        answer.looked = std::chrono::microseconds{row[15].as<int>()};
+        if (!row[16].is_null()) answer.next_start_in = std::chrono::microseconds{row[16].as<std::int64_t>()};
+
+        const auto ids = numbers_of(row[0]), tenants = numbers_of(row[1]), weights = numbers_of(row[2]), ranks = numbers_of(row[3]), waiting = numbers_of(row[4]);
+        const auto opens = truths_of(row[5]);
+        answer.lanes.reserve(ids.size());
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            answer.lanes.push_back({{small(ids[i])}, {small(tenants.at(i))}, weights.empty() ? 1 : small(weights.at(i)), ranks.empty() ? timestamp{} : at(ranks.at(i)), small(waiting.at(i)),
+                                    opens.empty() || opens.at(i)});
+        }
+        const auto claimed = numbers_of(row[7]), fences = numbers_of(row[10]), counts = numbers_of(row[11]), claimed_at = numbers_of(row[12]);
+        const auto los = ids_of(row[8]), his = ids_of(row[9]);
+        answer.extents.reserve(claimed.size());
+        for (std::size_t i = 0; i < claimed.size(); ++i) {
+            answer.extents.push_back({los.at(i), his.at(i), {small(claimed[i])}, {small(fences.at(i))}, small(counts.at(i)), at(claimed_at.at(i))});
         }
         return answer;
     });

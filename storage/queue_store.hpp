@@ -124,9 +124,8 @@ struct lane_span {
     lane_id began{};                     // after which lane the round of looks began that this is part of
 };
 struct lanes_answer {
-    std::size_t seen = 0;                // so many lanes with work
-    std::vector<waiting_lane> lanes;     // these; of those that were claimed on sight not what others had locked
-    bool on_sight = false;               // what waited in the open lanes was claimed: they have no head
+    std::vector<waiting_lane> lanes;
+    bool on_sight = false;               // what waited in the open lanes was claimed, but for what others had locked; these may have no head
     std::vector<claimed_extent> extents; // that were claimed so
     std::optional<lane_span> next{};     // where the round goes on: to the end, and then from the front to where it began; nullopt: all lanes were seen
     std::chrono::microseconds looked{0}; // as in claim_answer, and so is this

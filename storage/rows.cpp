@@ -1,5 +1,6 @@
 #include "storage/rows.hpp"
 
+#include <charconv>
 #include <stdexcept>
 #include <string>
 
@@ -24,6 +25,33 @@ std::vector<execution_id> ids_of(const pqxx::field& array)
         ids.push_back(*id);
     }
     return ids;
+}
+
+std::vector<std::int64_t> numbers_of(const pqxx::field& array)
+{
+    std::vector<std::int64_t> numbers;
+    if (array.is_null()) return numbers;
+    // {1,-2,...}
+    const char* at = array.c_str() + 1;
+    const char* const end = array.c_str() + array.size();
+    while (end - at > 1) {
+        std::int64_t n = 0;
+        const auto [after, error] = std::from_chars(at, end, n);
+        if (error != std::errc{} || after == end) throw std::logic_error("not an array of numbers");
+        numbers.push_back(n);
+        at = after + 1;
+    }
+    return numbers;
+}
+
+std::vector<bool> truths_of(const pqxx::field& array)
+{
+    std::vector<bool> truths;
+    if (array.is_null()) return truths;
+    // {t,f,...}
+    const std::string_view text{array.c_str(), array.size()};
+    for (std::size_t at = 1; at + 1 < text.size(); at += 2) truths.push_back(text[at] == 't');
+    return truths;
 }
 
 timestamp time_of(const pqxx::field& f)

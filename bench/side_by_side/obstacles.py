@@ -79,7 +79,8 @@ def tenants(row, each, waves):
 
 
 def _ended(instances, count):
-    wait_for(f"{count} executions have ended", lambda: sum(each.ended() for each in instances) >= count, LONGEST)
+    # Seldom: each look costs an instance as much as some thirty jobs.
+    wait_for(f"{count} executions have ended", lambda: sum(each.ended() for each in instances) >= count, LONGEST, 0.05)
 
 
 def _make_tenants(row):

@@ -251,7 +251,7 @@ std::vector<storage::claimed_extent> claimer::look_at_page(storage::session& s, 
     }
     // Of a page that was claimed on sight others may have had some.
     if (!page.on_sight) shares_.seen(page.lanes);
-    if (page.seen > 0) round.took += took * static_cast<int>(page.seen - on_sight.size()) / static_cast<int>(page.seen);
+    if (!page.lanes.empty()) round.took += took * static_cast<int>(page.lanes.size() - on_sight.size()) / static_cast<int>(page.lanes.size());
     round.claimed = round.claimed || !page.extents.empty();
     if (page.next) round.next = *page.next;
     else end_fair_round();
