@@ -4,7 +4,8 @@
 create type plan_use as (plan_run_id uuid, tenant_key int, plan_key int, attempts bigint, seconds float8, cost_units float8, refused boolean, next_ids uuid[]);
 
 -- A group commit of ends. p_extent[i] is the number (from 1) of the extent (p_lo, p_fence) of execution i. They are quickest in ascending order. Any part of an extent, in any
--- order; and p_id empty: execution i is all that extent i ever had, all under one fence, and none is in p_watched. p_age_us: how long ago the work returned. p_failed_at: the numbers (from 1) of those that failed; for each of them p_category, p_details, p_kept,
+-- order. Or p_id and p_extent are empty: then execution i is all that extent i ever had, all are under one fence, and none is in p_watched.
+-- p_age_us: how long ago the work returned. p_failed_at: the numbers (from 1) of those that failed; for each of them p_category, p_details, p_kept,
 -- p_next, p_next_ms and p_next_wait_ms as record_failures_1 takes them: nothing else has a next attempt. p_clean: executions that left live notes
 -- or cancel requests behind. p_watched: the numbers of those whose job has a circuit breaker. p_planned: of those that are nodes of plans, or have
 -- an ordering key. Shorter arrays stand for nulls.
