@@ -41,7 +41,9 @@ begin
             from unnest(p_lo) with ordinality u (lo, k) left join unnest(los, claimed, lanes_) g (lo, claimed_at, lane_id) on g.lo = u.lo;
         end if;
         select array_agg(l.id), array_agg(coalesce(l.n, 1)::bigint) into limit_ids_, limit_n from unnest(rules) r cross join lateral unnest(r.limit_ids, r.limit_ns) l (id, n);
-        p_id := p_lo; hi := p_lo; limited := rules is not null;
+        p_id := p_lo; hi := p_lo; limited := rules is not null; expected := held;
+        -- What has a result is in no extent: p_again needs no look.
+        p_extent := array(select case when left_ is null or left_[k] > 0 then k else 0 end from generate_series(1, n_extents) k);
     else
         -- NO KEY UPDATE: conflicts with the takeover's update. (KEY SHARE would not.) Whoever waits here sees the new owner.
         -- `is not distinct from` keeps the planner off extents_owned: all that the instance owns, once for each extent, is quadratic.
@@ -62,11 +64,7 @@ begin
         return query select u.lo from unnest(p_lo, left_) u (lo, n) where u.n = 0;
         if held = 0 then return; end if;
     end if;
-    if alone then
-        -- What has a result is in no extent: p_again needs no look.
-        p_extent := array(select case when left_ is null or left_[k] > 0 then k else 0 end from generate_series(1, n_extents) k);
-        expected := held;
-    else
+    if not alone then
         if held < n_extents or p_again then
             p_extent := array(select case when left_[u.extent] > 0 and not (p_again and exists (
                                 select 1 from results r where r.execution_id = u.id)) then u.extent else 0 end

@@ -92,8 +92,8 @@ create function place_of(p_instance int) returns int language sql stable as $$
 create function micros(p_at timestamptz) returns bigint language sql stable parallel safe as $$ select (date_part('epoch', p_at) * 1000000)::bigint $$;
 
 -- The first p_lanes lanes after p_after (null: from the instance's own place on) and up to p_until (null: to the end) that have work, whose they are (0: of what may not start),
--- the weights of their tenants (null: all 1), their best ranks (null: all of these lanes were open, and claimed), how many executions wait at the front of each, and whether any of it may start now, on this instance, which
--- keeps free slots of the limits p_kept (opens; null: of all); where this look began and where the next goes on (0: all were seen), what finding the lanes cost, and how many
+-- the weights of their tenants (null: all 1), their best ranks (null: all of these lanes were open, and claimed), how many executions wait at the front of each, and whether any
+-- of it may start now, on this instance, which keeps free slots of the limits p_kept (opens; null: of all); where this look began and where the next goes on (0: all were seen), what finding the lanes cost, and how many
 -- microseconds until a rate that is used up lets something start again.
 -- p_budget: there is little to share out where all that waits in these lanes can be started at once, each has but one extent, no tenant gets more than one in 256 of the budget,
 -- and no limit or breaker has to be asked: so it is claimed on sight, but for what others have locked. Then los, his, fences, counts and claimed_at are of the extents that were

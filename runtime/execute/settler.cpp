@@ -133,18 +133,18 @@ std::unordered_set<execution_id> settler::lost_of(storage::session& s, instance_
 void settler::fill(const std::vector<finished*>& ends)
 {
     columns_.clear();
+    const bool alone = std::all_of(ends.begin(), ends.end(), [](const auto* end) { return end->alone && !end->job->definition.breaker; });
     std::unordered_map<execution_id, int> extents;
     std::vector<const finished*> firsts;             // one of each extent
     for (const auto* end : ends) {
-        if (extents.try_emplace(end->extent_lo).second) firsts.push_back(end);
+        if (alone || extents.try_emplace(end->extent_lo).second) firsts.push_back(end);
     }
     std::sort(firsts.begin(), firsts.end(), [](const auto* a, const auto* b) { return a->extent_lo < b->extent_lo; });
     for (const auto* first : firsts) {
         columns_.lo.add(first->extent_lo);
         columns_.fence.add(first->fence.value);
-        extents[first->extent_lo] = columns_.lo.size();
+        if (!alone) extents[first->extent_lo] = columns_.lo.size();
     }
-    const bool alone = std::all_of(ends.begin(), ends.end(), [](const auto* end) { return end->alone && !end->job->definition.breaker; });
     const auto block = self_.next_block();
     std::uint32_t ordinal = 0;
     std::int32_t number = 0;

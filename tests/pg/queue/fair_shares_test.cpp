@@ -108,6 +108,13 @@ TEST_CASE("a look at the lanes says what may start, by weight and front, in page
     CHECK_FALSE(second.next);
 }
 
+TEST_CASE("a rank in microseconds is exact: what it is a floor for begins there", "[pg][queue][fairness]")
+{
+    queue_database db;
+    CHECK(db.value("select count(*) from (select '1990-01-01 UTC'::timestamptz + k * interval '10957 seconds' + (k * 7919 % 1000000) * interval '1 microsecond' as at from generate_series(1, 200000) k) x "
+                   "where micros(at) <> extract(epoch from at) * 1000000") == "0");
+}
+
 TEST_CASE("each instance begins to look at another place, and goes round", "[pg][queue][fairness]")
 {
     queue_database db;
